@@ -1,0 +1,245 @@
+"""What every probe shares: its protocol, its context, and the record that its run leaves.
+
+A probe observes and never judges. It takes a frozen request, sends a handful of packets or reads a few
+files through its :class:`Context`, and returns a frozen, typed result. A refused connection is a result.
+Where it cannot look at all it raises :class:`NotPermitted` or :class:`NotApplicable`; any other exception is
+a bug of ours, recorded as ``broken`` by whoever runs the probe, and harms no other probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import importlib
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+#: No configuration file that a probe reads is longer than this; the rest is cut off, and said so.
+MAX_FILE_BYTES = 1 << 20
+
+
+class Status(enum.StrEnum):
+    """How a probe's run ended."""
+
+    OBSERVED = "observed"
+    NOT_PERMITTED = "not-permitted"
+    NOT_APPLICABLE = "not-applicable"
+    CUT_SHORT = "cut-short"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence of the catalogue by its key, with the values that fill it.
+
+    Facts and reasons travel as notes and become text only in a renderer, in the reader's language.
+    """
+
+    key: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+def note(key: str, **values: object) -> Note:
+    """Build a :class:`Note`; every value is turned into its text here."""
+    return Note(key, tuple((name, str(value)) for name, value in values.items()))
+
+
+class CannotObserve(Exception):  # noqa: N818 - it is an outcome, not a failure
+    """The probe cannot be carried out here; ``reason`` says why and what would make it possible."""
+
+    status = Status.NOT_APPLICABLE
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.reason = note(key, **values)
+
+
+class NotPermitted(CannotObserve):
+    """A privilege or a kernel setting is missing."""
+
+    status = Status.NOT_PERMITTED
+
+
+class NotApplicable(CannotObserve):
+    """The question makes no sense for this target or on this system."""
+
+
+class Budget:
+    """One bound on open sockets and sent packets, shared by every diagnosis that is given it.
+
+    ``sockets`` is the greatest number of sockets open at once, ``packets_per_s`` the sustained rate at which
+    all probes together may send. A burst of ``burst`` packets passes unpaced.
+    """
+
+    def __init__(self, sockets: int = 256, packets_per_s: float = 1000.0, burst: int = 64) -> None:
+        self._sockets = asyncio.Semaphore(sockets)
+        self._rate = packets_per_s
+        self._burst = burst
+        self._tokens = float(burst)
+        self._stamp: float | None = None
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold the right to one open socket."""
+        async with self._sockets:
+            yield
+
+    async def packets(self, count: int = 1) -> None:
+        """Wait until ``count`` more packets may be sent (a token bucket)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            if self._stamp is not None:
+                self._tokens = min(float(self._burst), self._tokens + (now - self._stamp) * self._rate)
+            self._stamp = now
+            if self._tokens >= min(count, self._burst):
+                self._tokens -= count
+                return
+            await asyncio.sleep((count - self._tokens) / self._rate)
+
+
+@dataclass(slots=True)
+class Context:
+    """What a probe may reach: files below ``root``, sockets, the shared budget, a count of packets.
+
+    Probes open sockets and read files through here and never from module level, so that another network
+    namespace or a recorded tree can be looked at by giving another context.
+    """
+
+    budget: Budget = field(default_factory=Budget)
+    root: Path = Path("/")
+    packets_sent: int = 0
+
+    def read_text(self, path: str) -> str:
+        """Return the text of ``path`` (absolute, e.g. ``/etc/hosts``), at most :data:`MAX_FILE_BYTES`.
+
+        Bytes that are not UTF-8 are replaced. Raises ``OSError`` as :func:`open` does.
+        """
+        with (self.root / path.lstrip("/")).open("rb") as file:
+            return file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """Open a non-blocking socket that no child process inherits."""
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        return opened
+
+    async def sending(self, count: int = 1) -> None:
+        """Account for ``count`` packets about to be sent, waiting for the shared budget if need be."""
+        await self.budget.packets(count)
+        self.packets_sent += count
+
+    def environment(self) -> dict[str, str]:
+        """Return the process's environment (a copy)."""
+        return dict(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTarget:
+    """What ``wsadiag probe NAME TARGET`` points a single probe at; fields that were not given are ``None``.
+
+    ``host`` is what the user wrote (name or address literal), ``address`` one literal address of it,
+    ``family`` 4 or 6 where the user insists on one.
+    """
+
+    host: str | None = None
+    address: str | None = None
+    port: int | None = None
+    service: str | None = None
+    transport: str = "tcp"
+    family: int | None = None
+    pid: int | None = None
+
+
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+
+
+class Observe(Protocol[RequestT_contra, ResultT]):
+    """The work of a probe.
+
+    ``progress`` takes intermediate results: whoever runs the probe keeps the last one, and where the probe is
+    cancelled by a deadline or by Ctrl-C that partial result is what is known.
+    """
+
+    def __call__(
+        self, request: RequestT_contra, context: Context, progress: Callable[[ResultT], None]
+    ) -> Awaitable[ResultT]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Generic[RequestT, ResultT]):
+    """One entry of the table: name, types, work, and how to point it at a target by itself.
+
+    ``deadline_s`` is the longest it may take with its default request; ``request_for`` builds a request from
+    a :class:`ProbeTarget` and raises :class:`NotApplicable` where something it needs is missing.
+    ``subject`` names what a request is about (an address, a name; empty for the whole machine).
+    """
+
+    name: str
+    request: type[RequestT]
+    result: type[ResultT]
+    observe: Observe[RequestT, ResultT]
+    request_for: Callable[[ProbeTarget], RequestT]
+    subject: Callable[[RequestT], str]
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(Generic[ResultT]):
+    """The record of one run of one probe.
+
+    ``vantage`` names the machine whose network was looked at: ``here`` for live probes of this process.
+    ``started`` is seconds since the epoch (UTC). ``result`` is present for ``observed`` and, as far as it
+    got, for ``cut-short``. ``reason`` says why there is none. ``error`` carries the text of our own bug.
+    """
+
+    probe: str
+    subject: str
+    status: Status
+    started: float
+    duration_ms: float
+    vantage: str = "here"
+    result: ResultT | None = None
+    reason: Note | None = None
+    error: str | None = None
+
+
+#: Every probe and the module that holds it as ``PROBE``; imported when first used.
+TABLE: dict[str, str] = {
+    "resolve": "probes.resolve",
+    "hosts-file": "probes.hosts_file",
+    "services-file": "probes.services_file",
+    "proxy": "probes.proxy",
+    "address": "probes.address",
+    "interfaces": "probes.interfaces",
+    "route": "probes.route",
+    "neighbours": "probes.neighbours",
+    "link": "probes.link",
+    "ping": "probes.ping",
+    "traceroute": "probes.traceroute",
+    "connect": "probes.connect",
+    "datagram": "probes.datagram",
+    "tcp-path": "probes.tcp_path",
+    "wire": "probes.wire",
+    "statistics": "probes.statistics",
+    "sockets": "probes.sockets",
+    "bind": "probes.bind",
+    "descriptors": "probes.descriptors",
+    "buffers": "probes.buffers",
+    "path-mtu": "probes.path_mtu",
+    "address-family": "probes.address_family",
+    "network-subsystem": "probes.network_subsystem",
+}
+
+
+def load(name: str) -> Probe[Any, Any]:
+    """Return the probe called ``name``; raises ``KeyError`` for an unknown one."""
+    probe: Probe[Any, Any] = importlib.import_module(TABLE[name]).PROBE
+    return probe

@@ -1,0 +1,146 @@
+"""One vocabulary for everything that can go wrong at a socket, decided where the socket is touched.
+
+Our own deadline is :attr:`Failure.NO_ANSWER`; the kernel's own time-out is :attr:`Failure.TIMED_OUT`.
+Sources: connect(2), ip(7), tcp(7), RFC 792, RFC 4443.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno as errno_module
+from dataclasses import dataclass
+
+
+class Failure(enum.StrEnum):
+    """What kept a socket call from succeeding."""
+
+    REFUSED = "refused"
+    RESET = "reset"
+    ABORTED = "aborted"
+    TIMED_OUT = "timed-out"
+    NO_ANSWER = "no-answer"
+    NETWORK_UNREACHABLE = "network-unreachable"
+    HOST_UNREACHABLE = "host-unreachable"
+    HOST_DOWN = "host-down"
+    NETWORK_DOWN = "network-down"
+    ACCESS_DENIED = "access-denied"
+    NOT_PERMITTED = "not-permitted"
+    ADDRESS_NOT_AVAILABLE = "address-not-available"
+    ADDRESS_IN_USE = "address-in-use"
+    INVALID = "invalid"
+    MESSAGE_TOO_LONG = "message-too-long"
+    NO_BUFFERS = "no-buffers"
+    TOO_MANY_FILES = "too-many-files"
+    FAMILY_UNSUPPORTED = "family-unsupported"
+    PROTOCOL_UNSUPPORTED = "protocol-unsupported"
+    OTHER = "other"
+
+
+_BY_ERRNO: dict[int, Failure] = {
+    errno_module.ECONNREFUSED: Failure.REFUSED,
+    errno_module.ECONNRESET: Failure.RESET,
+    errno_module.EPIPE: Failure.RESET,
+    errno_module.ECONNABORTED: Failure.ABORTED,
+    errno_module.ETIMEDOUT: Failure.TIMED_OUT,
+    errno_module.ENETUNREACH: Failure.NETWORK_UNREACHABLE,
+    errno_module.EHOSTUNREACH: Failure.HOST_UNREACHABLE,
+    errno_module.EHOSTDOWN: Failure.HOST_DOWN,
+    errno_module.ENETDOWN: Failure.NETWORK_DOWN,
+    errno_module.EACCES: Failure.ACCESS_DENIED,
+    errno_module.EPERM: Failure.NOT_PERMITTED,
+    errno_module.EADDRNOTAVAIL: Failure.ADDRESS_NOT_AVAILABLE,
+    errno_module.EADDRINUSE: Failure.ADDRESS_IN_USE,
+    errno_module.EINVAL: Failure.INVALID,
+    errno_module.EMSGSIZE: Failure.MESSAGE_TOO_LONG,
+    errno_module.ENOBUFS: Failure.NO_BUFFERS,
+    errno_module.ENOMEM: Failure.NO_BUFFERS,
+    errno_module.EMFILE: Failure.TOO_MANY_FILES,
+    errno_module.ENFILE: Failure.TOO_MANY_FILES,
+    errno_module.EAFNOSUPPORT: Failure.FAMILY_UNSUPPORTED,
+    errno_module.EPFNOSUPPORT: Failure.FAMILY_UNSUPPORTED,
+    errno_module.EPROTONOSUPPORT: Failure.PROTOCOL_UNSUPPORTED,
+    errno_module.ESOCKTNOSUPPORT: Failure.PROTOCOL_UNSUPPORTED,
+}
+
+
+def classify(number: int) -> Failure:
+    """Return the word for an ``errno`` value of this system."""
+    return _BY_ERRNO.get(number, Failure.OTHER)
+
+
+def errno_name(number: int) -> str:
+    """Return the symbolic name of an ``errno`` value, e.g. ``ECONNREFUSED``; the number where it has none."""
+    return errno_module.errorcode.get(number, str(number))
+
+
+class IcmpMeaning(enum.StrEnum):
+    """What an ICMP or ICMPv6 error says, one word for both families."""
+
+    NETWORK_UNREACHABLE = "network-unreachable"
+    HOST_UNREACHABLE = "host-unreachable"
+    PORT_UNREACHABLE = "port-unreachable"
+    PROHIBITED = "prohibited"
+    PROTOCOL_UNREACHABLE = "protocol-unreachable"
+    TOO_BIG = "too-big"
+    TIME_EXCEEDED = "time-exceeded"
+    PARAMETER_PROBLEM = "parameter-problem"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP error as the socket error queue gives it (ip(7), ``sock_extended_err``).
+
+    ``family`` is 4 or 6, ``sender`` the address of the machine that sent it (one of this machine's own where
+    the local stack did), ``info`` the next-hop MTU in bytes for *too big* and 0 otherwise.
+    """
+
+    family: int
+    type: int
+    code: int
+    sender: str | None
+    info: int = 0
+
+    @property
+    def meaning(self) -> IcmpMeaning:
+        """What the type and code say (RFC 792, RFC 1812, RFC 4443)."""
+        if self.family == 4:
+            if self.type == 3:
+                return _UNREACHABLE_4.get(self.code, IcmpMeaning.OTHER)
+            return {11: IcmpMeaning.TIME_EXCEEDED, 12: IcmpMeaning.PARAMETER_PROBLEM}.get(
+                self.type, IcmpMeaning.OTHER
+            )
+        if self.type == 1:
+            return _UNREACHABLE_6.get(self.code, IcmpMeaning.OTHER)
+        return {
+            2: IcmpMeaning.TOO_BIG,
+            3: IcmpMeaning.TIME_EXCEEDED,
+            4: IcmpMeaning.PARAMETER_PROBLEM,
+        }.get(self.type, IcmpMeaning.OTHER)
+
+
+_UNREACHABLE_4 = {
+    0: IcmpMeaning.NETWORK_UNREACHABLE,
+    1: IcmpMeaning.HOST_UNREACHABLE,
+    2: IcmpMeaning.PROTOCOL_UNREACHABLE,
+    3: IcmpMeaning.PORT_UNREACHABLE,
+    4: IcmpMeaning.TOO_BIG,
+    5: IcmpMeaning.NETWORK_UNREACHABLE,
+    6: IcmpMeaning.NETWORK_UNREACHABLE,
+    7: IcmpMeaning.HOST_UNREACHABLE,
+    8: IcmpMeaning.HOST_UNREACHABLE,
+    9: IcmpMeaning.PROHIBITED,
+    10: IcmpMeaning.PROHIBITED,
+    11: IcmpMeaning.NETWORK_UNREACHABLE,
+    12: IcmpMeaning.HOST_UNREACHABLE,
+    13: IcmpMeaning.PROHIBITED,
+}
+_UNREACHABLE_6 = {
+    0: IcmpMeaning.NETWORK_UNREACHABLE,
+    1: IcmpMeaning.PROHIBITED,
+    2: IcmpMeaning.NETWORK_UNREACHABLE,
+    3: IcmpMeaning.HOST_UNREACHABLE,
+    4: IcmpMeaning.PORT_UNREACHABLE,
+    5: IcmpMeaning.PROHIBITED,
+    6: IcmpMeaning.NETWORK_UNREACHABLE,
+}

@@ -1,0 +1,324 @@
+"""Read what is known: codes, steps, causes, wording and thresholds, checked as they are read.
+
+The data are TOML files in the project's ``catalogue`` folder, which a wheel carries as
+``troubleshoot/_catalogue``. Every complaint about them names the file, the key and what would fit.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from troubleshoot.errors import UserError
+
+Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-network-meaning"]
+Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
+Language = Literal["en", "ko"]
+LANGUAGES: tuple[Language, ...] = ("en", "ko")
+
+
+class CatalogueError(UserError):
+    """A data file of the catalogue does not fit its schema."""
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Common settings of all catalogue records."""
+
+
+class Words(_Entry):
+    """One text in each language."""
+
+    en: str
+    ko: str
+
+    def in_(self, language: Language) -> str:
+        """Return the text in ``language``."""
+        return self.ko if language == "ko" else self.en
+
+
+class ChecklistLine(_Entry):
+    """One line of a code's own checklist: a ``step`` of its own, or all steps of another code (``inherit``)."""
+
+    step: str | None = None
+    inherit: str | None = None
+
+
+class SourcedNote(_Entry):
+    """Where the reference contradicts itself or today's systems: both sides, and who says so."""
+
+    text: str
+    source: str
+
+
+class CodeEntry(_Entry):
+    """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
+
+    ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
+    the entry that carries the description of the same number.
+    """
+
+    number: int
+    name: str
+    kind: Kind
+    title: Words
+    meaning: Words
+    described: bool = True
+    alias_of: str | None = None
+    posix: str | None = None
+    berkeley: str | None = None
+    tcpip: str | None = None
+    functions: tuple[str, ...] = ()
+    also_raised_by: tuple[str, ...] = ()
+    see_also: tuple[str, ...] = ()
+    developer_hints: tuple[str, ...] = ()
+    notes: tuple[SourcedNote, ...] = ()
+    checklist: tuple[ChecklistLine, ...] = ()
+
+    @property
+    def hex(self) -> str:
+        """The number as eight hexadecimal digits, ``0x0000274D``."""
+        return f"0x{self.number:08X}"
+
+    @property
+    def hresult(self) -> str:
+        """The HRESULT that wraps it (``FACILITY_WIN32``), ``0x8007274D``."""
+        return f"0x{0x80070000 | self.number:08X}"
+
+
+class PosixNumbers(_Entry):
+    """One POSIX name's number on each system; ``None`` where the system lacks it."""
+
+    winsock: str
+    linux: int | None = None
+    macos: int | None = None
+    windows: int | None = None
+
+
+class Commands(_Entry):
+    """The command that carries a step out by hand, for each system. Placeholders: see ``steps.toml``."""
+
+    linux: str
+    windows: str
+    macos: str
+
+
+class StepEntry(_Entry):
+    """One step id of the contract: its title, what it tells, and how to do it by hand."""
+
+    title: Words
+    purpose: Words
+    by_hand: Commands | None = None
+
+
+class CauseText(_Entry):
+    """A cause in one language.
+
+    ``summary`` holds one sentence for each variant (``default`` is required), ``actions`` likewise lists of
+    sentences: a variant without a list of its own takes the default's. An action with a placeholder that has
+    no value in a given case is left out of it.
+    """
+
+    title: str
+    explanation: str
+    summary: dict[str, str]
+    actions: dict[str, tuple[str, ...]]
+
+
+class CauseEntry(_Entry):
+    """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it."""
+
+    id: str
+    scopes: tuple[Scope, ...]
+    en: CauseText
+    ko: CauseText
+
+    def text(self, language: Language) -> CauseText:
+        """Return the texts in ``language``."""
+        return self.ko if language == "ko" else self.en
+
+
+class ServiceEntry(_Entry):
+    """One well-known service: its registered port, and how it behaves when a connection opens.
+
+    ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on).
+    """
+
+    port: int
+    transport: Literal["tcp", "udp"] = "tcp"
+    aliases: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    speaks_first: bool = False
+    tls: bool = False
+    question_hex: str = ""
+
+
+class Judgement(_Entry):
+    """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others."""
+
+    order: tuple[str, ...]
+    thresholds: dict[str, float]
+
+
+class ChecklistStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a resolved checklist; ``origin`` is the entry it was taken from, ``added`` marks ours."""
+
+    id: str
+    origin: str | None = None
+    added: bool = False
+
+
+T = TypeVar("T")
+
+
+def root() -> Traversable:
+    """Return the catalogue's folder: inside an installed package, else beside it."""
+    inside = resources.files("troubleshoot") / "_catalogue"
+    if inside.is_dir():
+        return inside
+    return Path(__file__).resolve().parent.parent / "catalogue"
+
+
+def _read(file: Traversable, kind: type[T], key: str | None = None) -> T:
+    """Decode one TOML file (or one table of it) strictly; raises :class:`CatalogueError`."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{file.name}: not TOML: {error}") from None
+    try:
+        return msgspec.convert(data if key is None else data[key], kind)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"{file.name}: {_place(str(error))}") from None
+
+
+def _place(message: str) -> str:
+    """Turn msgspec's ``Expected `int`, got `str` - at `$.number``` into ``number: expected int, got str``."""
+    what, _, where = message.partition(" - at ")
+    place = where.strip("`").removeprefix("$").lstrip(".") or "top level"
+    return f"{place}: {what.replace('`', '')[:1].lower()}{what.replace('`', '')[1:]}"
+
+
+class Catalogue:
+    """The catalogue, each part read when it is first asked for.
+
+    ``folder`` is for tests of the schema check; everybody else takes the default.
+    """
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        self._folder = folder if folder is not None else root()
+
+    # -- codes ---------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _code_files(self) -> dict[str, Traversable]:
+        """Code name → file. The file's name carries number and name, so that one code costs one file."""
+        return {f.name[:-5].partition("-")[2]: f for f in (self._folder / "codes").iterdir() if f.name.endswith(".toml")}
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        """Code name → number, of every code."""
+        return {name: int(file.name.partition("-")[0]) for name, file in self._code_files.items()}
+
+    def names_of(self, number: int) -> tuple[str, ...]:
+        """Return the names that share ``number``, the described one first."""
+        names = sorted(name for name, value in self.numbers.items() if value == number)
+        return tuple(sorted(names, key=lambda name: self.code(name).alias_of is not None)) if len(names) > 1 else tuple(names)
+
+    def code(self, name: str) -> CodeEntry:
+        """Return one entry; raises ``KeyError`` for a name that is none."""
+        return self._code(name)
+
+    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
+    def _code(self, name: str) -> CodeEntry:
+        file = self._code_files[name]
+        entry = _read(file, CodeEntry)
+        if file.name != f"{entry.number}-{entry.name}.toml":
+            raise CatalogueError(f"{file.name}: name: the file would be {entry.number}-{entry.name}.toml")
+        for line in entry.checklist:
+            if (line.step is None) == (line.inherit is None):
+                raise CatalogueError(f"{file.name}: checklist: each line holds either step or inherit")
+        return entry
+
+    def codes(self) -> tuple[CodeEntry, ...]:
+        """Return all entries by number, then name."""
+        return tuple(self.code(name) for name in sorted(self.numbers, key=lambda n: (self.numbers[n], n)))
+
+    def checklist(self, name: str) -> tuple[ChecklistStep, ...]:
+        """Return the code's checklist with inherited steps filled in, then the steps that we add beyond it."""
+        entry = self.code(self.code(name).alias_of or name)
+        steps = list(self._reference_steps(entry, ()))
+        seen = {step.id for step in steps}
+        steps += [ChecklistStep(id=step, added=True) for step in self.added_steps(entry) if step not in seen]
+        return tuple(steps)
+
+    def _reference_steps(self, entry: CodeEntry, path: tuple[str, ...]) -> Iterable[ChecklistStep]:
+        if entry.name in path:
+            raise CatalogueError(f"{entry.number}-{entry.name}.toml: checklist: inherits itself by way of {path[-1]}")
+        seen: set[str] = set()
+        for line in entry.checklist:
+            if line.step is not None:
+                found: Iterable[ChecklistStep] = (ChecklistStep(id=line.step),)
+            else:
+                assert line.inherit is not None  # noqa: S101 - checked when the entry was read
+                if line.inherit not in self._code_files:
+                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: checklist: no code is called {line.inherit}")
+                other = self._reference_steps(self.code(line.inherit), (*path, entry.name))
+                found = (ChecklistStep(id=s.id, origin=s.origin or line.inherit) for s in other)
+            for step in found:
+                if step.id not in seen:
+                    seen.add(step.id)
+                    yield step
+
+    def added_steps(self, entry: CodeEntry) -> tuple[str, ...]:
+        """Return the steps that we add for this code: its own list in ``added.toml``, else its kind's."""
+        return self._added.get(entry.name, self._added.get(entry.kind, ()))
+
+    @functools.cached_property
+    def _added(self) -> dict[str, tuple[str, ...]]:
+        return _read(self._folder / "added.toml", dict[str, tuple[str, ...]])
+
+    # -- the rest ------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def posix(self) -> dict[str, PosixNumbers]:
+        """POSIX name (``ECONNREFUSED``, ``EAI_NONAME``) → its numbers and its Winsock twin."""
+        return _read(self._folder / "posix.toml", dict[str, PosixNumbers])
+
+    @functools.cached_property
+    def steps(self) -> dict[str, StepEntry]:
+        """Step id → entry, in the contract's order."""
+        return _read(self._folder / "steps.toml", dict[str, StepEntry])
+
+    @functools.cached_property
+    def causes(self) -> dict[str, CauseEntry]:
+        """Cause id → entry."""
+        found = {}
+        for file in sorted((self._folder / "causes").iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".toml"):
+                entry = _read(file, CauseEntry)
+                if file.name != f"{entry.id}.toml":
+                    raise CatalogueError(f"{file.name}: id: the file would be {entry.id}.toml")
+                found[entry.id] = entry
+        return found
+
+    @functools.cached_property
+    def services(self) -> dict[str, ServiceEntry]:
+        """Service name → what is registered and known of it."""
+        return _read(self._folder / "services.toml", dict[str, ServiceEntry])
+
+    @functools.cached_property
+    def judgement(self) -> Judgement:
+        """Order and thresholds of the judge."""
+        return _read(self._folder / "judgement.toml", Judgement)
+
+    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
+    def wording(self, language: Language) -> dict[str, str]:
+        """Return every sentence and label of ``language`` by its key, ``table.name``."""
+        tables = _read(self._folder / f"wording.{language}.toml", dict[str, dict[str, str]])
+        return {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}

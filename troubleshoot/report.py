@@ -1,0 +1,186 @@
+"""The report model: what a diagnosis found, as ``wsadiag/report/1``. Every output is rendered from it.
+
+Times are milliseconds, instants RFC 3339 in UTC, addresses strings, absent facts ``None``. All texts are in the
+language that the diagnosis was asked for. Free text of the network (names, banners) stands in it as it came: a
+renderer is responsible for what its medium needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from troubleshoot.errors import UserError
+
+SCHEMA = "wsadiag/report/1"
+
+Outcome = Literal["fault", "healthy", "inconclusive"]
+Confidence = Literal["certain", "likely", "possible"]
+StepStatus = Literal["passed", "failed", "warning", "skipped", "unavailable"]
+Reproduced = Literal["same", "different", "not-reproduced", "not-attempted"]
+
+#: Exit status of a finished diagnosis, by the verdict's outcome.
+EXIT_STATUS: dict[str, int] = {"healthy": 0, "fault": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """Who made the report."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vantage:
+    """Where the report was made; ``privileged`` is whether raw packets could be sent."""
+
+    hostname: str
+    platform: str
+    privileged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorCode:
+    """The code that the user brought."""
+
+    input: str
+    number: int
+    name: str
+    posix: str | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetInfo:
+    """The target as it was understood; ``addresses`` are those that were looked at."""
+
+    input: str
+    host: str | None
+    port: int | None
+    transport: str
+    addresses: tuple[str, ...]
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """What the live attempt returned now, as a Winsock number, against the code that was brought."""
+
+    outcome: Reproduced
+    observed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where the fault lies; ``hop`` counts devices from this machine, 1 = the first router."""
+
+    scope: str
+    hop: int | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One fact behind the verdict and the step that found it."""
+
+    step: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another cause that the evidence leaves open, or a second fault beside the first."""
+
+    cause: str
+    confidence: Confidence
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is wrong, how sure that is, and what to do, first thing first."""
+
+    outcome: Outcome
+    cause: str | None
+    failed_step: str | None
+    location: Location | None
+    confidence: Confidence
+    summary: str
+    actions: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    alternatives: tuple[Alternative, ...]
+    title: str | None = None
+    explanation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the checklist. ``observations`` holds the typed results behind it, by probe and subject.
+
+    ``origin`` names the code whose list it was taken from, ``added`` marks the steps that go beyond the
+    reference. ``by_hand`` is the command for each system where the step must be done on another machine.
+    """
+
+    id: str
+    title: str
+    status: StepStatus
+    summary: str
+    why: str
+    observations: dict[str, Any]
+    duration_ms: float | None
+    origin: str | None = None
+    added: bool = False
+    by_hand: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One diagnosis. ``probes`` holds every probe's record, enough to judge again without a network.
+
+    ``request`` repeats what was asked for (the options that change a verdict); ``interrupted`` tells that
+    Ctrl-C ended the run, ``packets`` how many packets our probes sent.
+    """
+
+    tool: Tool
+    started: str
+    duration_ms: float
+    vantage: Vantage
+    error: ErrorCode
+    target: TargetInfo
+    reproduction: Reproduction
+    verdict: Verdict
+    steps: tuple[Step, ...]
+    probes: tuple[dict[str, Any], ...] = ()
+    request: dict[str, Any] = field(default_factory=dict)
+    language: str = "en"
+    interrupted: bool = False
+    packets: int = 0
+    schema: str = SCHEMA
+
+    @property
+    def exit_status(self) -> int:
+        """The command line's exit status for this report."""
+        return 130 if self.interrupted else EXIT_STATUS[self.verdict.outcome]
+
+
+def to_json(report: Report) -> str:
+    """Return the report as its JSON document, keys in the contract's order, indented by two."""
+    data = msgspec.to_builtins(report)
+    ordered = {"schema": data.pop("schema"), **data}
+    return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode()
+
+
+def from_json(text: bytes | str) -> Report:
+    """Read a report back; raises :class:`UserError` naming what does not fit."""
+    try:
+        report = msgspec.json.decode(text, type=Report)
+    except msgspec.ValidationError as error:
+        raise UserError(f"not a report: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"not JSON: {error}") from None
+    if report.schema != SCHEMA:
+        raise UserError(f"a report of schema {report.schema!r}; this version reads {SCHEMA}")
+    return report
