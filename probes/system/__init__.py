@@ -3,3 +3,20 @@
 ``linux`` is complete; nothing else in the project asks ``sys.platform``. What a platform cannot do is
 raised as :class:`probes.base.NotApplicable` with its reason.
 """
+
+from __future__ import annotations
+
+import sys
+
+from probes.base import NotApplicable
+
+
+def linux() -> bool:
+    """Tell whether this is Linux, the one system whose own interfaces (netlink, error queue) are used."""
+    return sys.platform == "linux"
+
+
+def need_linux(probe: str) -> None:
+    """Raise :class:`NotApplicable` (``reason.platform-lacks``) where this is not Linux."""
+    if not linux():
+        raise NotApplicable("reason.platform-lacks", probe=probe, platform=sys.platform)
