@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
+from probes.system.linux import holders, sockdiag
+
+#: No more sockets than this are listed one by one; the counts by state cover all.
+MAX_ENTRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +39,15 @@ class Owner:
 class SocketEntry:
     """One socket. ``state`` is the kernel's word in lower case (``listen``, ``time-wait``, ``established``, …).
 
-    For a listener ``queue`` is how many connections wait to be accepted and ``queue_limit`` the backlog.
-    ``v6_only`` tells whether an IPv6 listener leaves IPv4 alone (``None``: cannot be seen).
+    ``bound`` is a TCP socket that holds the port without listening, ``unconnected`` a UDP socket that takes
+    datagrams from anybody. For a listener ``queue`` is how many connections wait to be accepted and
+    ``queue_limit`` the backlog (full when ``queue`` exceeds it); for any other socket ``queue`` is the bytes
+    that its program has not read yet.
+    ``v6_only`` tells whether an IPv6 socket leaves IPv4 alone (``None``: cannot be seen).
     ``time_left_s`` is the remaining time of a closing state. ``owners`` is empty where none may be seen;
-    ``owner_hidden`` says that the owner exists and cannot be seen without privilege.
+    ``owner_hidden`` says that an owner exists and cannot be seen from here: without privilege, or because it
+    is in another container or is the kernel itself. A socket with neither belongs to no process: its
+    program closed it, or has not accepted it yet. ``device`` is the interface it is bound to.
     """
 
     family: int
@@ -48,13 +64,133 @@ class SocketEntry:
     uid: int | None = None
     owners: tuple[Owner, ...] = ()
     owner_hidden: bool = False
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SocketsResult:
-    """``entries`` are all sockets on the port (listeners first); ``truncated`` where there are over 200."""
+    """``entries`` are all sockets on the port (listeners first); ``truncated`` where there are over 200.
+
+    ``states`` counts all of them by state, those left out of ``entries`` included; of sockets in a closing state
+    the ones with most time left are kept.
+    """
 
     port: int | None
     transport: str
     entries: tuple[SocketEntry, ...]
     truncated: bool = False
+    states: tuple[tuple[str, int], ...] = ()
+
+
+def _kernel_sockets(context: Context, transport: str, port: int | None, states: int) -> Iterator[sockdiag.DiagSocket]:
+    with sockdiag.open_channel(context) as channel:
+        for family in (4, 6):
+            yield from sockdiag.dump(channel, family, transport, port=port, states=states)
+
+
+def _list(request: SocketsRequest, context: Context) -> list[sockdiag.DiagSocket]:
+    states, waiting = sockdiag.ALL_STATES, {"listen", "bound", "unconnected"}
+    if request.port is None:
+        states = 1 << (sockdiag.LISTEN if request.transport == "tcp" else sockdiag.CLOSE)
+        waiting = {"listen", "unconnected"}
+    if context.root == Path("/"):
+        try:
+            return list(_kernel_sockets(context, request.transport, request.port, states))
+        except OSError:
+            pass  # a sandbox that forbids netlink, or a kernel without inet_diag: the text files are left
+    try:
+        found = sockdiag.read_proc_net(context.root / "proc/self", request.transport, port=request.port)
+        return [one for one in found if request.port is not None or one.state in waiting]
+    except PermissionError:
+        raise NotPermitted("reason.socket-table-unreadable") from None
+    except OSError:
+        raise NotApplicable("reason.socket-table-missing") from None
+
+
+def _order(one: sockdiag.DiagSocket) -> tuple[int, float, int, str]:
+    first = {"listen": 0, "unconnected": 0, "bound": 1}.get(one.state, 2)
+    return first, -(one.time_left_s or 0.0), one.family, one.local_address
+
+
+def _describe(one: sockdiag.DiagSocket, transport: str, held: holders.Holders, owners: dict[int, Owner]) -> SocketEntry:
+    connected = one.remote_port != 0
+    pids = held.by_inode.get(one.inode, ())
+    return SocketEntry(
+        family=one.family,
+        transport=transport,
+        state=one.state,
+        local_address=one.local_address,
+        local_port=one.local_port,
+        remote_address=one.remote_address if connected else None,
+        remote_port=one.remote_port if connected else None,
+        queue=one.receive_queue,
+        queue_limit=one.send_queue if one.state == "listen" else None,
+        v6_only=one.v6_only,
+        time_left_s=one.time_left_s,
+        uid=one.uid,
+        owners=tuple(owners[pid] for pid in pids),
+        owner_hidden=one.inode != 0 and not pids,
+        device=_device(one.device),
+    )
+
+
+def _device(index: int) -> str | None:
+    if not index:
+        return None
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return f"#{index}"
+
+
+def _look(request: SocketsRequest, context: Context, progress: Callable[[SocketsResult], None]) -> SocketsResult:
+    found = sorted(_list(request, context), key=_order)
+    kept = found[:MAX_ENTRIES]
+    states = tuple(Counter(one.state for one in found).most_common())
+
+    def result(held: holders.Holders, owners: dict[int, Owner]) -> SocketsResult:
+        entries = tuple(_describe(one, request.transport, held, owners) for one in kept)
+        return SocketsResult(request.port, request.transport, entries, len(found) > len(kept), states)
+
+    progress(result(holders.Holders({}, 0), {}))
+    try:
+        held = holders.find(context.root / "proc", {one.inode for one in kept})
+    except OSError:
+        held = holders.Holders({}, 0)
+    pids = {pid for holding in held.by_inode.values() for pid in holding}
+    return result(held, {pid: _owner(pid) for pid in pids})
+
+
+def _owner(pid: int) -> Owner:
+    who = holders.identify(pid)
+    return Owner(pid, who.name, who.user, who.command, who.started)
+
+
+async def observe(
+    request: SocketsRequest, context: Context, progress: Callable[[SocketsResult], None]
+) -> SocketsResult:
+    """List the sockets of the machine (of this network namespace) on a local port, with their owners.
+
+    Sends nothing and needs no privilege; the owners of other users' sockets are hidden without it. Raises
+    :class:`NotApplicable` for a transport other than TCP and UDP and where neither netlink nor
+    ``/proc/net`` tells. Source: sock_diag(7), proc(5).
+    """
+    if request.transport not in ("tcp", "udp"):
+        raise NotApplicable("reason.transport-unknown", transport=request.transport)
+    # Both the table and the search for owners grow with the machine: they must not hold up other probes.
+    return await asyncio.to_thread(_look, request, context, progress)
+
+
+def _request_for(target: ProbeTarget) -> SocketsRequest:
+    return SocketsRequest(port=target.port, transport=target.transport)
+
+
+PROBE: Probe[SocketsRequest, SocketsResult] = Probe(
+    name="sockets",
+    request=SocketsRequest,
+    result=SocketsResult,
+    observe=observe,
+    request_for=_request_for,
+    subject=lambda request: "" if request.port is None else f"{request.transport}/{request.port}",
+    deadline_s=5.0,
+)
