@@ -159,9 +159,10 @@ class ProbeTarget:
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class Observe(Protocol[RequestT_contra, ResultT]):
+class Observe(Protocol[RequestT_contra, ResultT_co]):
     """The work of a probe.
 
     ``progress`` takes intermediate results: whoever runs the probe keeps the last one, and where the probe is
@@ -169,8 +170,8 @@ class Observe(Protocol[RequestT_contra, ResultT]):
     """
 
     def __call__(
-        self, request: RequestT_contra, context: Context, progress: Callable[[ResultT], None]
-    ) -> Awaitable[ResultT]: ...
+        self, request: RequestT_contra, context: Context, progress: Callable[[ResultT_co], None]
+    ) -> Awaitable[ResultT_co]: ...
 
 
 @dataclass(frozen=True, slots=True)
