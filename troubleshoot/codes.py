@@ -1,0 +1,170 @@
+"""Read the CODE of the command line: every way in which people meet a socket error.
+
+Forms: Winsock numbers (``10061``), names of either world in any case (``WSAECONNREFUSED``, ``econnrefused``,
+``EAI_NONAME``, ``HOST_NOT_FOUND``), hexadecimal (``0x274D``), the HRESULT of ``FACILITY_WIN32`` in hexadecimal or as
+a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and pasted text that holds exactly one of them
+(``[WinError 10061] No connection could …``).
+
+A number below 200 is refused unless it is said whose it is. Winsock has a few constants there (6, 8, 87), but the
+same numbers are errors of other systems' ``errno`` or ``getaddrinfo``, and a wrong guess would lead to the wrong
+checklist. Their names and their HRESULT forms (``0x80070006``) are unambiguous and are taken.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Literal, get_args
+
+from troubleshoot.text import Refusal
+
+if TYPE_CHECKING:
+    from troubleshoot.catalogue import Catalogue
+
+System = Literal["linux", "macos", "windows"]
+SYSTEMS: tuple[System, ...] = get_args(System)
+SYSTEM_NAMES: dict[System, str] = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+
+#: The greatest number that an ``errno`` or ``getaddrinfo`` error of the three systems can have, rounded up.
+_POSIX_RANGE = 200
+_LONGEST = 1000
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)")
+_PASTED_NAME = re.compile(r"\b(?:WSA[A-Z_]*|E[A-Z]{3,}[A-Z_]*)\b")
+_PASTED_NUMBER = re.compile(r"(?<![\w.:+-])[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?![\w.])")
+
+
+def parse_code(word: str, catalogue: Catalogue, system: System | None = None) -> str:
+    """Return the name of the entry that ``word`` means; ``system`` tells whose a small number is.
+
+    Raises :class:`~troubleshoot.text.Refusal` where it means nothing or more than one thing.
+    """
+    # Compatibility forms: full-width digits and letters of East Asian keyboards, every kind of minus sign.
+    text = unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES).strip().strip("'\"`").strip()
+    if not text:
+        raise Refusal("usage.code-empty")
+    if len(text) > _LONGEST:
+        raise Refusal("usage.code-long", length=len(text))
+    if _NUMBER.fullmatch(text):
+        return _by_number(text, catalogue, system)
+    if _NAME.fullmatch(text):
+        name = _by_name(text, catalogue)
+        if name is None:
+            raise _unknown(text, catalogue)
+        return name
+    return _pasted(text, catalogue, system)
+
+
+def _by_name(text: str, catalogue: Catalogue) -> str | None:
+    name = text.upper()
+    # A Winsock twin costs no file; only names such as EAI_NONAME need the table of POSIX names.
+    for candidate in (name, f"WSA{name}"):
+        if candidate in catalogue.numbers:
+            return candidate
+    twin = catalogue.posix.get(name)
+    return twin.winsock if twin is not None and twin.winsock in catalogue.numbers else None
+
+
+def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
+    digits = text.lstrip("+-")
+    if len(digits) > 12:  # longer than any form of 32 bits; int() of a long word costs time
+        raise _unknown(text, catalogue)
+    value = int(digits, 16 if digits[:2].lower() == "0x" else 10) * (-1 if text.startswith("-") else 1)
+    winsock, certain = _winsock_number(value)
+    if system is not None and abs(value) < _POSIX_RANGE:
+        return _of_system(text, value, catalogue, system)
+    if abs(value) < _POSIX_RANGE and not certain:
+        meanings = _meanings(value, catalogue)
+        if meanings:
+            raise Refusal("usage.code-whose", word=text, meanings="; ".join(meanings))
+        raise _unknown(text, catalogue)
+    names = catalogue.names_of(winsock)
+    if not names:
+        raise _unknown(text, catalogue)
+    return names[0]
+
+
+def _winsock_number(value: int) -> tuple[int, bool]:
+    """Unwrap an HRESULT; the second half of the answer is whether there was one, which leaves no doubt."""
+    bits = value & 0xFFFFFFFF
+    if bits >> 16 == 0x8007 and -(1 << 31) <= value < 1 << 32:
+        return bits & 0xFFFF, True
+    return value, False
+
+
+def _named_by(value: int, catalogue: Catalogue, system: System) -> list[str]:
+    """Return the POSIX names that ``value`` has on ``system``; the kernel's ``-111`` counts as 111."""
+    exact = [name for name, on in catalogue.posix.items() if getattr(on, system) == value]
+    return exact or [name for name, on in catalogue.posix.items() if value < 0 and getattr(on, system) == -value]
+
+
+def _of_system(text: str, value: int, catalogue: Catalogue, system: System) -> str:
+    names = _named_by(value, catalogue, system)
+    twins = {catalogue.posix[name].winsock for name in names}
+    if not names and system == "windows":
+        # Not one of the C runtime's numbers, but Windows has its own small ones.
+        twins = set(catalogue.names_of(value)[:1])
+    if len(twins) == 1:
+        return twins.pop()
+    if twins:
+        raise Refusal("usage.code-two-names", word=text, system=SYSTEM_NAMES[system], names=", ".join(sorted(names)))
+    meanings = _meanings(value, catalogue)
+    key = "usage.code-other-system" if meanings else "usage.code-no-system"
+    raise Refusal(key, word=text, system=SYSTEM_NAMES[system], meanings="; ".join(meanings))
+
+
+def _meanings(value: int, catalogue: Catalogue) -> list[str]:
+    """Return ``Linux ECONNREFUSED``-like meanings of a bare number, Winsock's own last."""
+    found: dict[str, list[str]] = {}
+    for system in SYSTEMS:
+        names = "/".join(_named_by(value, catalogue, system))
+        if names:
+            found.setdefault(names, []).append(SYSTEM_NAMES[system])
+    meanings = [f"{', '.join(systems)}: {names}" for names, systems in found.items()]
+    return meanings + [f"Winsock: {'/'.join(names)}" for names in [catalogue.names_of(value)] if names]
+
+
+def _pasted(text: str, catalogue: Catalogue, system: System | None) -> str:
+    """Find the one code in a pasted line. A name says more than a number, a Winsock number more than a small one."""
+    names = {name for found in _PASTED_NAME.findall(text) if (name := _by_name(found, catalogue)) is not None}
+    if not names:
+        numbers = dict.fromkeys(_PASTED_NUMBER.findall(text))
+        known = {n: v for n in numbers if len(n) <= 12 and (v := _winsock_number(int(n, 0 if "x" in n.lower() else 10)))}
+        names = {
+            catalogue.names_of(value)[0]
+            for value, certain in known.values()
+            if (certain or value >= _POSIX_RANGE) and catalogue.names_of(value)
+        }
+        if not names and len(numbers) == 1:
+            return _by_number(next(iter(numbers)), catalogue, system)
+    if len(names) == 1:
+        return names.pop()
+    if names:
+        raise Refusal("usage.code-several", names=", ".join(sorted(names)))
+    raise _unknown(text, catalogue)
+
+
+def _unknown(text: str, catalogue: Catalogue) -> Refusal:
+    near = nearest(text, catalogue)
+    word = text if len(text) <= 60 else f"{text[:57]}..."
+    if near:
+        return Refusal("usage.code-unknown-near", word=word, near=", ".join(near))
+    return Refusal("usage.code-unknown", word=word)
+
+
+def nearest(word: str, catalogue: Catalogue, count: int = 3) -> list[str]:
+    """Return the codes most like ``word``: names by their letters (without ``WSAE``), numbers by their digits."""
+    import difflib  # noqa: PLC0415 - only where something was misspelt
+
+    stem = word.upper()[:40].replace(" ", "")
+    if stem.lstrip("+-").isdecimal():
+        by_digits = {str(number): name for name, number in catalogue.numbers.items()}
+        close = difflib.get_close_matches(stem, by_digits, count, 0.75)
+        return [f"{digits} {by_digits[digits]}" for digits in close]
+    stems = {_stem(name): name for name in [*catalogue.posix, *catalogue.numbers]}
+    return [stems[found] for found in difflib.get_close_matches(_stem(stem), stems, count, 0.7)]
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"^(WSA_?)?(EAI_|E(?=[A-Z]))?", "", name) or name
