@@ -11,12 +11,12 @@ import sys
 from probes.base import NotApplicable
 
 
-def linux() -> bool:
+def on_linux() -> bool:
     """Tell whether this is Linux, the one system whose own interfaces (netlink, error queue) are used."""
     return sys.platform == "linux"
 
 
 def need_linux(probe: str) -> None:
     """Raise :class:`NotApplicable` (``reason.platform-lacks``) where this is not Linux."""
-    if not linux():
+    if not on_linux():
         raise NotApplicable("reason.platform-lacks", probe=probe, platform=sys.platform)
