@@ -1,0 +1,45 @@
+"""Carry out a call of the C library that may block for long without letting it hold up anything else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
+    """Start ``call`` in a daemon thread of its own and return a future of what it returns or raises.
+
+    The executors of asyncio and of concurrent.futures join their threads when the loop or the process ends,
+    so that one stuck call (glibc waits 5 s and more for a dead name server) would keep a finished program
+    alive. Nobody waits for this thread: cancelling the future only drops its result. Must be called inside a
+    running loop; the caller bounds the wait.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def deliver(result: T | None, problem: BaseException | None) -> None:
+        if future.done():
+            return
+        if problem is not None:
+            future.set_exception(problem)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # None only where T allows it
+
+    def work() -> None:
+        result: T | None = None
+        problem: BaseException | None = None
+        try:
+            result = call()
+        except BaseException as caught:  # noqa: BLE001 - handed to whoever awaits the future
+            problem = caught
+        try:
+            loop.call_soon_threadsafe(deliver, result, problem)
+        except RuntimeError:
+            return  # the loop was closed meanwhile: nobody is interested any more
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return future
