@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from probes.base import Context, Probe
+from probes.failure import errno_name
+
+#: What is tried: family, type, protocol.
+_USUAL: tuple[tuple[str, str, str], ...] = (
+    ("AF_INET", "SOCK_STREAM", "IPPROTO_TCP"),
+    ("AF_INET", "SOCK_STREAM", "IPPROTO_SCTP"),
+    ("AF_INET", "SOCK_STREAM", "IPPROTO_MPTCP"),
+    ("AF_INET", "SOCK_DGRAM", "IPPROTO_UDP"),
+    ("AF_INET", "SOCK_DGRAM", "IPPROTO_ICMP"),
+    ("AF_INET", "SOCK_SEQPACKET", "IPPROTO_SCTP"),
+    ("AF_INET", "SOCK_RAW", "IPPROTO_ICMP"),
+    ("AF_INET6", "SOCK_STREAM", "IPPROTO_TCP"),
+    ("AF_INET6", "SOCK_STREAM", "IPPROTO_SCTP"),
+    ("AF_INET6", "SOCK_STREAM", "IPPROTO_MPTCP"),
+    ("AF_INET6", "SOCK_DGRAM", "IPPROTO_UDP"),
+    ("AF_INET6", "SOCK_DGRAM", "IPPROTO_ICMPV6"),
+    ("AF_INET6", "SOCK_SEQPACKET", "IPPROTO_SCTP"),
+    ("AF_INET6", "SOCK_RAW", "IPPROTO_ICMPV6"),
+    ("AF_UNIX", "SOCK_STREAM", "0"),
+    ("AF_UNIX", "SOCK_DGRAM", "0"),
+    ("AF_UNIX", "SOCK_SEQPACKET", "0"),
+    ("AF_NETLINK", "SOCK_RAW", "0"),
+    ("AF_PACKET", "SOCK_RAW", "0"),
+    ("AF_VSOCK", "SOCK_STREAM", "0"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +41,11 @@ class AddressFamilyRequest:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One ``socket(family, type, protocol)`` call; ``errno`` is ``None`` where it worked."""
+    """One ``socket(family, type, protocol)`` call; ``errno`` is ``None`` where it worked.
+
+    Names are those of the C headers, ``0`` for the default protocol. ``EACCES`` and ``EPERM`` of a raw socket,
+    a packet socket or ICMP over a datagram socket mean a missing privilege: the kernel knows the combination.
+    """
 
     family: str
     type: str
@@ -22,9 +55,79 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class AddressFamilyResult:
-    """``ipv6_disabled`` reflects the sysctl; ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works."""
+    """``ipv6_disabled`` reflects the sysctl ``net.ipv6.conf.all.disable_ipv6`` (or no IPv6 in the kernel at all);
+    ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works.
+    """  # noqa: D205
 
     combinations: tuple[Combination, ...]
     ipv4_loopback: bool
     ipv6_loopback: bool
     ipv6_disabled: bool
+
+
+def _number(name: str) -> int | None:
+    if name == "0":
+        return 0
+    value = getattr(socket, name, None)
+    return None if value is None else int(value)
+
+
+def _attempt(context: Context, names: tuple[str, str, str]) -> Combination | None:
+    numbers = [_number(name) for name in names]
+    family, kind, protocol = numbers
+    if family is None or kind is None or protocol is None:
+        return None
+    try:
+        context.socket(family, kind, protocol).close()
+    except OSError as error:
+        return Combination(*names, errno_name(error.errno or 0))
+    return Combination(*names)
+
+
+def _binds(context: Context, family: int, address: str) -> bool:
+    try:
+        with context.socket(family, socket.SOCK_DGRAM) as opened:
+            opened.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _disabled(context: Context) -> bool:
+    try:
+        return context.read_text("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "1"
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+async def observe(
+    request: AddressFamilyRequest,  # noqa: ARG001 - every probe takes the same three
+    context: Context,
+    progress: Callable[[AddressFamilyResult], None],  # noqa: ARG001
+) -> AddressFamilyResult:
+    """Open and close one socket of each usual combination; nothing is sent. Source: socket(2), protocols(5).
+
+    Works without privilege; what needs one then shows ``EPERM`` or ``EACCES``. An answer may take as long as
+    the kernel needs to look for a module it has not loaded.
+    """
+    async with context.budget.slot():
+        tried = tuple(done for names in _USUAL if (done := _attempt(context, names)))
+        return AddressFamilyResult(
+            combinations=tried,
+            ipv4_loopback=_binds(context, socket.AF_INET, "127.0.0.1"),
+            ipv6_loopback=_binds(context, socket.AF_INET6, "::1"),
+            ipv6_disabled=_disabled(context),
+        )
+
+
+PROBE: Probe[AddressFamilyRequest, AddressFamilyResult] = Probe(
+    name="address-family",
+    request=AddressFamilyRequest,
+    result=AddressFamilyResult,
+    observe=observe,
+    request_for=lambda _target: AddressFamilyRequest(),
+    subject=lambda _request: "",
+    deadline_s=2.0,
+)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.failure import Failure
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, classify, errno_name
+
+_CAP_NET_BIND_SERVICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +24,15 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True)
 class BindAttempt:
-    """One way to bind: ``plain``, ``reuse-address`` or ``v6-only``; ``failure`` is ``None`` where it worked."""
+    """One way to bind: ``plain``, ``reuse-address`` or ``v6-only``; ``failure`` is ``None`` where it worked.
+
+    ``call`` is the one that failed: ``socket``, ``setsockopt``, ``bind`` or, for TCP, ``listen``.
+    """
 
     how: str
     failure: Failure | None = None
     errno: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class BindResult:
 
     ``unprivileged_start`` is ``net.ipv4.ip_unprivileged_port_start``; ``may_bind_low`` whether this process has
     CAP_NET_BIND_SERVICE; ``ephemeral_range`` the ports that outgoing connections use; ``reserved`` whether
-    ``ip_local_reserved_ports`` holds the port.
+    ``ip_local_reserved_ports`` holds the port: the kernel then never picks it by itself, and binding it works.
     """
 
     address: str
@@ -42,3 +52,123 @@ class BindResult:
     may_bind_low: bool = False
     ephemeral_range: tuple[int, int] | None = None
     reserved: bool = False
+
+
+def _endpoint(request: BindRequest) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
+    kind = socket.SOCK_STREAM if request.transport == "tcp" else socket.SOCK_DGRAM
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    try:
+        family, _kind, _protocol, _name, address = socket.getaddrinfo(
+            request.address, request.port, type=kind, flags=flags
+        )[0]
+    except (socket.gaierror, UnicodeError, OverflowError):
+        raise NotApplicable("reason.not-an-address", address=request.address) from None
+    return family, address  # type: ignore[return-value]  # AI_NUMERICHOST gives no other shape
+
+
+def _attempt(request: BindRequest, context: Context, how: str) -> BindAttempt:
+    family, address = _endpoint(request)
+    stream = request.transport == "tcp"
+    call = "socket"
+    try:
+        with context.socket(family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as opened:
+            call = "setsockopt"
+            if how == "reuse-address":
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            elif how == "v6-only":
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            call = "bind"
+            opened.bind(address)
+            if stream:
+                # A port may let several sockets bind and only one listen.
+                call = "listen"
+                opened.listen(0)
+    except OSError as error:
+        number = error.errno or 0
+        return BindAttempt(how, classify(number), errno_name(number), call)
+    return BindAttempt(how)
+
+
+def _read(context: Context, name: str) -> str:
+    try:
+        return context.read_text(f"/proc/sys/net/ipv4/{name}").strip()
+    except OSError:
+        return ""
+
+
+def _has_capability(context: Context) -> bool:
+    try:
+        status = context.read_text("/proc/self/status")
+    except OSError:
+        return False
+    for line in status.splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_NET_BIND_SERVICE & 1)
+    return False
+
+
+def _is_reserved(port: int, text: str) -> bool:
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if first.isdecimal() and int(first) <= port <= int(last if last.isdecimal() else first):
+            return True
+    return False
+
+
+async def observe(request: BindRequest, context: Context, progress: Callable[[BindResult], None]) -> BindResult:
+    """Bind (and for TCP listen on) the address and port in each way, closing the socket at once each time.
+
+    A TCP port that was free listens for some microseconds. ``SO_REUSEADDR`` is not tried for UDP, nor
+    ``SO_REUSEPORT`` ever, because Linux would then hand us another program's traffic. What fails is a result; an
+    ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7).
+    """
+    if request.transport not in ("tcp", "udp"):
+        raise NotApplicable("reason.transport-unknown", transport=request.transport)
+    if not 0 <= request.port <= 0xFFFF:
+        raise NotApplicable("reason.not-a-port", port=request.port)
+    family, _ = _endpoint(request)
+    ways = ["plain"]
+    if request.transport == "tcp":
+        ways.append("reuse-address")
+    if family == socket.AF_INET6:
+        ways.append("v6-only")
+    start = _read(context, "ip_unprivileged_port_start")
+    ends = _read(context, "ip_local_port_range").split()
+    attempts: list[BindAttempt] = []
+
+    def result() -> BindResult:
+        return BindResult(
+            address=request.address,
+            port=request.port,
+            transport=request.transport,
+            attempts=tuple(attempts),
+            unprivileged_start=int(start) if start.isdecimal() else None,
+            may_bind_low=_has_capability(context),
+            ephemeral_range=(int(ends[0]), int(ends[1])) if len(ends) == 2 else None,
+            reserved=_is_reserved(request.port, _read(context, "ip_local_reserved_ports")),
+        )
+
+    for how in ways:
+        async with context.budget.slot():
+            attempts.append(_attempt(request, context, how))
+        progress(result())
+        await asyncio.sleep(0)
+    return result()
+
+
+def _request_for(target: ProbeTarget) -> BindRequest:
+    if target.port is None:
+        raise NotApplicable("reason.needs-port")
+    wildcard = "::" if target.family == 6 else "0.0.0.0"
+    return BindRequest(target.address or target.host or wildcard, target.port, target.transport)
+
+
+PROBE: Probe[BindRequest, BindResult] = Probe(
+    name="bind",
+    request=BindRequest,
+    result=BindResult,
+    observe=observe,
+    request_for=_request_for,
+    subject=lambda request: f"{request.transport} {request.address} {request.port}",
+    deadline_s=2.0,
+)
