@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from probes.base import Context, Probe, ProbeTarget
+from probes.system import need_linux
+from probes.system.linux import rtnetlink
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,78 @@ class InterfacesResult:
 
     interfaces: tuple[Interface, ...]
     ipv6_disabled: bool = False
+
+
+async def observe(
+    request: InterfacesRequest,
+    context: Context,
+    progress: Callable[[InterfacesResult], None],
+) -> InterfacesResult:
+    """Read all interfaces over rtnetlink(7); nothing is sent and no privilege needed.
+
+    Raises :class:`NotApplicable` where the platform is not Linux.
+    """
+    del request, progress
+    need_linux("interfaces")
+    by_index: dict[int, list[InterfaceAddress]] = {}
+    for found in rtnetlink.addresses(context):
+        by_index.setdefault(found.index, []).append(
+            InterfaceAddress(
+                address=found.address,
+                family=found.family,
+                prefix=found.prefix,
+                broadcast=found.broadcast,
+                # an address whose duplicate was found stays unusable for good, just as a tentative one
+                tentative=bool(found.flags & (rtnetlink.IFA_F_TENTATIVE | rtnetlink.IFA_F_DADFAILED)),
+                deprecated=bool(found.flags & rtnetlink.IFA_F_DEPRECATED),
+            )
+        )
+    interfaces = tuple(
+        Interface(
+            name=link.name,
+            index=link.index,
+            up=bool(link.flags & rtnetlink.IFF_UP),
+            # a driver tells nothing about the cable of an interface that is switched off
+            carrier=link.carrier if link.flags & rtnetlink.IFF_UP else None,
+            loopback=bool(link.flags & rtnetlink.IFF_LOOPBACK),
+            mtu=link.mtu,
+            mac=link.mac.hex(":") if any(link.mac) else None,
+            addresses=tuple(by_index.get(link.index, ())),
+            rx_errors=link.rx_errors,
+            tx_errors=link.tx_errors,
+            rx_dropped=link.rx_dropped,
+            tx_dropped=link.tx_dropped,
+        )
+        for link in rtnetlink.links(context)
+    )
+    return InterfacesResult(interfaces, _ipv6_disabled(context, interfaces))
+
+
+def _ipv6_disabled(context: Context, interfaces: tuple[Interface, ...]) -> bool:
+    """Tell whether no interface may carry IPv6: the kernel lacks it, or each one's own switch is off.
+
+    ``conf/all`` alone decides nothing: it is copied to the interfaces when it is written (ip-sysctl).
+    """
+    switches = []
+    for interface in interfaces:
+        try:
+            switches.append(context.read_text(f"/proc/sys/net/ipv6/conf/{interface.name}/disable_ipv6").strip())
+        except OSError:
+            continue  # an interface without IPv6, or a kernel without it
+    return all(switch == "1" for switch in switches)
+
+
+def _request_for(target: ProbeTarget) -> InterfacesRequest:
+    del target
+    return InterfacesRequest()
+
+
+PROBE = Probe(
+    name="interfaces",
+    request=InterfacesRequest,
+    result=InterfacesResult,
+    observe=observe,
+    request_for=_request_for,
+    subject=lambda _: "",
+    deadline_s=2.0,
+)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import enum
+import errno
+import ipaddress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from probes.failure import Failure
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, classify, errno_name
+from probes.system import need_linux
+from probes.system.linux import rtnetlink
 
 
 class RouteKind(enum.StrEnum):
@@ -47,7 +53,7 @@ class RouteResult:
     ``matched`` is the table's prefix that decided, as far as it could be found (``0.0.0.0/0`` for the default).
     ``gateway_on_link`` is false where the gateway lies outside every prefix of the outgoing interface: the
     mask makes the router look remote. ``failure``/``errno`` are what the look-up returned.
-    ``mtu`` is the path MTU that the kernel has cached for the destination, in bytes.
+    ``mtu`` is the path MTU that the kernel holds for the destination, in bytes: learnt, or set on the route.
     """
 
     address: str
@@ -63,3 +69,179 @@ class RouteResult:
     errno: str | None = None
     mtu: int | None = None
     defaults: tuple[DefaultRoute, ...] = ()
+
+
+#: What an answer of the look-up means (route(8), ip-route(8)).
+_REFUSALS = {
+    errno.ENETUNREACH: RouteKind.NONE,
+    errno.EHOSTUNREACH: RouteKind.UNREACHABLE,
+    errno.EACCES: RouteKind.PROHIBIT,
+    errno.EINVAL: RouteKind.BLACKHOLE,
+}
+_KINDS = {
+    rtnetlink.RTN_UNICAST: RouteKind.UNICAST,
+    rtnetlink.RTN_LOCAL: RouteKind.LOCAL,
+    rtnetlink.RTN_ANYCAST: RouteKind.LOCAL,
+    rtnetlink.RTN_BROADCAST: RouteKind.BROADCAST,
+    rtnetlink.RTN_MULTICAST: RouteKind.MULTICAST,
+    rtnetlink.RTN_BLACKHOLE: RouteKind.BLACKHOLE,
+    rtnetlink.RTN_UNREACHABLE: RouteKind.UNREACHABLE,
+    rtnetlink.RTN_PROHIBIT: RouteKind.PROHIBIT,
+}
+#: At most so many default routes are reported.
+_MAX_DEFAULTS = 16
+
+
+async def observe(
+    request: RouteRequest,
+    context: Context,
+    progress: Callable[[RouteResult], None],
+) -> RouteResult:
+    """Look the route up as the kernel does for a packet of this process; nothing is sent, no privilege needed.
+
+    Policy rules that look at ports or protocols are not met by the look-up. Raises :class:`NotApplicable` where
+    the platform is not Linux, for what is no address, and for a zone that names no interface.
+    """
+    del progress
+    need_linux("route")
+    try:
+        address = ipaddress.ip_address(request.address)
+    except ValueError:
+        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
+    zone = address.scope_id if isinstance(address, ipaddress.IPv6Address) else None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    plain = str(mapped or ipaddress.ip_address(address.packed))
+    family = 4 if mapped else address.version
+    names = {link.index: link.name for link in rtnetlink.links(context)}
+    index = _zone_index(zone, names)
+    defaults = tuple(_defaults(context, family, plain, names))
+
+    try:
+        decision = rtnetlink.route_to(context, plain, interface=index)
+    except OSError as error:
+        number = error.errno or 0
+        kind = _REFUSALS.get(number, RouteKind.NONE)
+        return RouteResult(
+            address=request.address,
+            family=family,
+            kind=kind,
+            matched=_refusing(context, family, plain, kind),
+            failure=classify(number),
+            errno=errno_name(number),
+            defaults=defaults,
+        )
+
+    kind = _KINDS.get(decision.type, RouteKind.UNICAST)
+    gateway = decision.gateway
+    matched = None
+    if kind is RouteKind.UNICAST:
+        matched = _match(context, plain, index)
+    return RouteResult(
+        address=request.address,
+        family=family,
+        kind=kind,
+        interface=names.get(decision.interface or 0),
+        gateway=gateway,
+        source=decision.source,
+        # a gateway that is the destination: the default route's own router behind an "onlink" route
+        on_link=kind is RouteKind.UNICAST and gateway in (None, plain),
+        matched=f"{matched.destination}/{matched.prefix}" if matched else None,
+        gateway_on_link=_on_link(context, gateway, decision.interface) if gateway else None,
+        mtu=decision.mtu,
+        defaults=defaults,
+    )
+
+
+def _zone_index(zone: str | None, names: dict[int, str]) -> int | None:
+    if zone is None:
+        return None
+    for index, name in names.items():
+        if zone in (name, str(index)):
+            return index
+    raise NotApplicable("reason.no-such-interface", interface=zone[:40])
+
+
+def _match(context: Context, address: str, interface: int | None) -> rtnetlink.Route | None:
+    """Return the table's entry that decides for ``address``."""
+    try:
+        return rtnetlink.route_to(context, address, interface=interface, fib_match=True)
+    except OSError:
+        return None
+
+
+def _on_link(context: Context, gateway: str, interface: int | None) -> bool:
+    """Tell whether the table reaches ``gateway`` directly on ``interface``, by a prefix and not by default.
+
+    A host route to the router (as clouds give with a /32) makes it on-link as well as a subnet does; the
+    ``onlink`` flag of a default route does not.
+    """
+    if ipaddress.ip_address(gateway).is_link_local:
+        return True
+    for hop in (_match(context, gateway, interface), _match(context, gateway, None)):
+        if hop is not None and hop.prefix > 0 and hop.gateway is None and hop.interface == interface:
+            return True
+    return False
+
+
+def _refusing(context: Context, family: int, address: str, kind: RouteKind) -> str | None:
+    """Return the longest prefix with a route of ``kind`` that holds ``address``; the look-up does not tell it."""
+    wanted = next((number for number, word in _KINDS.items() if word is kind), None)
+    if wanted is None:
+        return None
+    target = ipaddress.ip_address(address)
+    tables = {rule.table for rule in _rules_for(context, family, address)}
+    best: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
+    for route in rtnetlink.routes(context, family):
+        if route.type != wanted or route.table not in tables:
+            continue
+        network = ipaddress.ip_network(f"{route.destination}/{route.prefix}", strict=False)
+        if target in network and (best is None or network.prefixlen > best.prefixlen):
+            best = network
+    return str(best) if best else None
+
+
+def _rules_for(context: Context, family: int, address: str) -> Iterator[rtnetlink.Rule]:
+    """Yield the policy rules whose destination does not keep ``address`` out; other selectors are not judged."""
+    target = ipaddress.ip_address(address)
+    for rule in rtnetlink.rules(context, family):
+        if rule.destination is not None:
+            network = ipaddress.ip_network(f"{rule.destination}/{rule.prefix}", strict=False)
+            if (target in network) == rule.inverted:
+                continue
+        yield rule
+
+
+def _defaults(context: Context, family: int, address: str, names: dict[int, str]) -> Iterator[DefaultRoute]:
+    """Yield the default routes in the tables that policy rules lead ``address`` to, lowest metric first."""
+    tables = {rule.table for rule in _rules_for(context, family, address) if rule.suppress_prefix < 0}
+    found = [
+        route
+        for route in rtnetlink.routes(context, family, longest_prefix=0)
+        if route.type == rtnetlink.RTN_UNICAST and route.table in tables
+    ]
+    hops = [(route.metric, hop) for route in sorted(found, key=lambda route: route.metric) for hop in route.hops]
+    for metric, hop in hops[:_MAX_DEFAULTS]:
+        yield DefaultRoute(
+            gateway=hop.gateway,
+            interface=names.get(hop.interface or 0),
+            metric=metric,
+            onlink=bool(hop.flags & rtnetlink.RTNH_F_ONLINK),
+            linkdown=bool(hop.flags & (rtnetlink.RTNH_F_LINKDOWN | rtnetlink.RTNH_F_DEAD)),
+        )
+
+
+def _request_for(target: ProbeTarget) -> RouteRequest:
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="route")
+    return RouteRequest(target.address)
+
+
+PROBE = Probe(
+    name="route",
+    request=RouteRequest,
+    result=RouteResult,
+    observe=observe,
+    request_for=_request_for,
+    subject=lambda request: request.address,
+    deadline_s=2.0,
+)

@@ -1,7 +1,8 @@
 """A small typed client of rtnetlink(7): links, addresses, routes, rules, neighbours, and "which way to X".
 
 Everything here needs no privilege. The kernel answers a request before ``send`` returns, so that the calls are
-plain functions; a look-up takes some tens of microseconds. Layouts: <linux/netlink.h>, <linux/rtnetlink.h>,
+plain functions; a look-up takes some tens of microseconds. The module can be imported anywhere, and be called on
+Linux. Layouts: <linux/netlink.h>, <linux/rtnetlink.h>,
 <linux/if_link.h>, <linux/if_addr.h>, <linux/neighbour.h>, <linux/fib_rules.h>.
 """
 
