@@ -1,9 +1,9 @@
 """Read the CODE of the command line: every way in which people meet a socket error.
 
 Forms: Winsock numbers (``10061``), names of either world in any case (``WSAECONNREFUSED``, ``econnrefused``,
-``EAI_NONAME``, ``HOST_NOT_FOUND``), hexadecimal (``0x274D``), the HRESULT of ``FACILITY_WIN32`` in hexadecimal or as
-a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and pasted text that holds exactly one of them
-(``[WinError 10061] No connection could …``).
+``EAI_NONAME``, ``HOST_NOT_FOUND``), hexadecimal (``0x274D``), the HRESULT of ``FACILITY_WIN32`` in hexadecimal
+or as a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and pasted text that holds
+exactly one of them (``[WinError 10061] No connection could …``).
 
 A number below 200 is refused unless it is said whose it is. Winsock has a few constants there (6, 8, 87), but the
 same numbers are errors of other systems' ``errno`` or ``getaddrinfo``, and a wrong guess would lead to the wrong
@@ -70,7 +70,7 @@ def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
     digits = text.lstrip("+-")
     if len(digits) > 12:  # longer than any form of 32 bits; int() of a long word costs time
         raise _unknown(text, catalogue)
-    value = int(digits, 16 if digits[:2].lower() == "0x" else 10) * (-1 if text.startswith("-") else 1)
+    value = _value(text)
     winsock, certain = _winsock_number(value)
     if system is not None and abs(value) < _POSIX_RANGE:
         return _of_system(text, value, catalogue, system)
@@ -83,6 +83,10 @@ def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
     if not names:
         raise _unknown(text, catalogue)
     return names[0]
+
+
+def _value(text: str) -> int:
+    return int(text, 16 if "x" in text.lower() else 10)
 
 
 def _winsock_number(value: int) -> tuple[int, bool]:
@@ -129,13 +133,11 @@ def _pasted(text: str, catalogue: Catalogue, system: System | None) -> str:
     """Find the one code in a pasted line. A name says more than a number, a Winsock number more than a small one."""
     names = {name for found in _PASTED_NAME.findall(text) if (name := _by_name(found, catalogue)) is not None}
     if not names:
-        numbers = dict.fromkeys(_PASTED_NUMBER.findall(text))
-        known = {n: v for n in numbers if len(n) <= 12 and (v := _winsock_number(int(n, 0 if "x" in n.lower() else 10)))}
-        names = {
-            catalogue.names_of(value)[0]
-            for value, certain in known.values()
-            if (certain or value >= _POSIX_RANGE) and catalogue.names_of(value)
-        }
+        numbers = dict.fromkeys(n for n in _PASTED_NUMBER.findall(text) if len(n) <= 12)
+        for number in numbers:
+            value, certain = _winsock_number(_value(number))
+            if certain or value >= _POSIX_RANGE:
+                names.update(catalogue.names_of(value)[:1])
         if not names and len(numbers) == 1:
             return _by_number(next(iter(numbers)), catalogue, system)
     if len(names) == 1:

@@ -33,7 +33,7 @@ class Sayable(Protocol):
         ...
 
 
-class Refusal(UserError):
+class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure of ours
     """Words of the command line that mean nothing: which, and what would fit, as a sentence of the catalogue."""
 
     def __init__(self, key: str, **values: object) -> None:

@@ -1,0 +1,155 @@
+"""The console script: the errands that need no more than the catalogue at once, everything else through ``cli``.
+
+An interpreter starts in about ten milliseconds and the command line library costs five times that, so that
+``--version`` and ``explain CODE`` are answered before it is imported. For the same reason this module imports
+nothing at its top that an empty interpreter has not loaded already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from troubleshoot.catalogue import Language
+
+#: ``sysexits.h`` EX_SOFTWARE: our own bug. No diagnosis ends with it.
+CRASHED = 70
+#: What a shell reports of a program that SIGPIPE ended.
+PIPE_CLOSED = 141
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit status."""
+    argv = sys.argv[1:]
+    if argv == ["--version"]:
+        from troubleshoot import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"wsadiag {__version__}\n")
+        return 0
+    for stream in (sys.stdout, sys.stderr):
+        # What the stream's encoding lacks is escaped, never a crash.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough. The interpreter flushes once more at its end: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the one place where everything unexpected ends
+        return _failed(error, argv)
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    language = language_of(argv)
+    request = None if "_WSADIAG_COMPLETE" in os.environ else explain_request(argv)
+    if request is not None:
+        return explain(*request, language)
+    from troubleshoot.cli import run  # noqa: PLC0415
+
+    return run(argv, language)
+
+
+def language_of(argv: list[str]) -> Language:
+    """Return the language to speak: ``--lang``, else the locale's; English where Hangul cannot be written."""
+    from troubleshoot.text import can_show, preferred_language  # noqa: PLC0415
+
+    asked = preferred_language(os.environ)
+    for index, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if name == "--lang":
+            value = value if equals else "".join(argv[index + 1 : index + 2])
+            asked = "ko" if value == "ko" else "en"
+    return asked if asked == "en" or can_show("한국어") else "en"
+
+
+def explain_request(argv: list[str]) -> tuple[str, bool] | None:
+    """Return CODE and whether JSON is wanted, if ``argv`` is an ``explain`` with nothing unusual about it."""
+    if argv[:1] != ["explain"]:
+        return None
+    codes = []
+    json = False
+    words = iter(argv[1:])
+    for word in words:
+        if word == "--json":
+            json = True
+        elif word in ("--lang=en", "--lang=ko"):
+            continue
+        elif word == "--lang":
+            if next(words, None) not in ("en", "ko"):
+                return None
+        elif word.startswith("-") and not word[1:].isdecimal():
+            return None
+        else:
+            codes.append(word)
+    return (codes[0], json) if len(codes) == 1 else None
+
+
+def explain(word: str, json: bool, language: Language, system: str | None = None) -> int:
+    """Print what ``word`` means."""
+    from troubleshoot.catalogue import Catalogue  # noqa: PLC0415
+    from troubleshoot.codes import SYSTEMS, parse_code  # noqa: PLC0415
+    from troubleshoot.render.explain import code_document, code_page  # noqa: PLC0415
+
+    catalogue = Catalogue()
+    name = parse_code(word, catalogue, next((s for s in SYSTEMS if s == system), None))
+    if json:
+        write_json(code_document(name, catalogue, language))
+        return 0
+    from troubleshoot.render.style import style_of  # noqa: PLC0415
+
+    sys.stdout.write(code_page(name, catalogue, language, style_of(sys.stdout, os.environ)))
+    return 0
+
+
+def write_json(document: object) -> None:
+    """Print one JSON document, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
+    import msgspec  # noqa: PLC0415
+
+    write_utf8(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def write_utf8(data: bytes) -> None:
+    """Write bytes to standard output, after what was written as text."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # a test's stream of text
+        sys.stdout.write(data.decode())
+    else:
+        buffer.write(data)
+
+
+def _failed(error: Exception, argv: list[str]) -> int:
+    """Say in one line what the user did wrong (2), or that the bug is ours (70)."""
+    from troubleshoot.errors import UserError  # noqa: PLC0415
+    from troubleshoot.render.safe import safe  # noqa: PLC0415
+
+    if isinstance(error, UserError):
+        sys.stderr.write(f"wsadiag: {safe(_sentence(error, language_of(argv)))}\n")
+        return 2
+    if os.environ.get("WSADIAG_TRACEBACK") or "--verbose" in argv:
+        import traceback  # noqa: PLC0415
+
+        sys.stderr.write("".join(f"{safe(line)}\n" for line in "".join(traceback.format_exception(error)).splitlines()))
+        more = ""
+    else:
+        more = " (WSADIAG_TRACEBACK=1 shows where)"
+    # The catalogue may be what is broken: this sentence stands here.
+    sys.stderr.write(f"wsadiag: this is a bug in wsadiag: {safe(f'{type(error).__name__}: {error}')}{more}\n")
+    return CRASHED
+
+
+def _sentence(error: Exception, language: Language) -> str:
+    from troubleshoot.text import Refusal, say  # noqa: PLC0415
+
+    if isinstance(error, Refusal):
+        from troubleshoot.catalogue import Catalogue  # noqa: PLC0415
+
+        return say(error, Catalogue().wording(language))
+    return str(error)

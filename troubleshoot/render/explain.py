@@ -1,0 +1,190 @@
+"""Show entries of the catalogue: one code as a page or as ``wsadiag/code/1``, all of them as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from troubleshoot.catalogue import Catalogue, CodeEntry, Language
+from troubleshoot.render.layout import cells, pad, wrap
+from troubleshoot.render.style import Style
+from troubleshoot.text import fill
+
+_SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
+
+
+def _described(entry: CodeEntry, catalogue: Catalogue) -> CodeEntry:
+    """Return the entry that carries the description: another one's where two names share a number."""
+    return catalogue.code(entry.alias_of) if entry.alias_of else entry
+
+
+def _posix_names(entry: CodeEntry, catalogue: Catalogue) -> list[str]:
+    """Return every POSIX name whose Winsock twin the entry is, the entry's own first."""
+    twins = [name for name, on in catalogue.posix.items() if on.winsock == entry.name and name != entry.posix]
+    return [*([entry.posix] if entry.posix else []), *twins]
+
+
+def code_document(name: str, catalogue: Catalogue, language: Language) -> dict[str, Any]:
+    """Return the entry as ``wsadiag/code/1``, inherited checklists filled in.
+
+    Beyond the contract: ``described``, ``aliases``, ``posix_numbers``, ``notes``, and ``added`` on steps of ours.
+    """
+    entry = catalogue.code(name)
+    full = _described(entry, catalogue)
+    checklist = []
+    for step in catalogue.checklist(name):
+        line: dict[str, Any] = {"id": step.id, "title": catalogue.steps[step.id].title.in_(language)}
+        line["from"] = step.origin or (None if step.added else full.name)
+        if step.added:
+            line["added"] = True
+        checklist.append(line)
+    return {
+        "schema": "wsadiag/code/1",
+        "number": entry.number,
+        "name": entry.name,
+        "posix": entry.posix,
+        "hex": entry.hex,
+        "hresult": entry.hresult,
+        "title": entry.title.in_(language),
+        "meaning": entry.meaning.in_(language),
+        "berkeley": full.berkeley,
+        "tcpip": full.tcpip,
+        "functions": list(full.functions),
+        "also_raised_by": list(full.also_raised_by),
+        "see_also": list(full.see_also),
+        "kind": full.kind,
+        "checklist": checklist,
+        "developer_hints": list(full.developer_hints),
+        "described": full.described,
+        "aliases": [other for other in catalogue.names_of(entry.number) if other != name],
+        "posix_numbers": {
+            posix: {system: getattr(catalogue.posix[posix], system) for system, _ in _SYSTEMS}
+            for posix in _posix_names(full, catalogue)
+            if posix in catalogue.posix
+        },
+        "notes": [{"text": note.text, "source": note.source} for note in full.notes],
+    }
+
+
+def code_page(name: str, catalogue: Catalogue, language: Language, style: Style) -> str:
+    """Return the entry as a page of text."""
+    ui = _labels(catalogue, language)
+    entry = catalogue.code(name)
+    full = _described(entry, catalogue)
+    lines = wrap(f"{entry.number} {entry.name}: {entry.title.in_(language)}", style.width, rest="  ")
+    lines = [style.heading(line) for line in lines]
+    rows = [(ui["number"], f"{entry.number} = {entry.hex}, {ui['hresult']} {entry.hresult} = {_signed(entry.hresult)}")]
+    rows += [(ui["posix"] if n == 0 else "", text) for n, text in enumerate(_posix(full, catalogue, ui))]
+    others = [other for other in catalogue.names_of(entry.number) if other != name]
+    if others:
+        rows.append((ui["also-called"], ", ".join(others)))
+    if full is not entry:
+        rows.append((ui["same-as"], full.name))
+    rows.append((ui["kind"], ui[f"kind-{full.kind}"]))
+    if full.functions:
+        rows.append((ui["functions"], ", ".join(full.functions)))
+    if full.also_raised_by:
+        rows.append((ui["also-raised-by"], ", ".join(full.also_raised_by)))
+    if full.see_also:
+        rows.append((ui["see-also"], ", ".join(full.see_also)))
+    column = max(cells(label) for label, _ in rows) + 2
+    for label, text in rows:
+        lines += wrap(text, style.width, pad(label, column))
+
+    def section(heading: str, texts: Iterable[str], bullet: str = "  ") -> None:
+        wrapped = [line for text in texts for line in wrap(text, style.width, bullet)]
+        if wrapped:
+            lines.extend(["", style.heading(ui[heading]), *wrapped])
+
+    section("meaning", [entry.meaning.in_(language)])
+    section("berkeley", [full.berkeley] if full.berkeley else [])
+    section("tcpip", [full.tcpip] if full.tcpip else [])
+    lines += _checklist(name, catalogue, language, style)
+    section("hints", full.developer_hints, "  - ")
+    section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in full.notes], "  - ")
+    if full.kind not in ("api-misuse", "no-network-meaning"):
+        lines += ["", fill(ui["run-it"], {"number": str(entry.number)})]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(catalogue: Catalogue, language: Language) -> dict[str, str]:
+    wording = catalogue.wording(language)
+    return {key[3:]: text for key, text in wording.items() if key.startswith("ui.")}
+
+
+def _signed(hresult: str) -> int:
+    return int(hresult, 16) - (1 << 32)
+
+
+def _posix(entry: CodeEntry, catalogue: Catalogue, ui: dict[str, str]) -> list[str]:
+    lines = []
+    for name in _posix_names(entry, catalogue):
+        on = catalogue.posix.get(name)
+        numbers = [(title, getattr(on, system)) for system, title in _SYSTEMS] if on else []
+        known = [f"{title} {number}" for title, number in numbers if number is not None]
+        lines.append(f"{name} ({', '.join(known)})" if known else name)
+    return lines or [ui["posix-none"]]
+
+
+def _checklist(name: str, catalogue: Catalogue, language: Language, style: Style) -> list[str]:
+    """Return the steps under a heading for each list they were taken from, numbered through."""
+    ui = _labels(catalogue, language)
+    lines: list[str] = []
+    last: str | None = None
+    for number, step in enumerate(catalogue.checklist(name), 1):
+        heading = checklist_heading(step.origin, ui, added=step.added)
+        if heading != last:
+            lines += ["", style.heading(heading)]
+            last = heading
+        title = catalogue.steps[step.id].title.in_(language)
+        lines += wrap(catalogue.steps[step.id].purpose.in_(language), style.width, f"  {number:2}. {title}: ", " " * 6)
+    return lines
+
+
+def checklist_heading(origin: str | None, ui: dict[str, str], *, added: bool) -> str:
+    """Return the heading of a run of steps with one origin."""
+    if added:
+        return ui["checklist-added"]
+    return fill(ui["checklist-from"], {"origin": origin}) if origin else ui["checklist"]
+
+
+def matching(words: Sequence[str], catalogue: Catalogue) -> tuple[CodeEntry, ...]:
+    """Return the entries in which every one of ``words`` occurs, in either language."""
+    wanted = [word.casefold() for word in words]
+    return tuple(
+        entry
+        for entry in catalogue.codes()
+        if not wanted or (lambda text: all(word in text for word in wanted))(_searchable(entry))
+    )
+
+
+def _searchable(entry: CodeEntry) -> str:
+    words = (entry.name, str(entry.number), entry.hex, entry.hresult, entry.posix or "", entry.kind)
+    texts = (entry.title.en, entry.title.ko, entry.meaning.en, entry.meaning.ko)
+    return "\n".join((*words, *texts)).casefold()
+
+
+def codes_document(entries: Iterable[CodeEntry], language: Language) -> dict[str, Any]:
+    """Return entries as ``wsadiag/codes/1``."""
+    return {
+        "schema": "wsadiag/codes/1",
+        "codes": [
+            {
+                "number": entry.number,
+                "name": entry.name,
+                "posix": entry.posix,
+                "title": entry.title.in_(language),
+                "kind": entry.kind,
+            }
+            for entry in entries
+        ],
+    }
+
+
+def codes_table(entries: Sequence[CodeEntry], language: Language, style: Style) -> str:
+    """Return entries one a line: number, name, title; a long title goes on below itself."""
+    column = max((cells(entry.name) for entry in entries), default=0)
+    lines: list[str] = []
+    for entry in entries:
+        lines += wrap(entry.title.in_(language), style.width, f"{entry.number:5}  {pad(entry.name, column)}  ")
+    return "".join(f"{line}\n" for line in lines)
