@@ -615,7 +615,7 @@ class _Run:
                         answer=_answer_of(problem),
                         errno=_name_of(problem),
                         icmp_sender=_icmp_sender(sock),
-                        transmissions=max(1, len(sent)),
+                        transmissions=len(sent),
                     )
         return last
 

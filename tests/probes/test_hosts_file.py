@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from probes.base import MAX_FILE_BYTES, Context, NotApplicable, ProbeTarget
+from probes.hosts_file import PROBE, HostsFileRequest, HostsFileResult, observe
+
+
+def look(root: Path, name: str, hosts: str | None = None, nsswitch: str | None = None) -> HostsFileResult:
+    (root / "etc").mkdir(exist_ok=True)
+    if hosts is not None:
+        (root / "etc/hosts").write_text(hosts)
+    if nsswitch is not None:
+        (root / "etc/nsswitch.conf").write_text(nsswitch)
+    return asyncio.run(observe(HostsFileRequest(name), Context(root=root), lambda _: None))
+
+
+def test_every_line_that_names_the_host(tmp_path: Path) -> None:
+    result = look(
+        tmp_path,
+        "WWW.Example.test.",
+        "# www.example.test\n10.0.0.1 www.example.test a # www.example.test\n\n"
+        "\t2001:db8::1\tother\tWWW.EXAMPLE.TEST. \n10.0.0.2 not-www.example.test\n10.0.0.3 x # www.example.test\n",
+    )
+    assert [(entry.line, entry.address, entry.names) for entry in result.entries] == [
+        (2, "10.0.0.1", ("www.example.test", "a")),
+        (4, "2001:db8::1", ("other", "WWW.EXAMPLE.TEST.")),
+    ]
+    assert result.readable
+    assert result.malformed_lines == ()
+    assert not result.cut
+
+
+def test_lines_that_the_c_library_passes_over(tmp_path: Path) -> None:
+    result = look(tmp_path, "a", "10.1 a\n010.1.1.1 a\nfe80::1%lo a\n10.0.0.1\nwww 10.0.0.1\n10.0.0.1 a\n\x1b[31m a\n")
+    assert result.malformed_lines == (1, 2, 3, 4, 5, 7)
+    assert [entry.line for entry in result.entries] == [6]
+
+
+def test_an_internationalised_name_is_found_in_its_ascii_form(tmp_path: Path) -> None:
+    result = look(tmp_path, "Bücher.test", "10.0.0.1 xn--bcher-kva.test\n10.0.0.2 bücher.test\n")
+    assert [entry.line for entry in result.entries] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("nsswitch", "used"),
+    [
+        (None, True),
+        ("passwd: compat\n", True),
+        ("hosts: files dns\n", True),
+        ("hosts: dns [NOTFOUND=return] files\n", True),
+        ("hosts: dns # files\n", False),
+        ("  hosts :\tdns\n", False),
+    ],
+)
+def test_whether_the_system_reads_it(tmp_path: Path, nsswitch: str | None, used: bool) -> None:
+    assert look(tmp_path, "a", "10.0.0.1 a\n", nsswitch).used is used
+
+
+def test_a_missing_file_is_a_result(tmp_path: Path) -> None:
+    result = look(tmp_path, "a")
+    assert not result.readable
+    assert result.entries == ()
+
+
+def test_a_huge_file_is_cut(tmp_path: Path) -> None:
+    result = look(tmp_path, "a", "10.0.0.1 a\n" * (MAX_FILE_BYTES // 10))
+    assert result.cut
+    assert len(result.entries) == 64
+
+
+def test_what_it_needs() -> None:
+    assert PROBE.request_for(ProbeTarget(host="a")) == HostsFileRequest("a")
+    with pytest.raises(NotApplicable) as caught:
+        PROBE.request_for(ProbeTarget())
+    assert caught.value.reason.key == "reason.no-host-given"
