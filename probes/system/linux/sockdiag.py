@@ -147,8 +147,9 @@ def _parse(answer: bytes, start: int, end: int, names: dict[int, str]) -> DiagSo
         if kind == _INET_DIAG_SKV6ONLY and length >= 5:
             v6_only = bool(answer[at + 4])
         elif kind == _INET_DIAG_MEMINFO and length >= 20:
-            receive_memory, _queued, forward, send_memory = struct.unpack_from("=IIII", answer, at + 4)
-            memory = receive_memory + forward + send_memory
+            # TCP counts what it sends as queued, UDP as allocated
+            received, queued, forward, allocated = struct.unpack_from("=IIII", answer, at + 4)
+            memory = received + max(queued, allocated) + forward
         at += (length + 3) & ~3
     return DiagSocket(
         family=4 if family == socket.AF_INET else 6,
