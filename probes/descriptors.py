@@ -155,7 +155,7 @@ class _Sockets:
     waiting_close: tuple[PeerCount, ...]
 
 
-def _sockets(context: Context, pid: int) -> _Sockets:
+def _sockets(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> _Sockets:
     process = context.root / "proc" / str(pid)
     try:
         inodes = Counter(holders.socket_inodes(context.root / "proc", pid))
@@ -165,7 +165,7 @@ def _sockets(context: Context, pid: int) -> _Sockets:
     peers: Counter[str] = Counter()
     left = set(inodes)
     if left:
-        for one in _tcp(context, process):
+        for one in here if _same_network(process) else _tcp(context, process):
             if one.inode in left:
                 left.discard(one.inode)
                 states[one.state] += 1
@@ -182,14 +182,16 @@ def _sockets(context: Context, pid: int) -> _Sockets:
     )
 
 
-def _ephemeral(context: Context) -> tuple[tuple[int, int] | None, int | None, tuple[PeerCount, ...]]:
+def _ephemeral(
+    context: Context, here: list[sockdiag.DiagSocket]
+) -> tuple[tuple[int, int] | None, int | None, tuple[PeerCount, ...]]:
     try:
         first, last = (int(word) for word in context.read_text("/proc/sys/net/ipv4/ip_local_port_range").split())
     except (OSError, ValueError):
         return None, None, ()
     used: set[int] = set()
     towards: Counter[tuple[str, str, int]] = Counter()
-    for one in _tcp(context, context.root / "proc/self"):
+    for one in here:
         if first <= one.local_port <= last:
             used.add(one.local_port)
             if one.remote_port:
@@ -216,10 +218,11 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
         process, hidden = _heaviest(context)
     else:
         process = _given(context, request.pid)
-    sockets = _Sockets(None, (), ()) if process is None else _sockets(context, process.pid)
+    here = _tcp(context, context.root / "proc/self")
+    sockets = _Sockets(None, (), ()) if process is None else _sockets(context, process.pid, here)
     if process is not None and sockets.count is None:
         hidden += 1
-    ephemeral_range, ephemeral_used, busiest = _ephemeral(context)
+    ephemeral_range, ephemeral_used, busiest = _ephemeral(context, here)
     return DescriptorsResult(
         pid=None if process is None else process.pid,
         name=None if process is None else _name(context, process.pid),
