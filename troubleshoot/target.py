@@ -125,9 +125,7 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
     if port is None and service is None:
         port = known.port
         remarks.append(note("usage.remark-scheme", scheme=scheme, port=port, transport=known.transport))
-    return Target(
-        input=text, host=host, port=port, transport=known.transport, service=service, remarks=tuple(remarks)
-    )
+    return Target(input=text, host=host, port=port, transport=known.transport, service=service, remarks=tuple(remarks))
 
 
 def _host_and_port(word: str, text: str) -> tuple[str | None, int | None, str | None]:

@@ -151,11 +151,12 @@ def checklist_heading(origin: str | None, ui: dict[str, str], *, added: bool) ->
 def matching(words: Sequence[str], catalogue: Catalogue) -> tuple[CodeEntry, ...]:
     """Return the entries in which every one of ``words`` occurs, in either language."""
     wanted = [word.casefold() for word in words]
-    return tuple(
-        entry
-        for entry in catalogue.codes()
-        if not wanted or (lambda text: all(word in text for word in wanted))(_searchable(entry))
-    )
+    found = []
+    for entry in catalogue.codes():
+        text = _searchable(entry) if wanted else ""
+        if all(word in text for word in wanted):
+            found.append(entry)
+    return tuple(found)
 
 
 def _searchable(entry: CodeEntry) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from troubleshoot.render.layout import cells, cut, pad
 from troubleshoot.render.safe import safe
@@ -37,7 +37,7 @@ class LiveView:
         self._began = time.monotonic()
         self._limit_s = 0.0
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> Self:
         from rich.console import Console  # noqa: PLC0415 - 45 ms that only a terminal pays
         from rich.live import Live  # noqa: PLC0415
 

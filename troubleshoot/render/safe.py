@@ -10,8 +10,12 @@ from __future__ import annotations
 # Letters and marks that leave no ink although Unicode does not count them as format characters: combining
 # grapheme joiner, Hangul and Khmer fillers, blank Braille, variation selectors.
 _NO_INK = frozenset(
-    (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)
-    + (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))  # noqa: RUF005 - kept readable
+    {
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *range(0x180B, 0x1810),
+        *range(0xFE00, 0xFE10),
+        *range(0xE0100, 0xE01F0),
+    }
 )
 
 

@@ -136,7 +136,7 @@ def _details(step: Step, lexicon: Lexicon, style: Style) -> Iterator[str]:
         yield from wrap(safe(f"{lexicon.ui('why')}: {step.why}{took}"), style.width, " " * 6)
     elif took:
         yield " " * 6 + took.strip()
-    yield from by_hand(step, lexicon, lexicon.ui("by-hand"), 6)
+    yield from by_hand(step, lexicon.ui("by-hand"), 6)
     for line in outline(step.observations):
         yield style.dim(" " * 6 + line)
 
@@ -183,10 +183,10 @@ def _verdict(report: Report, lexicon: Lexicon, style: Style, *, verbose: bool) -
         for step in missing:
             yield from wrap(safe(f"{step.title}: {step.why or step.summary}"), style.width, "  - ")
             if not verbose:
-                yield from by_hand(step, lexicon, lexicon.ui("there"), 4)
+                yield from by_hand(step, lexicon.ui("there"), 4)
 
 
-def by_hand(step: Step, lexicon: Lexicon, label: str, indent: int) -> Iterator[str]:
+def by_hand(step: Step, label: str, indent: int) -> Iterator[str]:
     """Give the commands that do a step by hand, one a line and unbroken: they are there to be copied."""
     commands = [(name, step.by_hand[key]) for key, name in _SYSTEMS.items() if step.by_hand and step.by_hand.get(key)]
     if commands:
