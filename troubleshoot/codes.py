@@ -99,8 +99,14 @@ def _winsock_number(value: int) -> tuple[int, bool]:
 
 def _named_by(value: int, catalogue: Catalogue, system: System) -> list[str]:
     """Return the POSIX names that ``value`` has on ``system``; the kernel's ``-111`` counts as 111."""
-    exact = [name for name, on in catalogue.posix.items() if getattr(on, system) == value]
-    return exact or [name for name, on in catalogue.posix.items() if value < 0 and getattr(on, system) == -value]
+    names = catalogue.posix
+    exact = [name for name, on in names.items() if getattr(on, system) == value]
+    # Kernels negate errno, never the numbers of getaddrinfo.
+    return exact or [
+        name
+        for name, on in names.items()
+        if value < 0 and not name.startswith("EAI_") and getattr(on, system) == -value
+    ]
 
 
 def _of_system(text: str, value: int, catalogue: Catalogue, system: System) -> str:
@@ -161,9 +167,15 @@ def nearest(word: str, catalogue: Catalogue, count: int = 3) -> list[str]:
 
     stem = word.upper()[:40].replace(" ", "")
     if stem.lstrip("+-").isdecimal():
-        by_digits = {str(number): name for name, number in catalogue.numbers.items()}
-        close = difflib.get_close_matches(stem, by_digits, count, 0.75)
-        return [f"{digits} {by_digits[digits]}" for digits in close]
+        # A mistyped number has one wrong digit, or two neighbours exchanged.
+        digits = stem.lstrip("+-")
+        wrong = {
+            name: sum(a != b for a, b in zip(digits, str(number), strict=True))
+            for name, number in catalogue.numbers.items()
+            if len(str(number)) == len(digits)
+        }
+        close = sorted((name for name in wrong if wrong[name] <= 2), key=lambda n: (wrong[n], catalogue.numbers[n]))
+        return [f"{catalogue.numbers[name]} {name}" for name in close[:count]]
     stems = {_stem(name): name for name in [*catalogue.posix, *catalogue.numbers]}
     return [stems[found] for found in difflib.get_close_matches(_stem(stem), stems, count, 0.7)]
 

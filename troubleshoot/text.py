@@ -73,7 +73,7 @@ def preferred_language(environment: Mapping[str, str]) -> Language:
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         value = environment.get(variable)
         if value:
-            return "ko" if value.lower().startswith("ko") else "en"
+            return "ko" if re.match(r"ko([_.@-]|$)", value.lower()) else "en"
     return "en"
 
 

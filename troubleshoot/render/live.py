@@ -70,7 +70,7 @@ class LiveView:
         signs = _TURN[self._style.unicode]
         turn = signs[int(elapsed * 10) % len(signs)]
         steps = list(self._steps.values())
-        column = min(max((cells(safe(s.title)) for s in steps), default=0), self._style.width // 3)
+        column = min(max((cells(safe(s.title)) for s in steps), default=0), self._style.width * 2 // 5)
         lines = [(cut(safe(self._heading), self._style.width), "heading")]
         for step in self._fitting(steps):
             if step.status is not None:

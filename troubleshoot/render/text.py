@@ -22,6 +22,7 @@ _SYSTEMS = {"linux": "Linux", "windows": "Windows", "macos": "macOS"}
 _OUTCOME_SGR = {"fault": "1;31", "healthy": "1;32", "inconclusive": "1;33"}
 #: A list of more entries than this (sockets, hops) is cut in the verbose view; JSON holds all of it.
 _LONGEST_LIST = 40
+_MANY_ADDRESSES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def screen(
         *_checklist(report, lexicon, style, verbose=verbose),
         *_verdict(report, lexicon, style, verbose=verbose),
         "",
-        style.dim(safe(_footer(report, lexicon))),
+        *(style.dim(line) for line in wrap(safe(_footer(report, lexicon)), style.width)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -79,7 +80,10 @@ def _head(report: Report, lexicon: Lexicon, style: Style, remarks: tuple[str, ..
     port = "" if target.port is None else f"{target.port}/{target.transport}"
     if target.service and port:
         port = f"{target.service} = {port}"
-    details = [*([", ".join(addresses)] if addresses else []), *([port] if port else [])]
+    shown = ", ".join(addresses[:_MANY_ADDRESSES])
+    if len(addresses) > _MANY_ADDRESSES:
+        shown += f", +{len(addresses) - _MANY_ADDRESSES}"
+    details = [part for part in (shown, port) if part]
     if details:
         where += f" ({'; '.join(details)})"
     rows = [
@@ -108,37 +112,37 @@ def _checklist(report: Report, lexicon: Lexicon, style: Style, *, verbose: bool)
     labels = lexicon.labels
     titles = max((cells(safe(step.title)) for step in report.steps), default=0)
     sign = cells(style.mark("passed")[0])
-    column = min(titles, max(12, style.width // 3))
+    column = min(titles, max(12, style.width * 2 // 5))
     last: str | None = None
     for step in report.steps:
         heading = safe(checklist_heading(step.origin, labels, added=step.added))
         if heading != last:
             yield ""
-            yield style.heading(heading)
+            yield from (style.heading(line) for line in wrap(heading, style.width))
             last = heading
         mark, sgr = style.mark(step.status)
         # The mark is painted after the line is laid out: colour takes no cells.
         title = pad(cut(safe(step.title), column, "…" if style.unicode else "..."), column)
-        first, *rest = wrap(safe(step.summary or step.why), style.width, f"  {pad(mark, sign)} {title}  ")
+        took = f" [{step.duration_ms:.1f} ms]" if verbose and step.duration_ms is not None else ""
+        first, *rest = wrap(safe(step.summary or step.why) + took, style.width, f"  {pad(mark, sign)} {title}  ")
         yield f"  {style.paint(mark, sgr)}{first[2 + len(mark) :]}"
         yield from rest
         if verbose:
             yield from _details(step, lexicon, style)
     used = [status for status in _STATUSES if any(step.status == status for step in report.steps)]
-    legend = "   ".join(f"{style.mark(status)[0]} {lexicon.ui(f'mark-{status}')}" for status in used)
+    legend = ", ".join(f"{style.mark(status)[0]} {lexicon.ui(f'mark-{status}')}" for status in used)
     if legend:
-        yield from (style.dim(line) for line in wrap(legend, style.width, "  "))
+        yield from (style.dim(line) for line in wrap(f"({legend})", style.width, "  "))
 
 
 def _details(step: Step, lexicon: Lexicon, style: Style) -> Iterator[str]:
-    took = "" if step.duration_ms is None else f" [{step.duration_ms:.1f} ms]"
     if step.why and step.why != step.summary:
-        yield from wrap(safe(f"{lexicon.ui('why')}: {step.why}{took}"), style.width, " " * 6)
-    elif took:
-        yield " " * 6 + took.strip()
+        yield from wrap(safe(f"{lexicon.ui('why')}: {step.why}"), style.width, " " * 6)
     yield from by_hand(step, lexicon.ui("by-hand"), 6)
-    for line in outline(step.observations):
-        yield style.dim(" " * 6 + line)
+    for fact in outline(step.observations):
+        text = fact.lstrip()
+        indent = " " * min(6 + len(fact) - len(text), style.width // 2)
+        yield from (style.dim(line) for line in wrap(text, style.width, indent, indent + "  "))
 
 
 def _verdict(report: Report, lexicon: Lexicon, style: Style, *, verbose: bool) -> Iterator[str]:
@@ -224,7 +228,7 @@ def _footer(report: Report, lexicon: Lexicon) -> str:
     privileged = lexicon.ui("privileged" if report.vantage.privileged else "unprivileged")
     parts = (
         report.vantage.hostname,
-        report.started,
+        report.started[:19] + "Z" if report.started.endswith("Z") else report.started,
         lexicon.ui("took", seconds=f"{report.duration_ms / 1000:.1f}"),
         lexicon.ui("packets", packets=str(report.packets)),
         privileged,
