@@ -10,7 +10,7 @@ import functools
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -192,21 +192,63 @@ def root() -> Traversable:
 
 def _read(file: Traversable, kind: type[T], key: str | None = None) -> T:
     """Decode one TOML file (or one table of it) strictly; raises :class:`CatalogueError`."""
+    data = _toml(file)
+    return _convert(data if key is None else data[key], kind, file)
+
+
+def _read_table(file: Traversable, kind: type[T]) -> dict[str, T]:
+    """Decode a TOML file that holds one record under each key; raises :class:`CatalogueError`."""
+    return {key: _convert(value, kind, file, key) for key, value in _toml(file).items()}
+
+
+def _toml(file: Traversable) -> dict[str, Any]:
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogueError(f"{file.name}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{file.name}: not TOML: {error}") from None
+
+
+def _convert(data: object, kind: type[T], file: Traversable, key: str = "") -> T:
+    """Check ``data`` against ``kind``; ``key`` is where in the file it stands."""
     try:
-        return msgspec.convert(data if key is None else data[key], kind)
+        return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise CatalogueError(f"{file.name}: {_place(str(error))}") from None
+        what, _, where = str(error).partition(" - at ")
+        inside = where.strip("`").removeprefix("$").lstrip(".")
+        place = ".".join(filter(None, (key, inside))) or "top level"
+        what = what.replace("`", "")
+        raise CatalogueError(f"{file.name}: {place}: {what[:1].lower()}{what[1:]}{_what_fits(kind, inside)}") from None
 
 
-def _place(message: str) -> str:
-    """Turn msgspec's ``Expected `int`, got `str` - at `$.number``` into ``number: expected int, got str``."""
-    what, _, where = message.partition(" - at ")
-    place = where.strip("`").removeprefix("$").lstrip(".") or "top level"
-    return f"{place}: {what.replace('`', '')[:1].lower()}{what.replace('`', '')[1:]}"
+def _what_fits(kind: type, place: str) -> str:
+    """Return what the schema has at ``place`` (``checklist[0]``): the values of a choice, the keys of a record."""
+    from msgspec import inspect  # noqa: PLC0415 - only for a complaint
+
+    node = inspect.type_info(kind)
+    for part in filter(None, place.replace("[...]", "[0]").replace("[", ".[").split(".")):
+        if isinstance(node, inspect.UnionType):  # an optional record
+            node = next(kind for kind in node.types if not isinstance(kind, inspect.NoneType))
+        if isinstance(node, inspect.StructType):
+            node = next(field.type for field in node.fields if field.encode_name == part)
+        elif isinstance(node, inspect.DictType):
+            node = node.value_type
+        elif isinstance(node, inspect.VarTupleType):
+            node = node.item_type
+    if isinstance(node, inspect.LiteralType):
+        return f"; one of {', '.join(map(str, node.values))}"
+    if isinstance(node, inspect.StructType):
+        return f"; the keys are {', '.join(field.encode_name for field in node.fields)}"
+    return ""
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a complaint about ``word``: the names most like it, else all of them."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a complaint
+
+    names = list(known)
+    return f"; did you mean {', '.join(get_close_matches(word, names)) or ', '.join(names)}?"
 
 
 class Catalogue:
@@ -223,7 +265,9 @@ class Catalogue:
     @functools.cached_property
     def _code_files(self) -> dict[str, Traversable]:
         """Code name → file. The file's name carries number and name, so that one code costs one file."""
-        return {f.name[:-5].partition("-")[2]: f for f in (self._folder / "codes").iterdir() if f.name.endswith(".toml")}
+        return {
+            f.name[:-5].partition("-")[2]: f for f in (self._folder / "codes").iterdir() if f.name.endswith(".toml")
+        }
 
     @functools.cached_property
     def numbers(self) -> dict[str, int]:
@@ -233,7 +277,11 @@ class Catalogue:
     def names_of(self, number: int) -> tuple[str, ...]:
         """Return the names that share ``number``, the described one first."""
         names = sorted(name for name, value in self.numbers.items() if value == number)
-        return tuple(sorted(names, key=lambda name: self.code(name).alias_of is not None)) if len(names) > 1 else tuple(names)
+        return (
+            tuple(sorted(names, key=lambda name: self.code(name).alias_of is not None))
+            if len(names) > 1
+            else tuple(names)
+        )
 
     def code(self, name: str) -> CodeEntry:
         """Return one entry; raises ``KeyError`` for a name that is none."""
@@ -259,7 +307,11 @@ class Catalogue:
         entry = self.code(self.code(name).alias_of or name)
         steps = list(self._reference_steps(entry, ()))
         seen = {step.id for step in steps}
-        steps += [ChecklistStep(id=step, added=True) for step in self.added_steps(entry) if step not in seen]
+        for step in self.added_steps(entry):
+            if step not in self.steps:
+                raise CatalogueError(f"added.toml: no step is called {step}{_nearest(step, self.steps)}")
+            if step not in seen:
+                steps.append(ChecklistStep(id=step, added=True))
         return tuple(steps)
 
     def _reference_steps(self, entry: CodeEntry, path: tuple[str, ...]) -> Iterable[ChecklistStep]:
@@ -268,11 +320,15 @@ class Catalogue:
         seen: set[str] = set()
         for line in entry.checklist:
             if line.step is not None:
+                if line.step not in self.steps:
+                    unknown = f"checklist: no step is called {line.step}{_nearest(line.step, self.steps)}"
+                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: {unknown}")
                 found: Iterable[ChecklistStep] = (ChecklistStep(id=line.step),)
             else:
                 assert line.inherit is not None  # noqa: S101 - checked when the entry was read
                 if line.inherit not in self._code_files:
-                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: checklist: no code is called {line.inherit}")
+                    unknown = f"checklist: no code is called {line.inherit}{_nearest(line.inherit, self._code_files)}"
+                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: {unknown}")
                 other = self._reference_steps(self.code(line.inherit), (*path, entry.name))
                 found = (ChecklistStep(id=s.id, origin=s.origin or line.inherit) for s in other)
             for step in found:
@@ -293,12 +349,12 @@ class Catalogue:
     @functools.cached_property
     def posix(self) -> dict[str, PosixNumbers]:
         """POSIX name (``ECONNREFUSED``, ``EAI_NONAME``) → its numbers and its Winsock twin."""
-        return _read(self._folder / "posix.toml", dict[str, PosixNumbers])
+        return _read_table(self._folder / "posix.toml", PosixNumbers)
 
     @functools.cached_property
     def steps(self) -> dict[str, StepEntry]:
         """Step id → entry, in the contract's order."""
-        return _read(self._folder / "steps.toml", dict[str, StepEntry])
+        return _read_table(self._folder / "steps.toml", StepEntry)
 
     @functools.cached_property
     def causes(self) -> dict[str, CauseEntry]:
@@ -315,7 +371,17 @@ class Catalogue:
     @functools.cached_property
     def services(self) -> dict[str, ServiceEntry]:
         """Service name → what is registered and known of it."""
-        return _read(self._folder / "services.toml", dict[str, ServiceEntry])
+        return _read_table(self._folder / "services.toml", ServiceEntry)
+
+    def service(self, name: str) -> ServiceEntry | None:
+        """Return the entry of a service by its name or an alias of it, ``None`` for an unknown one."""
+        wanted = name.lower()
+        found = self.services.get(wanted)
+        return found or next((entry for entry in self.services.values() if wanted in entry.aliases), None)
+
+    def service_on(self, port: int, transport: str) -> ServiceEntry | None:
+        """Return the entry of the service that is registered on a port, ``None`` where none is known."""
+        return next((e for e in self.services.values() if (e.port, e.transport) == (port, transport)), None)
 
     @functools.cached_property
     def judgement(self) -> Judgement:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from probes.base import NotApplicable
+from probes.base import Context, NotApplicable
 
 
 def on_linux() -> bool:
@@ -20,3 +20,12 @@ def need_linux(probe: str) -> None:
     """Raise :class:`NotApplicable` (``reason.platform-lacks``) where this is not Linux."""
     if not on_linux():
         raise NotApplicable("reason.platform-lacks", probe=probe, platform=sys.platform)
+
+
+def can_send_raw(context: Context) -> bool:
+    """Tell whether this process may send raw packets, by ability and not by user id."""
+    if not on_linux():
+        return False
+    from probes.system.linux.privileges import may_send_raw  # noqa: PLC0415
+
+    return may_send_raw(context)

@@ -1,0 +1,384 @@
+"""Compose the report from facts, conclusion and steps: the one place where notes become sentences."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from probes.base import TABLE, Note, Observation, Status, load, note
+from troubleshoot import __version__, describe
+from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot.errors import UserError
+from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading
+from troubleshoot.judge import Conclusion
+from troubleshoot.judge.model import Finding
+from troubleshoot.options import Options
+from troubleshoot.report import (
+    Alternative,
+    ErrorCode,
+    Evidence,
+    Location,
+    Report,
+    Reproduction,
+    Step,
+    TargetInfo,
+    Tool,
+    Vantage,
+    Verdict,
+)
+from troubleshoot.request import Request
+from troubleshoot.steps import StepView
+from troubleshoot.target import Target, parse_target
+from troubleshoot.text import fill, places, say
+
+_MAX_ALTERNATIVES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Everything of a report that is not judged: when, where, how long, in which language."""
+
+    started: str
+    duration_ms: float
+    vantage: Vantage
+    code_input: str
+    interrupted: bool
+    packets: int
+    language: Language
+
+
+def request_of(name: str, target: Target, options: Options, catalogue: Catalogue, *, privileged: bool) -> Request:
+    """Build the request that plan and judge work on."""
+    entry = catalogue.code(name)
+    entry = catalogue.code(entry.alias_of) if entry.alias_of else entry
+    checklist = catalogue.checklist(entry.name)
+    service = catalogue.service(target.service) if target.service else None
+    question = catalogue.service_on(target.port, target.transport) if target.port is not None else service
+    return Request(
+        code=entry.name,
+        number=entry.number,
+        kind=entry.kind,
+        target=target,
+        steps=tuple(s.id for s in checklist),
+        reference_steps=tuple(s.id for s in checklist if not s.added),
+        family=options.family,
+        pid=options.pid,
+        local_host=options.local_host,
+        router=options.router,
+        remote_neighbour=options.remote_neighbour,
+        service_port=service.port if service is not None else None,
+        question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
+        privileged=privileged,
+    )
+
+
+_SAVED = ("family", "pid", "local_host", "router", "remote_neighbour")
+
+
+def request_from(report: Report, catalogue: Catalogue) -> Request:
+    """Rebuild the request of a saved report; raises :class:`UserError` where it does not fit this catalogue."""
+    if report.error.name not in catalogue.numbers:
+        raise UserError(f"a report about {report.error.name}, which this version does not know")
+    try:
+        options = msgspec.convert({k: report.request.get(k) for k in _SAVED}, Options)
+    except msgspec.ValidationError as error:
+        raise UserError(f"request: {error}") from None
+    target = parse_target(report.target.input, catalogue)
+    return request_of(report.error.name, target, options, catalogue, privileged=report.vantage.privileged)
+
+
+def load_observations(report: Report) -> dict[Key, Observation[Any]]:
+    """Read the probes' records of a saved report back into their types; raises :class:`UserError`."""
+    found: dict[Key, Observation[Any]] = {}
+    for position, record in enumerate(report.probes):
+        name = record.get("probe")
+        if name not in TABLE:
+            raise UserError(f"probes[{position}]: no probe is called {name!r}")
+        try:
+            observation = msgspec.convert({**record, "result": None}, Observation[Any])
+            result = record.get("result")
+            typed = msgspec.convert(result, load(name).result) if result is not None else None
+        except msgspec.ValidationError as error:
+            raise UserError(f"probes[{position}] ({name}): {error}") from None
+        found[observation.probe, observation.subject] = Observation(
+            probe=observation.probe,
+            subject=observation.subject,
+            status=observation.status,
+            started=observation.started,
+            duration_ms=observation.duration_ms,
+            vantage=observation.vantage,
+            result=typed,
+            reason=observation.reason,
+            error=observation.error,
+        )
+    return found
+
+
+def compose(
+    facts: Facts, conclusion: Conclusion, views: dict[str, StepView], catalogue: Catalogue, circumstances: Circumstances
+) -> Report:
+    """Return the report, every text in the language asked for."""
+    return _Composer(facts, conclusion, views, catalogue, circumstances).report()
+
+
+class _Composer:
+    def __init__(
+        self, facts: Facts, conclusion: Conclusion, views: dict[str, StepView], catalogue: Catalogue, around: Circumstances
+    ) -> None:
+        self.facts = facts
+        self.request = facts.request
+        self.conclusion = conclusion
+        self.views = views
+        self.catalogue = catalogue
+        self.around = around
+
+    @functools.cached_property
+    def wording(self) -> dict[str, str]:
+        return self.catalogue.wording(self.around.language)
+
+    def say(self, sentence: Note) -> str:
+        return say(sentence, self.wording)
+
+    def report(self) -> Report:
+        request, around = self.request, self.around
+        entry = self.catalogue.code(request.code)
+        return Report(
+            tool=Tool(name="wsadiag", version=__version__),
+            started=around.started,
+            duration_ms=around.duration_ms,
+            vantage=around.vantage,
+            error=ErrorCode(
+                input=around.code_input,
+                number=entry.number,
+                name=entry.name,
+                posix=entry.posix,
+                title=entry.title.in_(around.language),
+            ),
+            target=TargetInfo(
+                input=request.target.input,
+                host=request.target.host,
+                port=self.facts.port,
+                transport=request.target.transport,
+                addresses=self.facts.targets,
+                service=request.target.service,
+            ),
+            reproduction=self.reproduction(),
+            verdict=self.verdict(),
+            steps=tuple(self.step(identifier) for identifier in request.steps),
+            probes=tuple(msgspec.to_builtins(o) for o in self.facts.observations.values()),
+            request={key: getattr(request, key) for key in _SAVED},
+            language=around.language,
+            interrupted=around.interrupted,
+            packets=around.packets,
+        )
+
+    # -- reproduction --------------------------------------------------------------------------------------
+
+    def reproduction(self) -> Reproduction:
+        """Compare what was seen now with the code that was brought."""
+        if self.request.kind in ("api-misuse", "no-network-meaning") and not self._unresolved():
+            return Reproduction(outcome="not-attempted", observed=None)
+        if self.conclusion.outcome == "healthy":
+            return Reproduction(outcome="not-reproduced", observed=None)
+        seen = self.observed()
+        if not seen:
+            return Reproduction(outcome="not-attempted", observed=None)
+        if self.request.number in seen:
+            return Reproduction(outcome="same", observed=self.request.number)
+        return Reproduction(outcome="different", observed=seen[0])
+
+    def _unresolved(self) -> bool:
+        try:
+            return self.facts.unresolved()
+        except NotYet:
+            return False
+
+    def observed(self) -> list[int]:
+        """Return the Winsock numbers that a program would have met now, the first address's first."""
+        if self._unresolved():
+            resolve = self.facts.resolve
+            eai = resolve.system.eai if resolve is not None and resolve.system is not None else None
+            return [self._winsock(eai or "EAI_AGAIN")]
+        numbers = [self._number_of(r) for r in self.facts.reaches() if r.failed]
+        if not numbers:
+            numbers = [
+                self._winsock(attempt.errno)
+                for observation in self.facts.of("bind")
+                for attempt in getattr(observation.result, "attempts", ())[:1]
+                if attempt.errno is not None
+            ]
+        return [n for n in numbers if n]
+
+    def _number_of(self, found: Reach) -> int:
+        if found.reading is Reading.SILENT:
+            return self._winsock("ETIMEDOUT")
+        if found.reading is Reading.CUT:
+            return self._winsock("ECONNRESET")
+        return self._winsock(found.errno) if found.errno else 0
+
+    def _winsock(self, posix: str) -> int:
+        twin = self.catalogue.posix.get(posix)
+        return self.catalogue.numbers.get(twin.winsock, 0) if twin is not None else 0
+
+    # -- verdict -------------------------------------------------------------------------------------------
+
+    def target_text(self) -> str:
+        """Return the target as a person would name it."""
+        return self.request.target.input or "?"
+
+    def values_of(self, finding: Finding) -> dict[str, str]:
+        """Return the values for the catalogue's sentences about a finding."""
+        given: dict[str, object] = {
+            "target": self.target_text(),
+            "host": self.request.target.host,
+            "port": self.facts.port,
+            "service": self.request.target.service,
+            "code": self.request.code,
+            "hop": finding.hop,
+            **dict(finding.values),
+        }
+        return {name: str(value) for name, value in given.items() if value is not None}
+
+    def verdict(self) -> Verdict:
+        finding = self.conclusion.finding
+        others = sorted(self.conclusion.others, key=lambda f: (f.confidence == "possible", f.warning))
+        alternatives = [
+            Alternative(cause=f.cause, confidence=f.confidence, why=self.summary(f)) for f in others[:_MAX_ALTERNATIVES]
+        ]
+        if finding is None:
+            return self.without_finding(alternatives)
+        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        alternatives += self.left_open(finding, {f.cause for f in others})
+        return Verdict(
+            outcome="fault",
+            cause=finding.cause,
+            failed_step=finding.step,
+            location=Location(scope=finding.scope, hop=finding.hop, address=finding.address),
+            confidence=finding.confidence,
+            summary=self.summary(finding),
+            actions=self.actions(finding),
+            evidence=tuple(Evidence(step=step, fact=self.say(fact)) for step, fact in _once(finding.evidence)),
+            alternatives=tuple(alternatives[:_MAX_ALTERNATIVES]),
+            title=text.title,
+            explanation=text.explanation,
+        )
+
+    def summary(self, finding: Finding) -> str:
+        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        return fill(text.summary.get(finding.variant, text.summary["default"]), self.values_of(finding))
+
+    def actions(self, finding: Finding) -> tuple[str, ...]:
+        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        values = self.values_of(finding)
+        lines = text.actions.get(finding.variant, text.actions["default"])
+        return tuple(fill(line, values) for line in lines if places(line) <= values.keys())
+
+    def left_open(self, finding: Finding, known: set[str]) -> list[Alternative]:
+        """Return the causes that the evidence cannot tell from the finding, with what would."""
+        return [
+            Alternative(cause=cause, confidence="possible", why=self.say(why))
+            for cause, why in finding.also
+            if cause not in known
+        ]
+
+    def without_finding(self, alternatives: list[Alternative]) -> Verdict:
+        outcome = self.conclusion.outcome
+        focus = self.facts.focus
+        evidence: list[Evidence] = []
+        failed_step = None
+        if outcome == "healthy":
+            key = "verdict.healthy"
+            if not self.facts.reaches():
+                key = "verdict.healthy-name" if self.facts.has_name and self.facts.targets else "verdict.healthy-local"
+            actions = [self.say(note("verdict.healthy-action", code=self.request.code))]
+        else:
+            failed = [i for i, v in self.views.items() if v.status == "failed"]
+            failed_step = "connect" if "connect" in failed else next(iter(failed), None)
+            key = "verdict.inconclusive" if failed else "verdict.inconclusive-nothing"
+            actions = [self.say(n) for n in self.settling()]
+        tried = "connect" if self.facts.port is not None else "ping-remote"
+        transport = self.request.target.transport
+        for reach in self.facts.reaches()[:3]:
+            if reach.reading is not Reading.UNTRIED:
+                evidence.append(Evidence(step=tried, fact=self.say(describe.reach(reach, self.facts.port, transport))))
+        if not evidence or outcome == "inconclusive":
+            evidence += [
+                Evidence(step=i, fact=self.say(v.summary))
+                for i, v in self.views.items()
+                if v.status in ("failed", "passed") and i != tried
+            ][:4]
+        certain = outcome == "healthy"
+        return Verdict(
+            outcome=outcome,
+            cause=None,
+            failed_step=failed_step,
+            location=None,
+            confidence="certain" if certain else "possible",
+            summary=self.say(note(key, target=self.target_text(), address=focus.address if focus else "?")),
+            actions=tuple(actions),
+            evidence=tuple(evidence),
+            alternatives=tuple(alternatives),
+        )
+
+    def settling(self) -> list[Note]:
+        """Return what would settle an open question, most telling first."""
+        notes = []
+        if any(o.status is Status.NOT_PERMITTED for o in self.facts.observations.values()) or not self.request.privileged:
+            notes.append(note("verdict.settle-root"))
+        if any(o.status is Status.CUT_SHORT for o in self.facts.observations.values()):
+            notes.append(note("verdict.settle-time"))
+        if self.facts.targets and not self.facts.is_local(self.facts.targets[0]):
+            notes.append(note("verdict.settle-server", target=self.target_text()))
+            notes.append(note("verdict.settle-elsewhere", target=self.target_text()))
+        if self.request.remote_neighbour is None and "ping-remote-subnet" in self.request.steps:
+            notes.append(note("verdict.settle-neighbour"))
+        return notes or [note("verdict.settle-verbose")]
+
+    # -- steps ---------------------------------------------------------------------------------------------
+
+    def step(self, identifier: str) -> Step:
+        view = self.views[identifier]
+        entry = self.catalogue.steps[identifier]
+        line = next(s for s in self.catalogue.checklist(self.request.code) if s.id == identifier)
+        behind = [o for key in view.probes if (o := self.facts.observation(*key)) is not None]
+        observations: dict[str, list[Any]] = {}
+        for observation in behind:
+            if observation.result is not None:
+                observations.setdefault(observation.probe, []).append(msgspec.to_builtins(observation.result))
+        by_hand = None
+        if entry.by_hand is not None and view.status == "unavailable":
+            values = self._by_hand_values()
+            commands = {"linux": entry.by_hand.linux, "windows": entry.by_hand.windows, "macos": entry.by_hand.macos}
+            by_hand = {k: fill(v, values) for k, v in commands.items() if places(v) <= values.keys()} or None
+        why = self.say(view.why) if view.why is not None else entry.purpose.in_(self.around.language)
+        return Step(
+            id=identifier,
+            title=entry.title.in_(self.around.language),
+            status=view.status,
+            summary=self.say(view.summary),
+            why=why,
+            observations=observations,
+            duration_ms=max((o.duration_ms for o in behind), default=None),
+            origin=line.origin,
+            added=line.added,
+            by_hand=by_hand,
+        )
+
+    def _by_hand_values(self) -> dict[str, str]:
+        focus = self.facts.focus
+        given = {
+            "host": self.request.target.host,
+            "port": self.facts.port,
+            "address": focus.address if focus is not None else next(iter(self.facts.targets), None),
+            "router": next(iter(self.facts.routers), None),
+            "service": self.request.target.service,
+        }
+        return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _once(evidence: tuple[tuple[str, Note], ...]) -> list[tuple[str, Note]]:
+    """Drop repeated facts, keeping the order."""
+    return list(dict.fromkeys(evidence))

@@ -1,0 +1,166 @@
+"""One sentence of fact for an observation, as a note of the catalogue. Steps and evidence share them."""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.failure import IcmpError, IcmpMeaning
+from probes.interfaces import Interface
+from probes.link import LinkResult
+from probes.neighbours import Neighbour, NeighbourState
+from probes.ping import PingResult
+from probes.resolve import Answer, ServerAnswer
+from probes.route import RouteKind, RouteResult
+from probes.tcp_path import TcpAnswer, TcpPathResult
+from probes.traceroute import TracerouteResult
+from probes.wire import WireResult
+from troubleshoot.facts import Reach, Reading
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a duration for reading: three digits below 10 ms, none above 100."""
+    if value is None:
+        return "?"
+    if value < 10:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def icmp(error: IcmpError) -> str:
+    """Return the ICMP message's field name, with type and code (``port unreachable, 3/3``)."""
+    return f"{error.meaning.value.replace('-', ' ')}, {error.type}/{error.code}"
+
+
+def reach(found: Reach, port: int | None, transport: str = "tcp") -> Note:
+    """What the attempt at one address came to."""
+    where = found.address if port is None else f"[{found.address}]:{port}" if ":" in found.address else f"{found.address}:{port}"
+    ms = milliseconds(found.heard_ms)
+    seconds = f"{found.heard_ms / 1000:.1f}"
+    sort = "ping" if port is None else "udp" if transport == "udp" else "tcp"
+    if found.reading is Reading.CONNECTED:
+        return note(f"fact.reach-connected-{sort}", where=where, ms=ms)
+    if found.reading is Reading.RESET:
+        return note("fact.reach-reset", where=where, ms=ms)
+    if found.reading is Reading.CUT:
+        return note("fact.reach-cut", where=where, ms=ms)
+    if found.reading is Reading.ICMP and found.icmp is not None:
+        return note("fact.reach-icmp", where=where, icmp=icmp(found.icmp), sender=found.icmp.sender or "?", ms=ms)
+    if found.reading is Reading.SILENT:
+        return note("fact.reach-silent", where=where, packets=found.packets, seconds=seconds)
+    if found.reading is Reading.LOCAL:
+        return note("fact.reach-local", where=where, errno=found.errno or "?", ms=ms)
+    return note("fact.reach-undecided", where=where, seconds=seconds)
+
+
+def ping(result: PingResult) -> Note:
+    """How an address answered pings."""
+    if result.received:
+        rtt = milliseconds(result.rtt_mean_ms)
+        if result.received < result.sent:
+            return note(
+                "fact.ping-some", address=result.address, received=result.received, sent=result.sent, ms=rtt,
+            )
+        return note("fact.ping-answered", address=result.address, sent=result.sent, ms=rtt)
+    for echo in result.echoes:
+        if echo.icmp is not None:
+            sender = echo.icmp.sender or "?"
+            return note("fact.ping-icmp", address=result.address, icmp=icmp(echo.icmp), sender=sender)
+        if echo.failure is not None:
+            return note("fact.ping-local", address=result.address, errno=echo.errno or "?")
+    key = "fact.ping-silent-udp" if result.method.value == "udp" else "fact.ping-silent"
+    return note(key, address=result.address, sent=result.sent, seconds=f"{result.waited_ms / 1000:.1f}")
+
+
+def trace(result: TracerouteResult) -> Note:
+    """How far the path to an address could be followed."""
+    answering = [hop for hop in result.hops if hop.answers]
+    if result.reached_ttl is not None:
+        silent = sum(1 for hop in result.hops if hop.ttl < result.reached_ttl and not hop.answers)
+        key = "fact.trace-reached-silent" if silent else "fact.trace-reached"
+        return note(key, address=result.address, hops=result.reached_ttl, routers=result.reached_ttl - 1, silent=silent)
+    if result.ended_by is not None:
+        sender = result.ended_by.sender or "?"
+        return note("fact.trace-ended", address=result.address, icmp=icmp(result.ended_by), sender=sender, hop=result.ended_ttl or "?")
+    if not answering:
+        return note("fact.trace-nothing", address=result.address)
+    last = answering[-1]
+    router = next((a.address for a in last.answers if a.address), "?")
+    return note("fact.trace-stops", address=result.address, hop=last.ttl, router=router)
+
+
+def tcp_path(result: TcpPathResult) -> Note:
+    """How far the port's SYNs travelled."""
+    if result.final is TcpAnswer.RESET:
+        return note("fact.path-reset", port=result.port, ttl=result.final_ttl)
+    if result.final is TcpAnswer.ACCEPTED:
+        return note("fact.path-accepted", port=result.port, ttl=result.final_ttl)
+    final = next((h for h in result.hops if h.answer is TcpAnswer.ICMP and h.icmp is not None), None)
+    if final is not None and final.icmp is not None and final.icmp.meaning is not IcmpMeaning.TIME_EXCEEDED:
+        return note("fact.path-icmp", port=result.port, ttl=final.ttl, icmp=icmp(final.icmp), sender=final.icmp.sender or "?")
+    if result.passed_ttl == 0:
+        return note("fact.path-nothing", port=result.port)
+    return note("fact.path-vanishes", port=result.port, hop=result.passed_ttl)
+
+
+def route(result: RouteResult) -> Note:
+    """Which way the kernel sends packets for an address."""
+    if result.kind is RouteKind.NONE:
+        return note("fact.route-none", address=result.address, errno=result.errno or "?")
+    if result.kind in (RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE):
+        return note("fact.route-forbids", address=result.address, kind=result.kind.value, prefix=result.matched or "?")
+    if result.kind is RouteKind.LOCAL:
+        return note("fact.route-local", address=result.address)
+    if result.gateway is not None:
+        return note("fact.route-gateway", address=result.address, gateway=result.gateway, interface=result.interface or "?")
+    return note("fact.route-on-link", address=result.address, interface=result.interface or "?")
+
+
+def interface(found: Interface) -> Note:
+    """The state of an interface in one sentence."""
+    addresses = ", ".join(f"{a.address}/{a.prefix}" for a in found.addresses[:3]) or "-"
+    if not found.up:
+        return note("fact.interface-down", interface=found.name)
+    if found.carrier is False:
+        return note("fact.interface-no-carrier", interface=found.name)
+    if not found.addresses:
+        return note("fact.interface-no-address", interface=found.name)
+    return note("fact.interface-up", interface=found.name, addresses=addresses, mtu=found.mtu)
+
+
+def neighbour(found: Neighbour) -> Note:
+    """What the link says of a neighbour."""
+    if found.confirmed:
+        return note("fact.neighbour-answers", address=found.address, mac=found.mac or "?")
+    if found.state is NeighbourState.FAILED:
+        return note("fact.neighbour-fails", address=found.address, interface=found.interface or "?")
+    return note("fact.neighbour-state", address=found.address, state=found.state.value)
+
+
+def link(found: LinkResult) -> Note:
+    """What the wire itself says of an address, whatever the mask says."""
+    if found.mac is not None:
+        return note("fact.link-claimed", address=found.address, interface=found.interface, mac=found.mac)
+    if found.via_router:
+        return note("fact.link-via-router", address=found.address, interface=found.interface)
+    return note("fact.link-nobody", address=found.address, interface=found.interface)
+
+
+def wire(found: WireResult) -> Note:
+    """What left and what came back on the wire, against what the socket saw."""
+    if not found.syns_out:
+        return note("fact.wire-nothing-left", interface=found.watched)
+    if found.answer_in is not None and not found.socket_heard:
+        return note("fact.wire-answer-eaten", interface=found.watched, answer=found.answer_in)
+    if found.answer_in is not None:
+        return note("fact.wire-answered", answer=found.answer_in, ttl=found.answer_ttl or "?")
+    return note("fact.wire-silent", interface=found.watched, syns=found.syns_out)
+
+
+def server_answer(found: ServerAnswer) -> Note:
+    """What one name server answered to one question."""
+    values = {"server": found.server, "name": found.name, "type": found.record_type}
+    if found.answer is Answer.ADDRESSES:
+        return note("fact.dns-addresses", **values, addresses=", ".join(found.addresses), ms=milliseconds(found.rtt_ms))
+    if found.answer in (Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE):
+        return note(f"fact.dns-{found.answer.value}", **values, transport=found.transport)
+    error = f" ({found.extended_error})" if found.extended_error else ""
+    return note("fact.dns-rcode", **values, rcode=(found.rcode or found.answer.value.upper()) + error)

@@ -1,0 +1,371 @@
+"""Run the probes that the facts call for, side by side, until the verdict stands; then compose the report.
+
+The engine is a library: :func:`diagnose` can be awaited any number of times at once in one event loop, under one
+shared :class:`probes.base.Budget`; it keeps no global state. :func:`run` is the same for a program without a loop,
+and lets Ctrl-C end the wait and still returns what is known. :func:`replay` judges a saved report again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
+from probes.statistics import StatisticsRequest
+from probes.system import can_send_raw
+from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot.codes import parse_code
+from troubleshoot.compose import Circumstances, compose, load_observations, request_from, request_of
+from troubleshoot.events import StepEvent
+from troubleshoot.facts import Facts, Key, NotYet
+from troubleshoot.judge import Conclusion, judge
+from troubleshoot.options import Options
+from troubleshoot.plan import AFTER, BEFORE, Job, wanted
+from troubleshoot.report import Report, Vantage
+from troubleshoot.request import Request
+from troubleshoot.steps import STEPS, StepView
+from troubleshoot.target import Target, parse_target
+from troubleshoot.text import say
+
+#: A cancelled probe gets this long to close its sockets.
+_CLOSING_S = 0.2
+#: The share of the whole time-out that is kept for the report itself.
+_RESERVE_S = 0.05
+
+OnEvent = Callable[[StepEvent], None]
+
+
+async def diagnose(
+    code: str,
+    target: str | Target,
+    *,
+    options: Options | None = None,
+    catalogue: Catalogue | None = None,
+    budget: Budget | None = None,
+    context: Context | None = None,
+    on_event: OnEvent | None = None,
+    code_input: str | None = None,
+    interrupted: asyncio.Event | None = None,
+) -> Report:
+    """Find out why ``target`` fails with ``code``, and return the report.
+
+    ``code`` is anything that the command line takes (``10061``, ``WSAECONNREFUSED``, ``ECONNREFUSED``, …),
+    ``target`` likewise, or a parsed :class:`Target`. ``options.timeout_s`` bounds the run in seconds. Many
+    diagnoses may share one ``budget`` of sockets and packets. ``interrupted``, once set, ends the waiting.
+
+    Raises :class:`troubleshoot.errors.UserError` for a code or target that means nothing, before any packet.
+    """
+    options = options or Options()
+    catalogue = catalogue or Catalogue()
+    context = context or Context(budget=budget or Budget())
+    name = parse_code(code, catalogue)
+    parsed = parse_target(target, catalogue) if isinstance(target, str) else target
+    request = request_of(name, parsed, options, catalogue, privileged=can_send_raw(context))
+    run_ = _Run(request, options, catalogue, context, on_event, interrupted or asyncio.Event())
+    await run_.go()
+    return run_.report(code_input or code)
+
+
+def run(
+    code: str,
+    target: str | Target,
+    options: Options,
+    *,
+    on_event: OnEvent | None = None,
+    code_input: str | None = None,
+) -> Report:
+    """Diagnose without an event loop of one's own; the first Ctrl-C ends the wait and returns what is known."""
+
+    async def main() -> Report:
+        interrupted = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def once() -> None:
+            interrupted.set()
+            loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends the program
+
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(signal.SIGINT, once)
+        return await diagnose(
+            code, target, options=options, on_event=on_event, code_input=code_input, interrupted=interrupted
+        )
+
+    return asyncio.run(main())
+
+
+def replay(report: Report, language: Language) -> Report:
+    """Judge a saved report again, with today's rules and in ``language``. Touches no network."""
+    catalogue = Catalogue()
+    request = request_from(report, catalogue)
+    observations = load_observations(report)
+    facts = Facts(request, catalogue.judgement.thresholds, observations)
+    circumstances = Circumstances(
+        started=report.started,
+        duration_ms=report.duration_ms,
+        vantage=report.vantage,
+        code_input=report.error.input,
+        interrupted=report.interrupted,
+        packets=report.packets,
+        language=language,
+    )
+    return compose(facts, judge(facts, catalogue.judgement), _views(facts), catalogue, circumstances)
+
+
+async def observe(name: str, target: Target, options: Options) -> Observation[Any]:
+    """Run one probe by itself against ``target`` and return its record."""
+    context = Context()
+    probe = load(name)
+    aim = ProbeTarget(
+        host=target.host,
+        address=await _first_address(target, options, context) if name not in ("resolve", "hosts-file", "proxy") else None,
+        port=target.port if target.port is not None else _port_of(target.service, target.transport),
+        service=target.service,
+        transport=target.transport,
+        family=options.family,
+        pid=options.pid,
+    )
+    started = time.time()
+    try:
+        request = probe.request_for(aim)
+    except CannotObserve as reason:
+        return Observation(
+            probe=name, subject=target.input, status=reason.status, started=started, duration_ms=0.0, reason=reason.reason
+        )
+    job = Job(name, probe.subject(request), request)
+    return await _Worker(job, probe, context, lambda _: None).run(timeout_s=options.timeout_s)
+
+
+async def _first_address(target: Target, options: Options, context: Context) -> str | None:
+    """Return the first address of the target, by the same probe that a diagnosis uses."""
+    if target.host is None or target.literal:
+        return target.host
+    probe = load("resolve")
+    request = probe.request_for(ProbeTarget(host=target.host, family=options.family))
+    job = Job("resolve", target.host, request)
+    found = await _Worker(job, probe, context, lambda _: None).run(timeout_s=options.timeout_s)
+    return next(iter(getattr(found.result, "addresses", ())), None)
+
+
+def _port_of(service: str | None, transport: str) -> int | None:
+    if service is None:
+        return None
+    try:
+        return socket.getservbyname(service, transport)
+    except OSError:
+        entry = Catalogue().service(service)
+        return entry.port if entry is not None else None
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One probe's run: keeps the last partial result, and turns every end into a record."""
+
+    job: Job
+    probe: Probe[Any, Any]
+    context: Context
+    on_progress: Callable[[Observation[Any]], None]
+    started: float = 0.0
+    began: float = 0.0
+    partial: Any = None
+
+    def _record(self, status: Status, **more: Any) -> Observation[Any]:
+        duration = (time.perf_counter() - self.began) * 1000
+        return Observation(
+            probe=self.job.probe, subject=self.job.subject, status=status, started=self.started, duration_ms=round(duration, 3), **more
+        )
+
+    def _progress(self, result: Any) -> None:
+        self.partial = result
+        self.on_progress(self._record(Status.CUT_SHORT, result=result))
+
+    async def run(self, timeout_s: float) -> Observation[Any]:
+        """Run the probe to its end, its deadline, or a cancellation; never raises but for our own cancellation."""
+        self.started, self.began = time.time(), time.perf_counter()
+        limit = min(timeout_s, max(self.probe.deadline_s, 0.1))
+        try:
+            async with asyncio.timeout(limit):
+                result = await self.probe.observe(self.job.request, self.context, self._progress)
+        except CannotObserve as reason:
+            return self._record(reason.status, reason=reason.reason)
+        except TimeoutError:
+            reason_ = note("reason.deadline", seconds=f"{limit:.1f}")
+            return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
+        except asyncio.CancelledError:
+            reason_ = note("reason.cancelled")
+            return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
+        except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
+            where = traceback.extract_tb(bug.__traceback__)[-1]
+            text = f"{type(bug).__name__}: {bug} ({where.filename.rpartition('/')[2]}:{where.lineno})"
+            return self._record(Status.BROKEN, error=text)
+        return self._record(Status.OBSERVED, result=result)
+
+
+class _Run:
+    """The state of one diagnosis."""
+
+    def __init__(
+        self,
+        request: Request,
+        options: Options,
+        catalogue: Catalogue,
+        context: Context,
+        on_event: OnEvent | None,
+        interrupted: asyncio.Event,
+    ) -> None:
+        self.request = request
+        self.options = options
+        self.catalogue = catalogue
+        self.context = context
+        self.on_event = on_event
+        self.interrupted = interrupted
+        self.observations: dict[Key, Observation[Any]] = {}
+        self.tasks: dict[Key, asyncio.Task[Observation[Any]]] = {}
+        self.running: set[Key] = set()
+        self.changed = asyncio.Event()
+        self.started = datetime.now(UTC)
+        self.began = time.perf_counter()
+        self.shown: dict[str, StepEvent] = {}
+        self.was_interrupted = False
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.began) * 1000
+
+    def facts(self) -> Facts:
+        return Facts(self.request, self.catalogue.judgement.thresholds, self.observations, self.running)
+
+    async def go(self) -> None:
+        """Start what is wanted, listen, judge; stop when nothing more can change the verdict, or at the limit."""
+        limit_ms = max(self.options.timeout_s - _RESERVE_S, 0.05) * 1000
+        grace_ms = self.catalogue.judgement.thresholds["grace_ms"]
+        settled_at: float | None = None
+        stopping = asyncio.create_task(self.interrupted.wait())
+        try:
+            while True:
+                self.changed.clear()
+                facts = self._start_what_is_wanted()
+                conclusion = judge(facts, self.catalogue.judgement)
+                self._tell(facts)
+                settled = conclusion.final and conclusion.complete
+                if settled and settled_at is None:
+                    settled_at = self.elapsed_ms()
+                elif not settled:
+                    settled_at = None
+                end_ms = limit_ms if settled_at is None else min(limit_ms, settled_at + grace_ms)
+                left_s = (end_ms - self.elapsed_ms()) / 1000
+                if not self.running or left_s <= 0 or self.interrupted.is_set():
+                    break
+                changed = asyncio.create_task(self.changed.wait())
+                await asyncio.wait({changed, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            stopping.cancel()
+            self.was_interrupted = self.interrupted.is_set()
+            await self._stop()
+        await self._read_statistics_again()
+        self._tell(self.facts())
+
+    def _start_what_is_wanted(self) -> Facts:
+        """Start every job that the facts call for and that has not been started, and return the facts."""
+        facts = self.facts()
+        started = False
+        for job in wanted(facts):
+            if job.key not in self.tasks:
+                self._start(job)
+                started = True
+        return self.facts() if started else facts
+
+    def _start(self, job: Job) -> None:
+        self.running.add(job.key)
+
+        def progress(observation: Observation[Any]) -> None:
+            if job.key in self.running:
+                self.observations[job.key] = observation
+                self.changed.set()
+
+        async def work() -> Observation[Any]:
+            observation = await _Worker(job, load(job.probe), self.context, progress).run(self.options.timeout_s)
+            self.observations[job.key] = observation
+            self.running.discard(job.key)
+            self.changed.set()
+            return observation
+
+        self.tasks[job.key] = asyncio.create_task(work(), name=" ".join(job.key))
+
+    async def _stop(self) -> None:
+        """Cancel what still runs; each leaves the record of what it has seen so far."""
+        pending = [task for task in self.tasks.values() if not task.done()]
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.wait(pending, timeout=_CLOSING_S)
+        self.running.clear()
+
+    async def _read_statistics_again(self) -> None:
+        if ("statistics", BEFORE) in self.observations:
+            job = Job("statistics", AFTER, StatisticsRequest())
+            worker = _Worker(job, load("statistics"), self.context, lambda _: None)
+            self.observations[job.key] = await worker.run(timeout_s=0.5)
+
+    def _tell(self, facts: Facts) -> None:
+        """Send an event for every step whose state changed."""
+        if self.on_event is None:
+            return
+        wording = self.catalogue.wording(self.options.language)
+        limit_ms = self.options.timeout_s * 1000
+        for identifier in self.request.steps:
+            try:
+                view: StepView | None = STEPS[identifier](facts)
+            except NotYet:
+                view = None
+            event = StepEvent(
+                step=identifier,
+                title=self.catalogue.steps[identifier].title.in_(self.options.language),
+                status=view.status if view else None,
+                running=view is None and bool(self.running),
+                summary=say(view.summary, wording) if view else "",
+                elapsed_ms=0.0,
+                limit_ms=limit_ms,
+            )
+            if self.shown.get(identifier) != event:
+                self.shown[identifier] = event
+                self.on_event(replace(event, elapsed_ms=self.elapsed_ms()))
+
+    def report(self, code_input: str) -> Report:
+        """Compose the report of the finished run."""
+        facts = self.facts()
+        conclusion: Conclusion = judge(facts, self.catalogue.judgement)
+        circumstances = Circumstances(
+            started=self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            duration_ms=round(self.elapsed_ms(), 1),
+            vantage=Vantage(
+                hostname=socket.gethostname(),
+                platform={"Windows": "windows", "Darwin": "darwin"}.get(platform.system(), "linux"),
+                privileged=self.request.privileged,
+            ),
+            code_input=code_input,
+            interrupted=self.was_interrupted,
+            packets=self.context.packets_sent,
+            language=self.options.language,
+        )
+        return compose(facts, conclusion, _views(facts), self.catalogue, circumstances)
+
+
+def _views(facts: Facts) -> dict[str, StepView]:
+    """Return the view of every step of the checklist; one whose probe did not end is skipped, and says so."""
+    views = {}
+    for identifier in facts.request.steps:
+        try:
+            views[identifier] = STEPS[identifier](facts)
+        except NotYet:
+            reason = note("reason.not-finished")
+            views[identifier] = StepView("skipped", reason, reason)
+    return views

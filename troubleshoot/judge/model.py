@@ -1,0 +1,68 @@
+"""What a rule says, and the table that holds the rules.
+
+A rule is a pure function over :class:`troubleshoot.facts.Facts`. It returns a :class:`Finding` where the
+evidence supports its cause and ``None`` where the evidence speaks against it; a fact that a running probe will
+bring raises :class:`troubleshoot.facts.NotYet` from inside. Each cause so ends *supported*, *contradicted* or
+*not evaluated*; what was not evaluated is never ruled out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from probes.base import Note
+from troubleshoot.facts import Facts
+from troubleshoot.report import Confidence
+
+
+class Standing(enum.StrEnum):
+    """Where a cause stands after its rule was asked."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    NOT_EVALUATED = "not-evaluated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A cause that the evidence supports.
+
+    ``step`` is the checklist step that shows it, ``evidence`` pairs of step id and fact, ``values`` fill the
+    catalogue's sentences, ``variant`` picks among them. A ``warning`` does not stop the target.
+    ``also`` lists causes that the evidence cannot tell from this one, with what would settle it.
+    """
+
+    cause: str
+    confidence: Confidence
+    scope: str
+    step: str
+    evidence: tuple[tuple[str, Note], ...]
+    values: tuple[tuple[str, str], ...] = ()
+    variant: str = "default"
+    hop: int | None = None
+    address: str | None = None
+    warning: bool = False
+    also: tuple[tuple[str, Note], ...] = ()
+
+
+Rule = Callable[[Facts], Finding | None]
+
+#: Cause id → its rule. Filled by the modules of this package.
+RULES: dict[str, Rule] = {}
+
+
+def rule(cause: str) -> Callable[[Rule], Rule]:
+    """Register the rule of ``cause``."""
+
+    def register(function: Rule) -> Rule:
+        RULES[cause] = function
+        return function
+
+    return register
+
+
+def values(**given: object) -> tuple[tuple[str, str], ...]:
+    """Build a finding's values; those that are ``None`` are left out."""
+    return tuple((name, str(value)) for name, value in given.items() if value is not None)

@@ -1,0 +1,266 @@
+"""Rules of the name service: who was asked, who answered, and whether they agree."""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.resolve import Answer, ResolveResult, ServerAnswer
+from troubleshoot import describe
+from troubleshoot.facts import SILENCE, Facts, Reading, family_of, plain
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.report import Confidence
+
+REFUSALS = frozenset({Answer.REFUSED, Answer.FORMERR, Answer.NOTIMP})
+FAILURES = frozenset({Answer.SERVFAIL, Answer.OTHER_RCODE, Answer.MALFORMED})
+DENIALS = frozenset({Answer.NXDOMAIN, Answer.NO_DATA})
+
+
+def _name(facts: Facts) -> str:
+    return facts.request.target.host or ""
+
+
+def _word(facts: Facts, server: str) -> ServerAnswer | None:
+    """The answer of a server that counts: an address before a denial, a denial before a failure."""
+    ranks = (Answer.ADDRESSES, Answer.NO_DATA, Answer.NXDOMAIN)
+    answers = [a for a in facts.answers_of(server) if a.answer not in SILENCE]
+    return min(answers, key=lambda a: ranks.index(a.answer) if a.answer in ranks else len(ranks), default=None)
+
+
+def _words(facts: Facts) -> list[ServerAnswer]:
+    found = (_word(facts, server) for server in facts.servers)
+    return [answer for answer in found if answer is not None]
+
+
+def _said(answers: list[ServerAnswer], step: str = "check-dns") -> tuple[tuple[str, Note], ...]:
+    return tuple((step, describe.server_answer(a)) for a in answers)
+
+
+def _system(result: ResolveResult) -> tuple[tuple[str, Note], ...]:
+    if result.system is None:
+        return ()
+    if not result.system.finished:
+        return (("resolve-name", note("fact.system-unfinished", name=result.name)),)
+    if result.system.eai:
+        return (("resolve-name", note("fact.system-eai", name=result.name, eai=result.system.eai)),)
+    return ()
+
+
+def _unresolved(facts: Facts) -> ResolveResult | None:
+    """The resolution of a name that leads nowhere, else ``None``."""
+    return facts.resolved() if facts.unresolved() else None
+
+
+@rule("no-nameserver-configured")
+def no_nameserver_configured(facts: Facts) -> Finding | None:
+    """No ``nameserver`` line, and the local host that the resolver then asks does not answer."""
+    result = _unresolved(facts)
+    if result is None or result.configuration is None or result.configuration.configured:
+        return None
+    if any(facts.server_responds(s) for s in facts.servers):
+        return None
+    return Finding(
+        cause="no-nameserver-configured",
+        confidence="certain",
+        scope="name-service",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=(("check-dns", note("fact.no-nameserver")), *_system(result)),
+        values=values(name=_name(facts)),
+    )
+
+
+@rule("nameserver-unreachable")
+def nameserver_unreachable(facts: Facts) -> Finding | None:
+    """Servers are configured, and none of them answers any question."""
+    result = _unresolved(facts)
+    if result is None or result.configuration is None or not result.configuration.configured:
+        return None
+    asked = {s: facts.server_responds(s) for s in facts.servers}
+    if not asked or any(responds is not False for responds in asked.values()):
+        return None
+    silent = [next(a for a in facts.resolve.answers if a.server == s) for s in asked] if facts.resolve else []
+    pings = [p for s in asked if (p := facts.peek_ping(s)) is not None]
+    return Finding(
+        cause="nameserver-unreachable",
+        confidence="certain",
+        scope="name-service",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *_system(result)),
+        values=values(servers=", ".join(asked), server=next(iter(asked)), name=_name(facts)),
+        address=next(iter(asked)),
+    )
+
+
+@rule("nameserver-partly-down")
+def nameserver_partly_down(facts: Facts) -> Finding | None:
+    """Some configured servers answer and some do not. Where names resolve it is a warning only."""
+    if not facts.has_name or facts.resolved() is None:
+        return None
+    asked = {s: facts.server_responds(s) for s in facts.servers}
+    dead = [s for s, responds in asked.items() if responds is False]
+    if not dead or not any(asked.values()):
+        return None
+    silent = [next(a for a in facts.resolve.answers if a.server == s) for s in dead] if facts.resolve else []
+    return Finding(
+        cause="nameserver-partly-down",
+        confidence="certain",
+        scope="name-service",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=(*_said(silent), *_said(_words(facts))),
+        values=values(servers=", ".join(dead), server=dead[0], name=_name(facts)),
+        address=dead[0],
+        warning="check-dns" not in facts.request.reference_steps or facts.unresolved(),
+    )
+
+
+def _denied(facts: Facts, answer: Answer) -> list[ServerAnswer]:
+    """The servers' words, where nobody has an address and the first that answers says ``answer``."""
+    if _unresolved(facts) is None:
+        return []
+    words = _words(facts)
+    if any(w.answer is Answer.ADDRESSES for w in words):
+        return []
+    telling = [w for w in words if w.answer in DENIALS]
+    return words if telling and telling[0].answer is answer else []
+
+
+def _agreed(words: list[ServerAnswer], answer: Answer) -> Confidence:
+    return "certain" if all(w.answer is answer for w in words) else "likely"
+
+
+@rule("name-does-not-exist")
+def name_does_not_exist(facts: Facts) -> Finding | None:
+    """A server denies the name (NXDOMAIN) and none knows it."""
+    words = _denied(facts, Answer.NXDOMAIN)
+    if not words:
+        return None
+    first = next(w for w in words if w.answer is Answer.NXDOMAIN)
+    result = facts.resolved()
+    tried = result.candidates if result is not None else ()
+    more = (("resolve-name", note("fact.search-tried", names=", ".join(tried))),) if len(tried) > 1 else ()
+    return Finding(
+        cause="name-does-not-exist",
+        confidence=_agreed(words, Answer.NXDOMAIN),
+        scope="name-service",
+        step="resolve-name",
+        evidence=(*_said(words, "resolve-name"), *more),
+        values=values(name=_name(facts), server=first.server),
+        address=first.server,
+    )
+
+
+@rule("no-address-record")
+def no_address_record(facts: Facts) -> Finding | None:
+    """The name exists, without an address of the family that was asked for."""
+    words = _denied(facts, Answer.NO_DATA)
+    if not words:
+        return None
+    first = next(w for w in words if w.answer is Answer.NO_DATA)
+    family = {4: "IPv4", 6: "IPv6"}.get(facts.request.family or 0, "IPv4/IPv6")
+    return Finding(
+        cause="no-address-record",
+        confidence=_agreed(words, Answer.NO_DATA),
+        scope="name-service",
+        step="resolve-name",
+        evidence=_said(words, "resolve-name"),
+        values=values(name=_name(facts), server=first.server, family=family),
+        address=first.server,
+    )
+
+
+def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Finding | None:
+    """A server that answers, but with a failure: stops the name where no server does better."""
+    if not facts.has_name or facts.resolved() is None:
+        return None
+    words = _words(facts)
+    troubled = [w for w in words if w.answer in kinds]
+    if not troubled:
+        return None
+    stopped = facts.unresolved() and not any(w.answer in DENIALS or w.answer is Answer.ADDRESSES for w in words)
+    first = troubled[0]
+    if stopped and next(w for w in words if w.answer in REFUSALS | FAILURES).answer not in kinds:
+        return None
+    result = facts.resolved()
+    return Finding(
+        cause=cause,
+        confidence="certain",
+        scope="name-service",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=(*_said(words), *(_system(result) if result else ())),
+        values=values(name=_name(facts), server=first.server, found=first.rcode or first.answer.value.upper()),
+        address=first.server,
+        warning=not stopped and "check-dns" not in facts.request.reference_steps,
+    )
+
+
+@rule("nameserver-failure")
+def nameserver_failure(facts: Facts) -> Finding | None:
+    """SERVFAIL and kin: the server is there and cannot find out."""
+    return _server_trouble(facts, "nameserver-failure", FAILURES)
+
+
+@rule("nameserver-refuses")
+def nameserver_refuses(facts: Facts) -> Finding | None:
+    """REFUSED, FORMERR or NOTIMP: the server is there and will not answer."""
+    return _server_trouble(facts, "nameserver-refuses", REFUSALS)
+
+
+@rule("nameservers-disagree")
+def nameservers_disagree(facts: Facts) -> Finding | None:
+    """Servers give different answers for the same question.
+
+    One knows the name and another denies it; or their addresses have nothing in common and only one side's
+    addresses work. Different addresses that all work are what load sharing looks like, and no fault.
+    """
+    if not facts.has_name or facts.resolved() is None:
+        return None
+    words = _words(facts)
+    knowing = [w for w in words if w.answer is Answer.ADDRESSES]
+    denying = [w for w in words if w.answer in DENIALS]
+    common = {
+        "scope": "name-service",
+        "values": values(name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None),
+    }
+    step = "check-dns" if "check-dns" in facts.request.steps else "resolve-name"
+    if knowing and denying:
+        stops = facts.unresolved()
+        return Finding(
+            cause="nameservers-disagree",
+            confidence="certain",
+            step=step,
+            evidence=_said([*knowing, *denying]),
+            warning=not stops and "check-dns" not in facts.request.reference_steps,
+            address=denying[0].server,
+            **common,  # type: ignore[arg-type]
+        )
+    if len(knowing) < 2 or facts.hosts_override():
+        return None
+    sets = {w.server: _addresses(facts, w.server) for w in knowing}
+    first, *others = sets.values()
+    if all(first & other for other in others):
+        return None
+    system = {plain(a) for a in facts.targets}
+    if not facts.blocked():
+        if "check-dns" not in facts.request.reference_steps:
+            return None
+        dead = [a for a in facts.extra_targets if facts.decided_reach(a).failed]
+        confidence: Confidence = "certain" if dead else "possible"
+        return Finding(
+            cause="nameservers-disagree", confidence=confidence, step=step, evidence=_said(knowing),
+            address=knowing[-1].server, warning=not dead, **common,  # type: ignore[arg-type]
+        )
+    living = [a for a in facts.extra_targets if facts.decided_reach(a).reading is Reading.CONNECTED]
+    if not living:
+        return None
+    wrong = next((w for w in knowing if sets[w.server] & system), knowing[0])
+    return Finding(
+        cause="nameservers-disagree",
+        confidence="certain",
+        step=step,
+        evidence=(*_said(knowing), *(("connect", describe.reach(facts.reach(a), facts.port, facts.request.target.transport)) for a in [*facts.targets[:1], *living[:1]])),
+        address=wrong.server,
+        **common,  # type: ignore[arg-type]
+    )
+
+
+def _addresses(facts: Facts, server: str) -> set[str]:
+    families = {family_of(a) for a in facts.targets}
+    return {plain(a) for w in facts.answers_of(server) for a in w.addresses if family_of(a) in families}

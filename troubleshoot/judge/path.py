@@ -1,0 +1,570 @@
+"""Rules of the path and of the far end: who answered, who did not, and from where."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from probes.base import Note, note
+from probes.failure import IcmpError, IcmpMeaning
+from probes.ping import PingResult
+from probes.route import RouteKind
+from probes.sockets import SocketsResult
+from probes.tcp_path import TcpAnswer
+from probes.traceroute import TracerouteResult
+from probes.wire import WireResult
+from troubleshoot import describe
+from troubleshoot.facts import Facts, Reach, Reading, family_of, plain
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.report import Confidence
+
+_UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
+
+
+def _failing(facts: Facts) -> Reach | None:
+    """The address whose path is to be judged, where no address of the target answers; else ``None``."""
+    if facts.unresolved() or not facts.targets or not facts.blocked():
+        return None
+    focus = facts.focus
+    if focus is None or facts.is_local(focus.address):
+        return None
+    return focus
+
+
+def _step(facts: Facts) -> str:
+    return "connect" if facts.port else "ping-remote"
+
+
+def _said(facts: Facts, found: Reach) -> tuple[str, Note]:
+    return (_step(facts), describe.reach(found, facts.port, facts.request.target.transport))
+
+
+def _path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+    """What traceroute and pings showed, as far as they got."""
+    trace, ping = facts.peek_trace(address), facts.peek_ping(address)
+    return (
+        *((("traceroute", describe.trace(trace)),) if trace else ()),
+        *((("ping-remote", describe.ping(ping)),) if ping and facts.port else ()),
+    )
+
+
+def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
+    """Whether other packets than the port's meet the same refusal: ``None`` where nothing else was heard."""
+    ping = facts.ping(address)
+    trace = facts.peek_trace(address)
+    if ping is not None and ping.received:
+        return False
+    if trace is not None and trace.reached_ttl is not None:
+        return False
+    others = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
+    if trace is not None and trace.ended_by is not None:
+        others.append(trace.ended_by)
+    if any(o.meaning in _UNREACHABLE and o.sender == error.sender for o in others):
+        return True
+    return None
+
+
+def _router_error(facts: Facts, found: Reach) -> IcmpError | None:
+    """The ICMP error behind the failure, where another machine than this one sent it."""
+    error = found.icmp
+    return error if error is not None and not facts.is_own(error.sender) else None
+
+
+def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
+    if sender is not None and plain(sender) == plain(address):
+        return facts.distance(address) or facts.last_hop(address) + 1
+    return facts.hop_of(address, sender)
+
+
+@rule("routing-loop")
+def routing_loop(facts: Facts) -> Finding | None:
+    """The same routers come round again."""
+    found = _failing(facts)
+    if found is None:
+        return None
+    expired = found.icmp is not None and found.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+    if not expired and found.reading is not Reading.SILENT:
+        return None
+    trace = facts.trace(found.address)
+    ring = _ring(trace) if trace is not None else None
+    if ring is None and not expired:
+        return None
+    hop, router = ring if ring is not None else (None, found.icmp.sender if found.icmp else None)
+    return Finding(
+        cause="routing-loop",
+        confidence="certain" if ring is not None and expired else "likely",
+        scope="path",
+        step="traceroute" if "traceroute" in facts.request.steps and ring else _step(facts),
+        evidence=(_said(facts, found), *_path_said(facts, found.address)),
+        values=values(router=router, hop=hop, address=found.address),
+        hop=hop,
+        address=router,
+    )
+
+
+def _ring(trace: TracerouteResult) -> tuple[int, str] | None:
+    """The first router that comes round: at three TTLs, with another one in between."""
+    seen: list[tuple[int, str]] = []
+    for hop in trace.hops:
+        names = {a.address for a in hop.answers if a.address is not None}
+        if len(names) == 1:
+            seen.append((hop.ttl, names.pop()))
+    counts = Counter(name for _, name in seen)
+    for ttl, name in seen:
+        places = [t for t, n in seen if n == name]
+        if counts[name] >= 3 and all(b - a > 1 for a, b in zip(places, places[1:], strict=False)):
+            return ttl, name
+    return None
+
+
+@rule("firewall-reject")
+def firewall_reject(facts: Facts) -> Finding | None:
+    """A device answers with an ICMP refusal."""
+    found = _failing(facts)
+    error = _router_error(facts, found) if found is not None else None
+    if found is None or error is None:
+        return None
+    by_host = error.sender is not None and plain(error.sender) == plain(found.address)
+    confidence: Confidence = "certain"
+    if error.meaning is IcmpMeaning.PORT_UNREACHABLE:
+        if by_host and facts.request.target.transport == "udp":
+            return None
+    elif error.meaning is IcmpMeaning.PROHIBITED:
+        pass
+    elif error.meaning in _UNREACHABLE:
+        if by_host:
+            pass
+        else:
+            general = _general_icmp(facts, found.address, error)
+            if general is True:
+                return None
+            if general is None:
+                if _late(facts, found):
+                    return None
+                confidence = "possible"
+    else:
+        return None
+    trace = facts.trace(found.address)
+    hop = _hop(facts, found.address, error.sender)
+    return Finding(
+        cause="firewall-reject",
+        confidence=confidence,
+        scope="remote-host" if by_host else "path",
+        step=_step(facts),
+        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        values=values(
+            router=error.sender, hop=hop, address=found.address, found=describe.icmp(error), port=facts.port
+        ),
+        variant="host" if by_host else "default",
+        hop=hop,
+        address=error.sender,
+    )
+
+
+def _late(facts: Facts, found: Reach) -> bool:
+    """Whether the refusal took as long as a router takes to give up on a neighbour (about 3 s)."""
+    return found.heard_ms - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
+
+
+@rule("network-unreachable")
+def network_unreachable(facts: Facts) -> Finding | None:
+    """A router answers that it cannot reach the network or host, for every kind of packet."""
+    found = _failing(facts)
+    error = _router_error(facts, found) if found is not None else None
+    if found is None or error is None or error.meaning not in _UNREACHABLE:
+        return None
+    if error.sender is not None and plain(error.sender) == plain(found.address):
+        return None
+    if error.meaning is IcmpMeaning.HOST_UNREACHABLE and _late(facts, found):
+        return None
+    general = _general_icmp(facts, found.address, error)
+    if general is False:
+        return None
+    trace = facts.trace(found.address)
+    hop = _hop(facts, found.address, error.sender)
+    return Finding(
+        cause="network-unreachable",
+        confidence="certain" if general else "likely",
+        scope="path",
+        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
+        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error)),
+        hop=hop,
+        address=error.sender,
+    )
+
+
+@rule("host-down")
+def host_down(facts: Facts) -> Finding | None:
+    """The target's own link (or its last router) says that it is absent."""
+    found = _failing(facts)
+    if found is None:
+        return None
+    route = facts.route(found.address)
+    if route is not None and route.on_link and route.kind is RouteKind.UNICAST:
+        return _absent_here(facts, found)
+    error = _router_error(facts, found)
+    if error is None:
+        ping = facts.ping(found.address) if found.reading is Reading.SILENT else None
+        echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
+        error = echo.icmp if echo is not None else None
+        late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+        if error is None or not late or facts.is_own(error.sender):
+            return None
+    elif not _late(facts, found):
+        return None
+    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or facts.alive(found.address):
+        return None
+    hop = _hop(facts, found.address, error.sender)
+    trace = facts.peek_trace(found.address)
+    return Finding(
+        cause="host-down",
+        confidence="certain" if hop is not None and hop == facts.last_hop(found.address) else "likely",
+        scope="remote-host",
+        step="ping-remote" if "ping-remote" in facts.request.steps else _step(facts),
+        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        values=values(address=found.address, router=error.sender),
+        variant="remote",
+        hop=hop + 1 if hop is not None else None,
+        address=found.address,
+    )
+
+
+def _absent_here(facts: Facts, found: Reach) -> Finding | None:
+    if not facts.absent_on_link(found.address):
+        return None
+    route = facts.route(found.address)
+    link = facts.link(found.address)
+    if link is not None and (link.mac is not None or link.via_router or link.via_router_icmp):
+        return None
+    neighbour = facts.peek_neighbour(found.address)
+    name = route.interface if route else None
+    used = next((i for i in facts.interfaces() if i.name == name), None)
+    if used is not None and (used.carrier is False or not used.up):
+        return None
+    routers = [n for r in facts.routers if (n := facts.peek_neighbour(r)) is not None and r != found.address]
+    works = any(facts.neighbour_alive(n) for n in routers) or facts.other_neighbour_alive(found.address)
+    mask_doubtful = link is None and facts.mask_doubtful(found.address)
+    confidence: Confidence = "possible" if mask_doubtful else "certain" if works else "likely"
+    return Finding(
+        cause="host-down",
+        confidence=confidence,
+        scope="local-network",
+        step="ping-remote" if "ping-remote" in facts.request.steps else _step(facts),
+        evidence=(
+            _said(facts, found),
+            *((("ping-remote", describe.neighbour(neighbour)),) if neighbour else ()),
+            *((("ping-router", describe.neighbour(n)) for n in routers[:1])),
+        ),
+        values=values(address=found.address, interface=name),
+        variant="local",
+        hop=1,
+        address=found.address,
+    )
+
+
+@rule("firewall-reset")
+def firewall_reset(facts: Facts) -> Finding | None:
+    """A device nearer than the host sends the reset."""
+    found = _failing(facts)
+    if found is None or found.reading is not Reading.RESET:
+        return None
+    path = facts.tcp_path(found.address)
+    if path is None or path.final is not TcpAnswer.RESET or path.final_ttl is None:
+        return None
+    facts.trace(found.address)
+    distance = facts.distance(found.address)
+    base = (_said(facts, found), (_step(facts), describe.tcp_path(path)), *_path_said(facts, found.address))
+    if distance is not None and path.final_ttl < distance:
+        # Linux looks at the TTL before its forward chain: the refuser stands one hop before the TTL that brought
+        # the reset where that hop also answered "time exceeded" for the port, else at that hop itself.
+        hop = path.final_ttl - 1 if path.passed_ttl == path.final_ttl - 1 and path.passed_ttl else path.final_ttl
+        router = facts.router_at(found.address, hop)
+        return Finding(
+            cause="firewall-reset",
+            confidence="likely",
+            scope="path",
+            step=_step(facts),
+            evidence=base,
+            values=values(router=router, hop=hop, address=found.address, port=facts.port),
+            variant="default" if router else "unnamed",
+            hop=hop,
+            address=router,
+        )
+    wire = facts.get("wire", WireResult, f"{found.address} {facts.port}")
+    ping = facts.peek_ping(found.address)
+    reply = next((e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None), None)
+    if wire is None or wire.answer_in != "reset" or wire.answer_ttl is None or reply is None:
+        return None
+    nearer = wire.answer_ttl - reply
+    if distance is None or not 0 < nearer < distance:
+        return None
+    hop = distance - nearer
+    router = facts.router_at(found.address, hop)
+    return Finding(
+        cause="firewall-reset",
+        confidence="likely",
+        scope="path",
+        step=_step(facts),
+        evidence=(*base, ("connect", describe.wire(wire)), ("ping-remote", note("fact.reply-ttl", ttl=reply))),
+        values=values(router=router, hop=hop, address=found.address, port=facts.port),
+        variant="default" if router else "unnamed",
+        hop=hop,
+        address=router,
+    )
+
+
+@rule("firewall-drop")
+def firewall_drop(facts: Facts) -> Finding | None:
+    """This port vanishes silently while other traffic reaches the host."""
+    found = _failing(facts)
+    if found is None or found.reading is not Reading.SILENT or facts.port is None:
+        return None
+    if not facts.alive(found.address):
+        facts.ping(found.address)
+        facts.trace(found.address)
+    neighbour = facts.remote_neighbour_alive(found.address)
+    if not facts.alive(found.address):
+        return _stealth(facts, found, neighbour)
+    if facts.request.target.transport == "udp":
+        return _silent_datagrams(facts, found)
+    path = facts.tcp_path(found.address)
+    if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED):
+        return None
+    facts.trace(found.address)
+    distance = facts.distance(found.address)
+    hop = path.passed_ttl or None
+    router = facts.router_at(found.address, hop) if hop else None
+    if distance is not None and path.passed_ttl >= distance - 1:
+        scope, variant = "remote-host", "host"
+        confidence: Confidence = "likely"
+    elif distance is not None:
+        scope, variant = "path", "default"
+        confidence = "likely" if hop is None else "certain"
+    else:
+        scope, variant, confidence = "path", "default", "likely"
+    return Finding(
+        cause="firewall-drop",
+        confidence=confidence,
+        scope=scope,
+        step=_step(facts),
+        evidence=(_said(facts, found), (_step(facts), describe.tcp_path(path)), *_path_said(facts, found.address)),
+        values=values(hop=hop or 0, router=router or "-", address=found.address, port=facts.port),
+        variant=variant,
+        hop=hop,
+        address=router,
+    )
+
+
+def _silent_datagrams(facts: Facts, found: Reach) -> Finding:
+    """UDP that is not answered while the host lives: a filter, or a service that has nothing to say."""
+    return Finding(
+        cause="firewall-drop",
+        confidence="possible",
+        scope="remote-host",
+        step=_step(facts),
+        evidence=(_said(facts, found), *_path_said(facts, found.address)),
+        values=values(hop=0, router="-", address=found.address, port=facts.port),
+        variant="host",
+    )
+
+
+def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Finding | None:
+    """Nothing of the host answers at all, and its network does: it is off, or it filters everything."""
+    if neighbour is None:
+        return None
+    hop = facts.last_hop(found.address) or None
+    router = facts.router_at(found.address, hop) if hop else None
+    return Finding(
+        cause="firewall-drop",
+        confidence="likely",
+        scope="remote-host",
+        step=_step(facts),
+        evidence=(
+            _said(facts, found),
+            *_path_said(facts, found.address),
+            ("ping-remote-subnet", describe.ping(neighbour)),
+        ),
+        values=values(hop=hop or 0, router=router or "-", address=found.address, port=facts.port),
+        variant="all",
+        hop=hop,
+        address=router,
+    )
+
+
+@rule("path-broken")
+def path_broken(facts: Facts) -> Finding | None:
+    """Packets of every protocol die after a hop, and nobody says why."""
+    found = _failing(facts)
+    if found is None or found.reading is not Reading.SILENT:
+        return None
+    route = facts.route(found.address)
+    if route is None or route.on_link or facts.alive(found.address):
+        return None
+    ping, trace = facts.ping(found.address), facts.trace(found.address)
+    path = facts.tcp_path(found.address) if facts.port and facts.request.target.transport == "tcp" else None
+    if facts.alive(found.address) or (path is not None and path.final is not None):
+        return None
+    errors = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
+    if errors or (trace is not None and (trace.ended_by is not None or _ring(trace) is not None)):
+        return None
+    if facts.remote_neighbour_alive(found.address) is not None:
+        return None
+    router_state = facts.neighbour(route.gateway) if route.gateway else None
+    if facts.neighbour_dead(router_state):
+        return None
+    hop = facts.last_hop(found.address)
+    beyond = facts.remote_neighbour_asked(found.address)
+    confidence: Confidence = "likely" if hop and beyond else "possible"
+    router = facts.router_at(found.address, hop) if hop else None
+    return Finding(
+        cause="path-broken",
+        confidence=confidence,
+        scope="path",
+        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
+        evidence=(
+            _said(facts, found),
+            *_path_said(facts, found.address),
+            *((("ping-remote-subnet", describe.ping(p)) for p in beyond[:2])),
+        ),
+        values=values(hop=hop, router=router or route.gateway, address=found.address) if hop else values(address=found.address),
+        variant="default" if hop and router else "nothing-answered",
+        hop=hop or None,
+        address=router,
+    )
+
+
+@rule("no-listener")
+def no_listener(facts: Facts) -> Finding | None:
+    """The host itself refuses: nothing listens on that port."""
+    if facts.unresolved() or not facts.targets or not facts.blocked() or facts.port is None:
+        return None
+    found = facts.focus
+    if found is None:
+        return None
+    transport = facts.request.target.transport
+    common = values(address=found.address, port=facts.port)
+    step = "listeners" if "listeners" in facts.request.steps and facts.is_local(found.address) else "connect"
+    if facts.is_local(found.address):
+        if found.reading not in (Reading.RESET, Reading.ICMP):
+            return None
+        sockets = facts.get("sockets", SocketsResult, str(facts.port))
+        listening = [e for e in (sockets.entries if sockets else ()) if e.state in ("listen", "unconnected", "close", "bound")]
+        if listening:
+            return None
+        return Finding(
+            cause="no-listener",
+            confidence="certain" if sockets is not None else "likely",
+            scope="remote-host",
+            step=step,
+            evidence=(_said(facts, found), *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ())),
+            values=common,
+            variant="local",
+            hop=0,
+            address=found.address,
+        )
+    by_host = found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
+    if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
+        facts.trace(found.address)
+        return Finding(
+            cause="no-listener",
+            confidence="certain",
+            scope="remote-host",
+            step="connect",
+            evidence=(_said(facts, found),),
+            values=common,
+            variant="udp",
+            hop=facts.distance(found.address),
+            address=found.address,
+        )
+    if found.reading is not Reading.RESET:
+        return None
+    path = facts.tcp_path(found.address)
+    facts.trace(found.address)
+    distance = facts.distance(found.address)
+    final = path.final_ttl if path is not None else None
+    if distance is not None and final is not None and final < distance:
+        return None
+    return Finding(
+        cause="no-listener",
+        confidence="likely" if distance is not None and final == distance else "possible" if final is not None and distance is not None else "likely",
+        scope="remote-host",
+        step="connect",
+        evidence=(_said(facts, found), *((("connect", describe.tcp_path(path)),) if path else ()), *_path_said(facts, found.address)),
+        values=common,
+        hop=distance or final,
+        address=found.address,
+    )
+
+
+@rule("some-addresses-dead")
+def some_addresses_dead(facts: Facts) -> Finding | None:
+    """The name has several addresses and only some of them answer."""
+    reaches = facts.reaches()
+    if len(reaches) < 2 or not any(r.reading is Reading.CONNECTED for r in reaches):
+        return None
+    decided = [facts.decided_reach(r.address) for r in reaches]
+    dead = [r for r in decided if r.failed]
+    living = [r for r in decided if r.reading is Reading.CONNECTED]
+    if not dead or facts.hosts_override():
+        return None
+    families = {family_of(r.address) for r in dead}, {family_of(r.address) for r in living}
+    return Finding(
+        cause="some-addresses-dead",
+        confidence="certain",
+        scope="remote-host",
+        step=_step(facts),
+        evidence=tuple(_said(facts, r) for r in [*dead[:3], *living[:2]]),
+        values=values(
+            name=facts.request.target.host,
+            found=", ".join(r.address for r in dead),
+            expected=", ".join(r.address for r in living),
+            family="IPv6" if families[0] == {6} else "IPv4",
+        ),
+        address=dead[0].address,
+        # A loopback name stands for both families, and a service listens on one: programs try the other.
+        warning=all(facts.is_loopback(r.address) for r in decided),
+    )
+
+
+@rule("accept-queue-full")
+def accept_queue_full(facts: Facts) -> Finding | None:
+    """The target is this machine: its listener's accept queue is full."""
+    focus = facts.focus
+    if facts.unresolved() or focus is None or facts.port is None or not facts.is_local(focus.address) or not facts.blocked():
+        return None
+    entry = facts.full_queue(facts.port) if focus.reading is Reading.SILENT else None
+    if entry is None:
+        return None
+    owner = next(iter(entry.owners), None)
+    return Finding(
+        cause="accept-queue-full",
+        confidence="certain",
+        scope="remote-host",
+        step="listeners" if "listeners" in facts.request.steps else "connect",
+        evidence=(
+            ("listeners", note("fact.queue-full", port=facts.port, queue=entry.queue, limit=entry.queue_limit)),
+            _said(facts, focus),
+        ),
+        values=values(address=focus.address, port=facts.port, process=f"{owner.name} (pid {owner.pid})" if owner else None),
+        variant="local",
+        hop=0,
+        address=focus.address,
+    )
+
+
+@rule("service-resets")
+def service_resets(facts: Facts) -> Finding | None:
+    """The connection is reset at once, so fast that it shows in connect() itself."""
+    found = _failing(facts)
+    if found is None or found.reading is not Reading.CUT:
+        return None
+    return Finding(
+        cause="service-resets",
+        confidence="likely",
+        scope="remote-host",
+        step=_step(facts),
+        evidence=(_said(facts, found),),
+        values=values(address=found.address, port=facts.port),
+        hop=facts.distance(found.address),
+        address=found.address,
+    )

@@ -1,0 +1,324 @@
+"""Which probes the facts known so far call for. Pure: asked again after every answer, it names them all.
+
+The engine starts what is named and not yet started. So one probe feeds many steps and rules, nothing runs twice,
+what depends on an answer starts the moment that the answer is there, and everything else runs side by side.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from probes.address import AddressKind, AddressRequest, AddressResult
+from probes.address_family import AddressFamilyRequest
+from probes.bind import BindRequest
+from probes.buffers import BuffersRequest
+from probes.connect import ConnectRequest
+from probes.datagram import DatagramRequest
+from probes.descriptors import DescriptorsRequest
+from probes.failure import Failure
+from probes.hosts_file import HostsFileRequest
+from probes.interfaces import InterfacesRequest, InterfacesResult
+from probes.link import LinkRequest
+from probes.neighbours import NeighboursRequest, NeighboursResult
+from probes.network_subsystem import NetworkSubsystemRequest
+from probes.path_mtu import PathMtuRequest
+from probes.ping import PingRequest
+from probes.proxy import ProxyRequest
+from probes.resolve import ResolveRequest
+from probes.route import RouteKind, RouteRequest
+from probes.services_file import ServicesFileRequest
+from probes.sockets import SocketsRequest
+from probes.statistics import StatisticsRequest
+from probes.tcp_path import TcpPathRequest
+from probes.traceroute import TracerouteRequest
+from probes.wire import WireRequest
+from troubleshoot.facts import Facts, Reading, family_of, plain
+
+#: The statistics are read twice; these are their subjects.
+BEFORE, AFTER = "before", "after"
+#: Steps that need the target to be looked at over the network.
+_NETWORK_STEPS = frozenset(
+    {"connect", "ping-remote", "traceroute", "resolve-name", "check-dns", "path-mtu", "address-valid"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a probe: its name, what it is about, and its request."""
+
+    probe: str
+    subject: str
+    request: object
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """How observations of this run are filed."""
+        return (self.probe, self.subject)
+
+
+def wanted(facts: Facts) -> tuple[Job, ...]:
+    """Return every job that the facts call for, in the order of their usefulness, each once."""
+    found: dict[tuple[str, str], Job] = {}
+    for job in _all(facts):
+        found.setdefault(job.key, job)
+    return tuple(found.values())
+
+
+def _all(facts: Facts) -> Iterator[Job]:
+    request = facts.request
+    steps = set(request.steps)
+    if request.kind == "no-network-meaning":
+        return
+    yield from _this_machine(facts, steps)
+    if request.kind == "api-misuse" and "resolve-name" not in steps:
+        return
+    if not steps & _NETWORK_STEPS:
+        return
+    target = request.target
+    if "connect" in steps or "statistics" in steps:
+        yield Job("statistics", BEFORE, StatisticsRequest())
+    if target.host is not None and facts.has_name:
+        yield Job("resolve", target.host, ResolveRequest(target.host, request.family))
+        yield Job("hosts-file", target.host, HostsFileRequest(target.host))
+    if target.service is not None:
+        yield Job("services-file", target.service, ServicesFileRequest(target.transport, service=target.service))
+    yield Job("interfaces", "", InterfacesRequest())
+    yield Job("proxy", "", ProxyRequest(target.host))
+    if "connect" in steps or "ping-remote" in steps or "check-dns" in steps:
+        yield from _network(facts, steps)
+    else:
+        for address in facts.targets:
+            yield Job("address", address, AddressRequest(address))
+            if "path-mtu" in steps:
+                yield Job("route", address, RouteRequest(address))
+                yield Job("path-mtu", address, PathMtuRequest(address))
+
+
+def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
+    """The steps that look at this machine's own resources."""
+    request, target = facts.request, facts.request.target
+    if "network-subsystem" in steps:
+        yield Job("network-subsystem", "", NetworkSubsystemRequest())
+        yield Job("interfaces", "", InterfacesRequest())
+    if "address-family" in steps:
+        yield Job("address-family", "", AddressFamilyRequest())
+    if "buffers" in steps:
+        yield Job("buffers", "", BuffersRequest())
+    if "open-sockets" in steps or (request.pid is not None and request.kind == "api-misuse"):
+        watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
+        yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s))
+    if "port-owner" in steps and target.port is not None:
+        yield from _port(facts, target.port)
+
+
+def _port(facts: Facts, port: int) -> Iterator[Job]:
+    target = facts.request.target
+    local = target.host is None or any(facts.is_local(a) for a in facts.targets) or _unspecified(target.host)
+    for address in facts.targets:
+        yield Job("address", address, AddressRequest(address))
+    if not local:
+        return
+    own = next((a for a in facts.targets if facts.is_local(a) or _unspecified(a)), None)
+    address = own or ("::" if facts.request.family == 6 else "0.0.0.0")
+    yield Job("sockets", str(port), SocketsRequest(port, target.transport))
+    yield Job("bind", str(port), BindRequest(address, port, target.transport))
+
+
+def _unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(plain(host)).is_unspecified
+    except ValueError:
+        return False
+
+
+def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
+    """The target over the network, address by address."""
+    target, port = facts.request.target, facts.port
+    for address in (*facts.destinations, *facts.extra_targets):
+        yield Job("address", address, AddressRequest(address))
+        yield Job("route", address, RouteRequest(address))
+    if not facts.targets and not facts.resolving:
+        yield from _name_servers(facts)
+    reachable = [a for a in facts.targets if _may_be_tried(facts, a)]
+    if port is not None and port > 0:
+        for address in reachable:
+            yield _attempt(facts, address, port)
+        for address in facts.extra_targets:
+            if _may_be_tried(facts, address):
+                yield _attempt(facts, address, port)
+        registered = facts.request.service_port
+        if registered is not None and registered != port:
+            for address in reachable[:2]:
+                yield _attempt(facts, address, registered)
+    looked_into = _looked_into(facts, reachable)
+    for address in looked_into:
+        yield from _path(facts, address, port)
+    yield from _around(facts, steps, looked_into)
+    yield from _what_failed(facts)
+    for address in facts.targets:
+        if port is not None and facts.is_local(address):
+            yield Job("sockets", str(port), SocketsRequest(port, target.transport))
+            if "port-owner" in steps:
+                yield Job("bind", str(port), BindRequest(address, port, target.transport))
+    if "path-mtu" in steps:
+        for address in looked_into[:1]:
+            yield Job("path-mtu", address, PathMtuRequest(address))
+
+
+def _may_be_tried(facts: Facts, address: str) -> bool:
+    """Whether packets to the address make sense (known once its kind is)."""
+    result = facts.peek("address", AddressResult, address)
+    if result is None or facts.request.target.port == 0:
+        return False
+    never = {AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK}
+    return result.kind not in never and not result.zone_missing
+
+
+def _attempt(facts: Facts, address: str, port: int) -> Job:
+    if facts.request.target.transport == "udp":
+        return Job("datagram", f"{address} {port}", DatagramRequest(address, port, facts.request.question_hex))
+    return Job("connect", f"{address} {port}", ConnectRequest(address, port))
+
+
+def _looked_into(facts: Facts, reachable: list[str]) -> list[str]:
+    """The addresses whose path is followed: the first of each family, and the one that fails first."""
+    found: list[str] = []
+    for family in (4, 6):
+        found += [a for a in reachable if family_of(a) == family][:1]
+    found.sort(key=reachable.index)
+    focus = facts.focus
+    if focus is not None and focus.failed and focus.address in reachable and focus.address not in found:
+        found.append(focus.address)
+    return found
+
+
+def _path(facts: Facts, address: str, port: int | None) -> Iterator[Job]:
+    route = facts.peek_route(address)
+    if route is None or route.kind not in (RouteKind.UNICAST, RouteKind.LOCAL):
+        return
+    yield Job("ping", address, PingRequest(address))
+    if route.kind is RouteKind.LOCAL:
+        return
+    if route.on_link:
+        yield Job("neighbours", address, NeighboursRequest((address,)))
+    yield Job("traceroute", address, TracerouteRequest(address))
+    if port is not None and facts.request.target.transport == "tcp":
+        yield Job("tcp-path", f"{address} {port}", TcpPathRequest(address, port))
+
+
+def _around(facts: Facts, steps: set[str], looked_into: list[str]) -> Iterator[Job]:
+    """The reference's other pings: local host, router, beyond the router, the target's subnet."""
+    request = facts.request
+    for router in facts.routers:
+        yield Job("ping", router, PingRequest(router))
+        yield Job("neighbours", router, NeighboursRequest((router,)))
+    if "ping-local-host" in steps:
+        local_host = request.local_host or guess_local_host(facts)
+        yield Job("neighbours", "", NeighboursRequest())
+        if local_host is not None:
+            yield Job("ping", local_host, PingRequest(local_host))
+    for address in looked_into:
+        route = facts.peek_route(address)
+        if route is None or route.gateway is None or facts.is_local(address):
+            continue
+        if "ping-beyond-router" in steps:
+            beyond = facts.router_at_by_trace(address, 2)
+            if beyond is not None and plain(beyond) != plain(address):
+                yield Job("ping", beyond, replace(PingRequest(beyond), silent_wait_s=1.0))
+        if "ping-remote-subnet" in steps or _silent_so_far(facts, address):
+            for neighbour in facts.remote_neighbours(address):
+                yield Job("ping", neighbour, PingRequest(neighbour))
+
+
+def _silent_so_far(facts: Facts, address: str) -> bool:
+    """Whether the target's own pings and the attempts have met silence long enough to look around it."""
+    ping = facts.peek_ping(address)
+    if ping is None or ping.received or any(e.icmp or e.failure for e in ping.echoes):
+        return False
+    reach = facts.reach(address)
+    quiet = reach.reading in (Reading.UNDECIDED, Reading.SILENT)
+    return quiet and ping.waited_ms >= facts.threshold("look_around_ms") and not facts.alive(address)
+
+
+def guess_local_host(facts: Facts) -> str | None:
+    """Return another host of the local network that the kernel has met lately, if there is one."""
+    routers = {plain(r) for r in facts.routers}
+    targets = {plain(a) for a in facts.destinations}
+    table = facts.peek("neighbours", NeighboursResult)
+    families = {family_of(a) for a in facts.destinations}
+    for found in table.table if table is not None else ():
+        known = found.mac is not None and not found.router and family_of(found.address) in families
+        linklocal = ipaddress.ip_address(plain(found.address)).is_link_local
+        if known and not linklocal and plain(found.address) not in routers | targets:
+            return found.address
+    return None
+
+
+def _what_failed(facts: Facts) -> Iterator[Job]:
+    """What only makes sense to ask once an attempt has failed."""
+    focus = facts.focus
+    port = facts.port
+    if focus is None:
+        return
+    route = facts.peek_route(focus.address)
+    interfaces = facts.peek("interfaces", InterfacesResult)
+    if facts.is_local(focus.address):
+        if focus.failed:
+            yield Job("network-subsystem", "", NetworkSubsystemRequest())
+        return
+    if not focus.failed:
+        return
+    if focus.failure is Failure.ADDRESS_NOT_AVAILABLE:
+        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
+    if not facts.request.privileged:
+        return
+    if port is not None and facts.request.target.transport == "tcp" and focus.reading in (Reading.SILENT, Reading.RESET):
+        yield Job("wire", f"{focus.address} {port}", WireRequest(focus.address, port))
+    if route is None or interfaces is None:
+        return
+    if route.kind is RouteKind.UNICAST and route.on_link and route.interface is not None:
+        if focus.reading in (Reading.ICMP, Reading.SILENT, Reading.LOCAL):
+            router = next((d.gateway for d in route.defaults if d.gateway), None)
+            yield Job("link", focus.address, LinkRequest(focus.address, route.interface, router))
+        return
+    name = route.interface or _nearest_interface(interfaces, focus.address)
+    near = name is not None and _could_be_local(interfaces, name, focus.address)
+    if near and name is not None and focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT):
+        yield Job("link", focus.address, LinkRequest(focus.address, name, None))
+
+
+def _could_be_local(interfaces: InterfacesResult, name: str, address: str) -> bool:
+    """Whether a mask that is too narrow could be what keeps the address from being local (same /16 or /48)."""
+    prefix = 16 if family_of(address) == 4 else 48
+    wanted_ = ipaddress.ip_network(f"{plain(address)}/{prefix}", strict=False)
+    return any(
+        found.name == name and ipaddress.ip_address(plain(own.address)) in wanted_
+        for found in interfaces.interfaces
+        for own in found.addresses
+        if own.family == family_of(address)
+    )
+
+
+def _nearest_interface(interfaces: InterfacesResult, address: str) -> str | None:
+    """The interface whose own addresses begin like the target's."""
+    best: tuple[int, str] | None = None
+    wanted_ = int(ipaddress.ip_address(plain(address)))
+    for found in interfaces.interfaces:
+        for own in found.addresses if not found.loopback and found.up else ():
+            if own.family == family_of(address):
+                distance = wanted_ ^ int(ipaddress.ip_address(plain(own.address)))
+                if best is None or distance < best[0]:
+                    best = (distance, found.name)
+    return best[1] if best is not None else None
+
+
+def _name_servers(facts: Facts) -> Iterator[Job]:
+    """The name did not resolve: is the way to the name servers clear, and are they there?"""
+    for server in facts.destinations:
+        if facts.server_responds(server) is False:
+            yield Job("ping", server, PingRequest(server, silent_wait_s=2.0))
+            route = facts.peek_route(server)
+            if route is not None and route.on_link:
+                yield Job("neighbours", server, NeighboursRequest((server,)))

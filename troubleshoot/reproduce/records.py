@@ -1,0 +1,72 @@
+"""What a reproduction leaves: the calls made and what each returned, held against the catalogue's claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: What ``observed`` and a claim's ``errno`` say where the call succeeds.
+SUCCESS = "OK"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call into the C library: ``function``, its arguments as text, and what came of it.
+
+    ``returned`` is the value as text (``-1`` where it failed) and ``errno`` the name of the error, ``None``
+    where there was none. ``times`` counts the same call made again and again.
+    """
+
+    function: str
+    arguments: str
+    returned: str
+    errno: str | None = None
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim of the catalogue (``reproduce.toml``): ``function`` called in ``state`` ends in ``errno`` on Linux.
+
+    ``winsock`` is the code that Winsock has for this situation; ``errno`` is :data:`SUCCESS` where Linux sees
+    nothing wrong. ``note`` says what differs and why, ``source`` who says so.
+    """
+
+    id: str
+    code: str
+    function: str
+    state: str
+    errno: str
+    winsock: str
+    note: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """One claim, tried on this machine.
+
+    ``calls`` are all calls in order; the last one is the one that the claim is about, and ``observed`` its error
+    (:data:`SUCCESS` where it succeeded, ``None`` where it was never made). ``matches`` tells whether that is
+    what the claim says, ``same_as_winsock`` whether it is also the twin of what Winsock has for it. ``remark``
+    says why it could not be tried, or what the claim notes. ``isolated`` tells whether it ran in a network
+    namespace of its own.
+    """
+
+    code: str
+    claim: Claim
+    calls: tuple[Call, ...]
+    observed: str | None
+    expected_winsock: str
+    matches: bool
+    same_as_winsock: bool
+    remark: str
+    isolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the child hands back: the calls, and ``reason`` where the machine does not let it go on."""
+
+    calls: tuple[Call, ...]
+    reason: str | None
+    isolated: bool
