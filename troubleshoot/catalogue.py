@@ -33,7 +33,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Common settings of all catalogue records."""
 
 
-class Words(_Entry):
+class Words(_Entry, frozen=True):
     """One text in each language."""
 
     en: str
@@ -44,21 +44,21 @@ class Words(_Entry):
         return self.ko if language == "ko" else self.en
 
 
-class ChecklistLine(_Entry):
+class ChecklistLine(_Entry, frozen=True):
     """One line of a code's own checklist: a ``step`` of its own, or all steps of another code (``inherit``)."""
 
     step: str | None = None
     inherit: str | None = None
 
 
-class SourcedNote(_Entry):
+class SourcedNote(_Entry, frozen=True):
     """Where the reference contradicts itself or today's systems: both sides, and who says so."""
 
     text: str
     source: str
 
 
-class CodeEntry(_Entry):
+class CodeEntry(_Entry, frozen=True):
     """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
 
     ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
@@ -93,7 +93,7 @@ class CodeEntry(_Entry):
         return f"0x{0x80070000 | self.number:08X}"
 
 
-class PosixNumbers(_Entry):
+class PosixNumbers(_Entry, frozen=True):
     """One POSIX name's number on each system; ``None`` where the system lacks it."""
 
     winsock: str
@@ -102,7 +102,7 @@ class PosixNumbers(_Entry):
     windows: int | None = None
 
 
-class Commands(_Entry):
+class Commands(_Entry, frozen=True):
     """The command that carries a step out by hand, for each system. Placeholders: see ``steps.toml``."""
 
     linux: str
@@ -110,7 +110,7 @@ class Commands(_Entry):
     macos: str
 
 
-class StepEntry(_Entry):
+class StepEntry(_Entry, frozen=True):
     """One step id of the contract: its title, what it tells, and how to do it by hand."""
 
     title: Words
@@ -118,7 +118,7 @@ class StepEntry(_Entry):
     by_hand: Commands | None = None
 
 
-class CauseText(_Entry):
+class CauseText(_Entry, frozen=True):
     """A cause in one language.
 
     ``summary`` holds one sentence for each variant (``default`` is required), ``actions`` likewise lists of
@@ -132,7 +132,7 @@ class CauseText(_Entry):
     actions: dict[str, tuple[str, ...]]
 
 
-class CauseEntry(_Entry):
+class CauseEntry(_Entry, frozen=True):
     """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it."""
 
     id: str
@@ -145,7 +145,7 @@ class CauseEntry(_Entry):
         return self.ko if language == "ko" else self.en
 
 
-class ServiceEntry(_Entry):
+class ServiceEntry(_Entry, frozen=True):
     """One well-known service: its registered port, and how it behaves when a connection opens.
 
     ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on).
@@ -160,7 +160,7 @@ class ServiceEntry(_Entry):
     question_hex: str = ""
 
 
-class Judgement(_Entry):
+class Judgement(_Entry, frozen=True):
     """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others."""
 
     order: tuple[str, ...]
@@ -190,10 +190,9 @@ def root() -> Traversable:
     return resources.files("troubleshoot") / "_catalogue"
 
 
-def _read(file: Traversable, kind: type[T], key: str | None = None) -> T:
-    """Decode one TOML file (or one table of it) strictly; raises :class:`CatalogueError`."""
-    data = _toml(file)
-    return _convert(data if key is None else data[key], kind, file)
+def _read(file: Traversable, kind: type[T]) -> T:
+    """Decode one TOML file strictly; raises :class:`CatalogueError`."""
+    return _convert(_toml(file), kind, file)
 
 
 def _read_table(file: Traversable, kind: type[T]) -> dict[str, T]:

@@ -1,0 +1,470 @@
+"""The catalogue beside the described codes: steps, causes, plain constants, POSIX numbers, services, schema check.
+
+The ids stand here a second time on purpose: they are a contract with every script that reads a report.
+"""
+
+import csv
+import errno
+import re
+import shutil
+import socket
+import string
+import sys
+import unicodedata
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rdatatype
+import pytest
+
+from troubleshoot.catalogue import Catalogue, CatalogueError, CauseText, root
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+STEPS = words("""resolve-name hosts-file services-file check-dns resolve-other-name address-valid interface
+    router-configured subnet-mask ping-local-host ping-router ping-beyond-router ping-remote ping-remote-subnet
+    traceroute connect statistics listeners port-owner open-sockets buffers path-mtu address-family network-subsystem
+    api-usage""")
+
+# Where a cause can lie: scopes → causes.
+SCOPES = {
+    "this-machine": """interface-down no-default-route no-route wrong-subnet-mask local-firewall stale-hosts-entry
+        services-entry-wrong port-in-use port-in-time-wait port-not-permitted address-not-local address-invalid
+        address-family-unavailable ephemeral-ports-exhausted too-many-open-sockets buffers-exhausted
+        network-subsystem-down listener-on-other-address""",
+    "name-service": """no-nameserver-configured nameserver-unreachable nameserver-partly-down name-does-not-exist
+        no-address-record nameserver-failure nameserver-refuses nameservers-disagree""",
+    "local-network": "router-down",
+    "local-network remote-host": "host-down",
+    "path": """path-broken network-unreachable routing-loop connection-intercepted path-mtu-blackhole packet-loss
+        address-family-path-broken""",
+    "path remote-host": "firewall-reset firewall-reject firewall-drop",
+    "remote-host": """no-listener some-addresses-dead accept-queue-full service-resets service-closes
+        service-silent""",
+    "application": "api-misuse no-network-meaning",
+}
+CAUSES = {cause: set(words(scopes)) for scopes, causes in SCOPES.items() for cause in words(causes)}
+
+# What the judge can always fill in, beside {target}: cause → variant → placeholders of its summary.
+SUMMARY_VALUES: dict[str, dict[str, str]] = {
+    "interface-down": {"default": "interface"},
+    "no-default-route": {"default": "address"},
+    "no-route": {"default": "address kind"},
+    "wrong-subnet-mask": dict.fromkeys(("default", "narrow"), "address interface mask"),
+    "local-firewall": {"default": "address"},
+    "stale-hosts-entry": {"default": "name found expected"},
+    "services-entry-wrong": {"default": "service found expected"},
+    "address-invalid": {"default": "address kind"},
+    "listener-on-other-address": {"default": "address port found"},
+    "no-nameserver-configured": {"default": "name"},
+    "nameserver-unreachable": {"default": "servers name"},
+    "nameserver-partly-down": {"default": "servers name"},
+    "name-does-not-exist": {"default": "name server"},
+    "no-address-record": {"default": "name family"},
+    "nameserver-failure": {"default": "name server"},
+    "nameserver-refuses": {"default": "name server found"},
+    "nameservers-disagree": {"default": "name servers"},
+    "router-down": {"default": "router interface"},
+    "host-down": {"default": "address", "local": "address", "remote": "address router"},
+    "path-broken": {"default": "hop router address", "nothing-answered": "address"},
+    "network-unreachable": {"default": "router hop address"},
+    "routing-loop": {"default": "router hop address"},
+    "firewall-reset": {"default": "router hop address port", "unnamed": "hop address port"},
+    "firewall-reject": {"default": "router hop address found", "host": "address found"},
+    "firewall-drop": {
+        "default": "hop router address port",
+        "host": "hop router address port",
+        "all": "hop router address",
+    },
+    "connection-intercepted": {"default": "hop router address port"},
+    "path-mtu-blackhole": {"default": "address found"},
+    "packet-loss": {"default": "share address"},
+    "address-family-path-broken": {"default": "family host"},
+    "no-listener": dict.fromkeys(("default", "local", "udp"), "address port"),
+    "some-addresses-dead": {"default": "name found expected"},
+    "accept-queue-full": {"default": "address port", "local": "port"},
+    "service-resets": {"default": "address port"},
+    "service-closes": {"default": "address port"},
+    "service-silent": {"default": "address port"},
+    "port-in-use": {"default": "port process", "unknown": "port"},
+    "port-in-time-wait": {"default": "port found"},
+    "port-not-permitted": {"default": "port expected"},
+    "address-not-local": {"default": "address"},
+    "address-family-unavailable": {"default": "family"},
+    "ephemeral-ports-exhausted": {"default": "found"},
+    "too-many-open-sockets": {"default": "process found expected"},
+    "buffers-exhausted": {"default": "found"},
+    "network-subsystem-down": {"default": "found"},
+    "api-misuse": {"default": "code"},
+    "no-network-meaning": {"default": "code"},
+}
+
+ACTION_VALUES = set(
+    words("""target host port address hop router interface server servers service process name expected found share
+    mask source kind family code""")
+)
+
+HEADERS = {
+    row["name"]: int(row["value"])
+    for row in csv.DictReader(
+        (Path(__file__).parent / "data" / "winsock-codes.csv").read_text(encoding="utf-8").splitlines()
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Copy the catalogue, so that the copy can be broken."""
+    copy = tmp_path / "catalogue"
+    shutil.copytree(str(root()), copy)
+    return copy
+
+
+def width(text: str) -> int:
+    """Columns of a terminal: wide and full-width characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def fields(text: str) -> set[str]:
+    """Return the placeholders; a stray brace fails here as it would when they are filled in."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def commands(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+# -- steps -----------------------------------------------------------------------------------------------------
+
+
+def test_the_steps_are_those_of_the_contract_in_its_order(catalogue: Catalogue) -> None:
+    assert list(catalogue.steps) == STEPS
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_has_a_short_title_a_purpose_and_whole_commands(catalogue: Catalogue, step: str) -> None:
+    entry = catalogue.steps[step]
+    for words in (entry.title, entry.purpose):
+        assert words.en.strip()
+        assert re.search("[가-힣]", words.ko)
+        assert "\n" not in words.en + words.ko
+    assert max(width(entry.title.en), width(entry.title.ko)) <= 34
+    if entry.by_hand is None:
+        assert step in {"ping-remote-subnet", "api-usage"}  # an address, or a program, that only the user knows
+        return
+    commands = (entry.by_hand.linux, entry.by_hand.windows, entry.by_hand.macos)
+    assert all(command.strip() for command in commands)
+    asked = fields(entry.by_hand.linux)
+    assert asked <= {"host", "port", "address", "router", "service"}
+    # every system is asked about the same thing (a system may name the port alone)
+    assert {frozenset(fields(command) | {"host"}) for command in commands} == {frozenset(asked | {"host"})}
+
+
+def test_titles_tell_the_steps_apart(catalogue: Catalogue) -> None:
+    for titles in ([s.title.en for s in catalogue.steps.values()], [s.title.ko for s in catalogue.steps.values()]):
+        assert len(set(titles)) == len(STEPS)
+
+
+# -- causes ----------------------------------------------------------------------------------------------------
+
+
+def test_the_causes_are_those_of_the_contract(catalogue: Catalogue) -> None:
+    assert {cause: set(entry.scopes) for cause, entry in catalogue.causes.items()} == CAUSES
+    assert len(CAUSES) == len(SUMMARY_VALUES) == 46
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_cause_says_what_it_is_and_what_to_do_in_both_languages(catalogue: Catalogue, cause: str) -> None:
+    entry = catalogue.causes[cause]
+    for text in (entry.en, entry.ko):
+        assert 0 < width(text.title) <= 60
+        sentences = re.findall(r"[.?!](?:\s|$)", text.explanation)
+        assert 2 <= len(sentences) <= 4, text.explanation
+        assert not fields(text.explanation)
+        assert set(text.summary) == set(SUMMARY_VALUES[cause])
+        assert "default" in text.actions
+        assert set(text.actions) <= set(text.summary)
+        for actions in text.actions.values():
+            assert 2 <= len(actions) <= 5
+            assert all(action.endswith(".") for action in actions)
+            assert fields(" ".join(actions)) <= ACTION_VALUES
+            # something must be left where the placeholders of the others have no value
+            given = {"target", "host", *" ".join(SUMMARY_VALUES[cause].values()).split()}
+            assert any(fields(action) <= given for action in actions)
+    assert re.search("[가-힣]", entry.ko.title)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_summary_uses_what_the_judge_can_always_fill_in(catalogue: Catalogue, cause: str) -> None:
+    entry = catalogue.causes[cause]
+    for variant, values in SUMMARY_VALUES[cause].items():
+        english, korean = entry.en.summary[variant], entry.ko.summary[variant]
+        assert fields(english) == fields(korean)
+        assert fields(english) <= {"target", *values.split()}
+        assert fields(english) & {"target", "name"}
+        assert english.endswith(".")
+        assert korean.endswith(("니다.", "십시오."))
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_both_languages_give_the_same_actions(catalogue: Catalogue, cause: str) -> None:
+    entry = catalogue.causes[cause]
+    assert list(entry.en.actions) == list(entry.ko.actions)
+    for variant, actions in entry.en.actions.items():
+        for english, korean in zip(actions, entry.ko.actions[variant], strict=True):
+            assert fields(english) == fields(korean)
+            assert commands(english) == commands(korean)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_korean_particles_do_not_depend_on_the_value(catalogue: Catalogue, cause: str) -> None:
+    """A particle right behind a value stands in both its forms, because the last sound of the value is not known."""
+
+    def texts(text: CauseText) -> list[str]:
+        return [*text.summary.values(), *(a for actions in text.actions.values() for a in actions)]
+
+    for text in texts(catalogue.causes[cause].ko):
+        bare = re.search(r"\}(은|는|이|가|을|를|과|와|으로|로|이라|라)(?=[\s,.]|$)", text)
+        assert bare is None, text
+
+
+# -- plain constants -------------------------------------------------------------------------------------------
+
+
+def test_every_constant_of_the_headers_has_an_entry(catalogue: Catalogue) -> None:
+    assert {name: catalogue.numbers.get(name) for name in HEADERS} == HEADERS
+
+
+def test_an_undescribed_constant_says_what_it_means_and_who_says_so(catalogue: Catalogue) -> None:
+    plain = [entry for entry in catalogue.codes() if not entry.described]
+    assert len(plain) == 46
+    for entry in plain:
+        assert entry.title.en
+        assert max(width(entry.title.en), width(entry.title.ko)) <= 60
+        assert re.search("[가-힣]", entry.title.ko)
+        assert re.search("[가-힣]", entry.meaning.ko)
+        assert entry.meaning.en.endswith(".")
+        assert entry.functions or entry.also_raised_by, entry.name
+        assert entry.notes, entry.name
+        assert all(note.text and note.source for note in entry.notes)
+
+
+def test_aliases_share_the_number_and_the_checklist(catalogue: Catalogue) -> None:
+    aliases = {entry.name: entry.alias_of for entry in catalogue.codes() if entry.alias_of}
+    assert aliases == {"WSANO_ADDRESS": "WSANO_DATA", "WSA_QOS_EUNKOWNPSOBJ": "WSA_QOS_EUNKNOWNPSOBJ"}
+    for alias, name in aliases.items():
+        assert catalogue.numbers[alias] == catalogue.numbers[name]
+        assert catalogue.names_of(catalogue.numbers[name]) == (name, alias)
+        assert catalogue.checklist(alias) == catalogue.checklist(name)
+
+
+def test_every_checklist_is_there_and_made_of_known_steps(catalogue: Catalogue) -> None:
+    for name in catalogue.numbers:
+        steps = [step.id for step in catalogue.checklist(name)]
+        assert steps, name
+        assert set(steps) <= set(STEPS)
+        assert len(steps) == len(set(steps))
+
+
+def test_cross_references_lead_to_entries(catalogue: Catalogue) -> None:
+    for entry in catalogue.codes():
+        assert set(entry.see_also) <= set(catalogue.numbers), entry.name
+
+
+# -- POSIX numbers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of Linux can be compared on Linux only")
+def test_linux_numbers_are_those_of_this_system(catalogue: Catalogue) -> None:
+    ours = {name: entry.linux for name, entry in catalogue.posix.items() if entry.linux is not None}
+    system = {name: getattr(socket if name.startswith("EAI_") else errno, name, None) for name in ours}
+    assert ours == system
+    missing = {name for name, entry in catalogue.posix.items() if entry.linux is None}
+    assert not {name for name in missing if hasattr(errno, name) or hasattr(socket, name)}
+
+
+def test_every_twin_leads_there_and_back(catalogue: Catalogue) -> None:
+    for name, entry in catalogue.posix.items():
+        assert entry.winsock in catalogue.numbers, name
+    for code in catalogue.codes():
+        if code.posix is not None:
+            assert catalogue.posix[code.posix].winsock == code.name
+
+
+def test_bsd_numbers_are_winsocks_own_less_ten_thousand(catalogue: Catalogue) -> None:
+    """Winsock took the numbers from 4.3BSD, and Darwin kept those as well; EOPNOTSUPP was renumbered by Darwin."""
+    for name, entry in catalogue.posix.items():
+        number = catalogue.numbers[entry.winsock]
+        if entry.winsock == f"WSA{name}" and name != "EOPNOTSUPP":
+            assert entry.macos == number - 10000, name
+    assert catalogue.posix["EOPNOTSUPP"].macos == 102
+    assert catalogue.posix["ECONNREFUSED"].windows == 107
+
+
+def test_names_of_getaddrinfo_are_winsock_codes_on_windows(catalogue: Catalogue) -> None:
+    """ws2tcpip.h defines them so; it makes EAI_NODATA the same as EAI_NONAME."""
+    for name, entry in catalogue.posix.items():
+        if name.startswith("EAI_") and entry.windows is not None and name != "EAI_NODATA":
+            assert entry.windows == catalogue.numbers[entry.winsock], name
+    assert catalogue.posix["EAI_NODATA"].windows == catalogue.posix["EAI_NONAME"].windows == 11001
+
+
+# -- services --------------------------------------------------------------------------------------------------
+
+
+def test_services_are_found_by_one_name_and_one_scheme_each(catalogue: Catalogue) -> None:
+    names = [name for main, entry in catalogue.services.items() for name in (main, *entry.aliases)]
+    schemes = [scheme for entry in catalogue.services.values() for scheme in entry.schemes]
+    assert len(names) == len(set(names))
+    assert len(schemes) == len(set(schemes))
+    wanted = """http https ftp ftps ssh sftp ws wss ldap ldaps redis mysql postgres postgresql mongodb amqp amqps mqtt
+        mqtts imap imaps pop3 pop3s smtp smtps smb rdp vnc telnet dns ntp tftp snmp syslog sip nfs rsync git svn"""
+    assert set(wanted.split()) <= set(schemes)
+    assert all(0 < entry.port < 65536 for entry in catalogue.services.values())
+
+
+def test_ports_agree_with_the_services_file_of_this_system(catalogue: Catalogue) -> None:
+    compared = 0
+    for main, entry in catalogue.services.items():
+        for name in (main, *entry.aliases):
+            try:
+                port = socket.getservbyname(name, entry.transport)
+            except OSError:
+                continue
+            compared += 1
+            assert port == entry.port, name
+    if not compared:
+        pytest.skip("this system has no services file")
+
+
+def test_who_speaks_first(catalogue: Catalogue) -> None:
+    first = {name for name, entry in catalogue.services.items() if entry.speaks_first}
+    assert {"ftp", "ssh", "smtp", "pop3", "imap", "mysql", "vnc", "nntp", "smtps", "imaps", "telnet"} <= first
+    assert not {"http", "https", "irc", "postgresql", "redis", "rdp", "ldap", "dns", "sip"} & first
+    assert not any(entry.transport == "udp" for entry in catalogue.services.values() if entry.speaks_first)
+
+
+def test_questions_are_datagrams_of_their_protocol(catalogue: Catalogue) -> None:
+    asked = {name: bytes.fromhex(e.question_hex) for name, e in catalogue.services.items() if e.question_hex}
+    assert set(asked) == {"dns", "ntp"}
+    assert all(catalogue.services[name].transport == "udp" for name in asked)
+    message = dns.message.from_wire(asked["dns"])
+    assert message.flags == dns.flags.RD
+    assert [(q.name.to_text(), q.rdtype) for q in message.question] == [(".", dns.rdatatype.NS)]
+    # RFC 5905: no leap warning, version 4, mode 3, then 47 octets of zero
+    assert asked["ntp"] == bytes([0 << 6 | 4 << 3 | 3]) + bytes(47)
+
+
+# -- the schema check ------------------------------------------------------------------------------------------
+
+REFUSED = "codes/10061-WSAECONNREFUSED.toml"
+
+
+def load_everything(catalogue: Catalogue) -> None:
+    for name in catalogue.numbers:
+        catalogue.checklist(name)
+    assert catalogue.codes()
+    assert catalogue.posix
+    assert catalogue.steps
+    assert catalogue.causes
+    assert catalogue.services
+
+
+def test_a_copy_loads(folder: Path) -> None:
+    load_everything(Catalogue(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "complaint"),
+    [
+        pytest.param(REFUSED, "number = 10061", 'number = "10061"', "number: expected int, got str", id="wrong type"),
+        pytest.param(
+            REFUSED, 'kind = "network"', "", "required field kind; the keys are number, name", id="missing key"
+        ),
+        pytest.param(
+            REFUSED, "number = 10061", "number = 10061\ncolour = 1", "unknown field colour; the", id="unknown"
+        ),
+        pytest.param(
+            REFUSED, '"network"', '"netwrok"', "kind: .*netwrok.*; one of .*name-service.*, network", id="no such kind"
+        ),
+        pytest.param(REFUSED, "[title]", "[title", "not TOML: .*line", id="not TOML"),
+        pytest.param(
+            REFUSED, "number = 10061", "number = 10062", "name: .* 10062-WSAECONNREFUSED.toml", id="file name"
+        ),
+        pytest.param(
+            REFUSED,
+            '"hosts-file"',
+            '"host-file"',
+            "checklist: no step .* host-file; did you mean hosts-file",
+            id="step",
+        ),
+        pytest.param(
+            REFUSED,
+            'step = "hosts-file"',
+            'inherit = "WSAECONABORTED"',
+            "checklist: no code .* WSAECONABORTED; did you mean WSAECONNABORTED",
+            id="inherits from nobody",
+        ),
+        pytest.param(
+            REFUSED, 'step = "hosts-file"', 'inherit = "WSAECONNREFUSED"', "checklist: inherits itself", id="circle"
+        ),
+        pytest.param(
+            REFUSED, 'step = "hosts-file"', "", "checklist: each line holds either step or inherit", id="empty line"
+        ),
+        pytest.param(
+            REFUSED,
+            'step = "hosts-file"',
+            'stp = "hosts-file"',
+            r"checklist\[\d\]: .*unknown field stp; the keys are step, inherit",
+            id="misspelt key of a line",
+        ),
+        pytest.param(
+            "added.toml", '"resolve-name"', '"resolve-nam"', "no step .*; did you mean resolve-name", id="added"
+        ),
+        pytest.param(
+            "causes/no-listener.toml", '"remote-host"', '"remote"', r"scopes\[0\]: .*; one of .*remote-host", id="scope"
+        ),
+        pytest.param(
+            "causes/no-listener.toml",
+            "[ko.summary]",
+            "[ko.sumary]",
+            "ko: .*unknown field sumary; the keys are title",
+            id="misspelt table",
+        ),
+        pytest.param(
+            "causes/no-listener.toml", 'id = "no-listener"', 'id = "none"', "id: .* none.toml", id="cause's file name"
+        ),
+        pytest.param(
+            "steps.toml", ', ko = "경로 추적"', "", r"traceroute\.title: .* ko; the keys are en, ko", id="language"
+        ),
+        pytest.param("posix.toml", "linux = 111", 'linux = "111"', r"ECONNREFUSED\.linux: expected int", id="posix"),
+        pytest.param("services.toml", "port = 990", "port = true", r"ftps\.port: expected int, got bool", id="port"),
+        pytest.param(
+            "services.toml", 'transport = "udp"', 'transport = "sctp"', "transport: .*; one of tcp, udp", id="transport"
+        ),
+    ],
+)
+def test_a_broken_file_is_named_with_the_key_and_what_would_fit(
+    folder: Path, file: str, old: str, new: str, complaint: str
+) -> None:
+    path = folder / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=f"^{re.escape(path.name)}: .*{complaint}"):
+        load_everything(Catalogue(folder))
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "posix.toml").unlink()
+    with pytest.raises(CatalogueError, match=r"^posix\.toml: cannot be read"):
+        load_everything(Catalogue(folder))
