@@ -43,10 +43,13 @@ class NeighboursRequest:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One entry; ``confirmed`` where it answered during this probe or the kernel holds it reachable.
+    """One entry of the table, as it stands at the end.
 
-    ``requests`` counts the ARP requests or neighbour solicitations that this probe sent itself (0 without the
-    privilege): an entry that is not ``confirmed`` after some was asked and kept silent.
+    ``answered`` is true where the neighbour answered during this probe, to whatever question. ``requests`` counts
+    the ARP requests or neighbour solicitations that this probe sent itself (0 without the privilege).
+    ``confirmed`` is true where it answered, or where it could not be asked by hand and the kernel still holds it
+    reachable: that may be a memory of up to 45 s (RFC 4861, ReachableTime). ``duration_ms`` is the time until
+    then, or until the probe gave up; ``None`` where nothing was asked.
     """
 
     address: str
@@ -57,6 +60,7 @@ class Neighbour:
     confirmed: bool = False
     duration_ms: float | None = None
     requests: int = 0
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,14 @@ _STATES = {
 }
 #: The kernel is still finding out.
 _UNDECIDED = (NeighbourState.INCOMPLETE, NeighbourState.DELAY, NeighbourState.PROBE)
-#: The kernel has a link address and no fresh proof of it.
-_UNPROVEN = (NeighbourState.STALE, NeighbourState.DELAY, NeighbourState.PROBE, NeighbourState.PERMANENT)
+#: The kernel has a link address, with more or less fresh proof of it.
+_HELD = (
+    NeighbourState.REACHABLE,
+    NeighbourState.STALE,
+    NeighbourState.DELAY,
+    NeighbourState.PROBE,
+    NeighbourState.PERMANENT,
+)
 
 _Key = tuple[int, bytes]
 
@@ -146,9 +156,9 @@ async def observe(
 ) -> NeighboursResult:
     """Read the table and have the asked addresses resolved, all side by side.
 
-    Nothing is sent for an address that the routing table does not reach directly, or that the kernel holds
-    reachable already. An entry that the kernel has not confirmed lately is asked by hand where a packet socket may
-    be opened; otherwise only a change of state or an ICMP error from the neighbour itself confirms it.
+    Nothing is sent for an address that the routing table does not reach directly. An entry with a link address is
+    asked by hand where a packet socket may be opened, because the kernel trusts its memory too long to notice a
+    router that has just died; otherwise a change of state or an ICMP error of the neighbour itself tells.
     """
     need_linux("neighbours")
     for address in request.addresses:
@@ -239,30 +249,31 @@ async def _ask(
     state = board.state(key)
     heard_mac: bytes | None = None
     requests = 0
-    confirmed = state is NeighbourState.REACHABLE
-    if not confirmed and not quiet:
+    answered = False
+    if not quiet:
         async with context.budget.slot():
             by_hand = link.hardware_type == rtnetlink.ARPHRD_ETHER
-            if by_hand and state in _UNPROVEN:
+            if by_hand and state in _HELD:
                 heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
-                confirmed = heard_mac is not None
             if requests == 0:
-                confirmed = await _by_kernel(context, board, key, plain, start + wait_s)
-            if not confirmed and requests == 0 and by_hand and board.state(key) is NeighbourState.ABSENT:
+                answered = await _by_kernel(context, board, key, plain, start + wait_s)
+            if not answered and requests == 0 and by_hand and board.state(key) is NeighbourState.ABSENT:
                 # a local filter kept the datagram from ever reaching the link
                 heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
-                confirmed = heard_mac is not None
+    answered = answered or heard_mac is not None
     entry = board.entries.get(key)
+    final = board.state(key)
     mac = heard_mac or (entry.mac if entry else b"")
     return Neighbour(
         address=address,
         interface=link.name,
-        state=board.state(key),
+        state=final,
         mac=mac.hex(":") or None,
         router=bool(entry and entry.flags & rtnetlink.NTF_ROUTER),
-        confirmed=confirmed,
+        confirmed=answered or (requests == 0 and final is NeighbourState.REACHABLE),
         duration_ms=None if quiet else (loop.time() - start) * 1000,
         requests=requests,
+        answered=answered,
     )
 
 
@@ -289,14 +300,15 @@ async def _by_kernel(context: Context, board: _Board, key: _Key, address: str, u
         except OSError:
             return False  # a local filter (EPERM), or the interface went down: the table says the rest
         board.read()
-        if board.state(key) in _UNPROVEN and before not in _UNDECIDED:
-            # the kernel itself looks into a stale entry only after 5 s (RFC 4861, DELAY_FIRST_PROBE_TIME)
+        held = before is NeighbourState.REACHABLE
+        if board.state(key) in _HELD and before not in _UNDECIDED:
+            # the kernel itself looks into such an entry only after 5 s (RFC 4861, DELAY_FIRST_PROBE_TIME)
             until_s = min(until_s, loop.time() + _DIRECT_WAIT_S)
         loop.add_reader(caller.fileno(), board.wake)
         try:
             while True:
                 state = board.state(key)
-                if state is NeighbourState.REACHABLE:
+                if state is NeighbourState.REACHABLE and not held:
                     return True
                 if any(error.icmp and error.icmp.sender == address for error in errqueue.drain(caller)):
                     return True  # the closed port's own answer

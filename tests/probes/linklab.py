@@ -54,7 +54,7 @@ def missing() -> str | None:
     """Say why the lab cannot stand here; ``None`` where it can."""
     if os.geteuid() != 0:
         return "named network namespaces need root"
-    for tool in ("ip", "nft", "setpriv"):
+    for tool in ("ip", "nft", "nc", "setpriv"):
         if not shutil.which(tool):
             return f"{tool} is not installed"
     name = f"wl{os.getpid()}try"

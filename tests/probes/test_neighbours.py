@@ -100,3 +100,18 @@ def test_table_only(lab: LinkLab) -> None:
     assert {"10.77.1.1", "10.77.1.200", "fd77:1::1"} <= {neighbour.address for neighbour in found.table}
     assert {neighbour.router for neighbour in found.table if neighbour.address == "fd77:1::1"} == {True}
     assert not any(neighbour.address.startswith(("ff", "224.")) for neighbour in found.table)
+
+
+@pytest.mark.lab
+def test_a_memory_of_the_kernel_is_no_answer(lab: LinkLab) -> None:
+    lab.settle()
+    alive = lab.observe("neighbours", addresses=LIVE).asked
+    assert [(found.answered, found.confirmed, found.requests) for found in alive] == [(True, True, 1)] * 2
+    lab.sh("neighbour", "ip link set e0 down")
+    nobody = lab.observe("neighbours", addresses=LIVE, uid=NOBODY).asked
+    root = lab.observe("neighbours", addresses=LIVE).asked
+    for found in nobody:
+        assert (found.state, found.answered, found.confirmed) == (NeighbourState.REACHABLE, False, True)
+    for found in root:
+        assert (found.state, found.answered, found.confirmed) == (NeighbourState.REACHABLE, False, False)
+        assert found.requests == 3
