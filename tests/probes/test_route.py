@@ -130,3 +130,30 @@ def test_interface_without_carrier() -> None:
         found = lab.observe("route", address="10.77.2.2")
     assert found.kind is RouteKind.UNICAST
     assert found.defaults[0].linkdown
+
+
+@pytest.mark.lab
+def test_several_next_hops_and_one_of_the_other_family() -> None:
+    with LinkLab() as lab:
+        lab.sh("client", "ip route replace default nexthop via 10.77.1.1 nexthop via 10.77.1.200")
+        lab.sh("client", "ip route add 10.79.0.0/16 via inet6 fd77:1::1 dev e0")
+        several, other = lab.run("result = [observe('route', address=to) for to in ('10.99.0.1', '10.79.0.1')]")
+    assert several.gateway in ("10.77.1.1", "10.77.1.200")
+    assert several.matched == "0.0.0.0/0"
+    assert {hop.gateway for hop in several.defaults} == {"10.77.1.1", "10.77.1.200"}
+    assert (other.gateway, other.gateway_on_link, other.matched) == ("fd77:1::1", True, "10.79.0.0/16")
+
+
+@pytest.mark.lab
+def test_a_path_mtu_that_was_learnt() -> None:
+    with LinkLab() as lab:
+        lab.sh("router", "ip link set e1 mtu 1400")
+        code = """
+        import socket, time
+        for family, to in ((socket.AF_INET, "10.77.2.2"), (socket.AF_INET6, "fd77:2::2")):
+            with socket.socket(family, socket.SOCK_DGRAM) as caller:
+                caller.sendto(bytes(1440), (to, 9))
+        time.sleep(0.2)
+        result = [observe("route", address=to).mtu for to in ("10.77.2.2", "fd77:2::2")]
+        """
+        assert lab.run(code, uid=NOBODY) == [1400, 1400]
