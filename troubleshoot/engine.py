@@ -209,6 +209,14 @@ class _Worker:
         return self._record(Status.OBSERVED, result=result)
 
 
+def _unusable(job: Job, bug: Exception) -> Observation[Any]:
+    """Record a probe that could not be loaded."""
+    text = f"{type(bug).__name__}: {bug}"
+    return Observation(
+        probe=job.probe, subject=job.subject, status=Status.BROKEN, started=time.time(), duration_ms=0.0, error=text
+    )
+
+
 class _Run:
     """The state of one diagnosis."""
 
@@ -292,7 +300,12 @@ class _Run:
                 self.changed.set()
 
         async def work() -> Observation[Any]:
-            observation = await _Worker(job, load(job.probe), self.context, progress).run(self.options.timeout_s)
+            try:
+                worker = _Worker(job, load(job.probe), self.context, progress)
+            except Exception as bug:  # noqa: BLE001 - a probe that cannot even be imported is a bug like any other
+                observation = _unusable(job, bug)
+            else:
+                observation = await worker.run(self.options.timeout_s)
             self.observations[job.key] = observation
             self.running.discard(job.key)
             self.changed.set()

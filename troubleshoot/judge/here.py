@@ -330,9 +330,11 @@ def local_firewall(facts: Facts) -> Finding | None:
     seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
     if focus.reading is Reading.SILENT and first is not None and path.passed_ttl == 0 and path.final is None:
         # A SYN with TTL 1 died before the first router could say "time exceeded"; other packets did not.
-        return Finding(cause="local-firewall", confidence="likely", evidence=seen, **common)  # type: ignore[arg-type]
+        also = (("firewall-drop", note("verdict.open-first-router")),)
+        return Finding(cause="local-firewall", confidence="likely", evidence=seen, also=also, **common)  # type: ignore[arg-type]
     if focus.reading is Reading.RESET and path.final is TcpAnswer.RESET and path.final_ttl == 1:
-        return Finding(cause="local-firewall", confidence="likely", evidence=seen, **common)  # type: ignore[arg-type]
+        also = (("firewall-reset", note("verdict.open-first-router")),)
+        return Finding(cause="local-firewall", confidence="likely", evidence=seen, also=also, **common)  # type: ignore[arg-type]
     return None
 
 

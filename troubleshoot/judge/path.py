@@ -352,6 +352,7 @@ def firewall_drop(facts: Facts) -> Finding | None:
         variant=variant,
         hop=hop,
         address=router,
+        also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if variant == "host" else (),
     )
 
 
@@ -388,6 +389,7 @@ def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Findin
         variant="all",
         hop=hop,
         address=router,
+        also=(("host-down", note("verdict.open-host-down")),),
     )
 
 
@@ -430,6 +432,7 @@ def path_broken(facts: Facts) -> Finding | None:
         variant="default" if hop and router else "nothing-answered",
         hop=hop or None,
         address=router,
+        also=(("host-down", note("verdict.open-host-down")), ("firewall-drop", note("verdict.open-stealth"))),
     )
 
 
@@ -493,6 +496,7 @@ def no_listener(facts: Facts) -> Finding | None:
         values=common,
         hop=distance or final,
         address=found.address,
+        also=(("firewall-reset", note("verdict.open-reset")),),
     )
 
 
