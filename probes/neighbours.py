@@ -33,8 +33,10 @@ class NeighbourState(enum.StrEnum):
 class NeighboursRequest:
     """``addresses`` are on-link addresses to be resolved; empty to read the table only.
 
-    For each a single UDP datagram to the discard port makes the kernel resolve it; the probe then watches the
-    entry until it is confirmed, failed, or ``wait_s`` ends (the kernel gives up after about 3.05 s).
+    For each a single UDP datagram to the discard port makes the kernel resolve it, or, where its link address is
+    known and a packet socket may be opened, up to 3 ARP requests or neighbour solicitations are sent by hand. The
+    probe then watches until there is an answer, until the kernel gives up (after about 3.05 s), or until ``wait_s``
+    ends; a known link address is not watched for longer than 0.9 s. At most 8 addresses are asked.
     """
 
     addresses: tuple[str, ...] = ()
