@@ -34,7 +34,7 @@ def code_document(name: str, catalogue: Catalogue, language: Language) -> dict[s
     checklist = []
     for step in catalogue.checklist(name):
         line: dict[str, Any] = {"id": step.id, "title": catalogue.steps[step.id].title.in_(language)}
-        line["from"] = step.origin or (None if step.added else full.name)
+        line["from"] = step.origin
         if step.added:
             line["added"] = True
         checklist.append(line)
