@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget
+from probes.system import text_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,12 @@ async def observe(
 ) -> HostsFileResult:
     """Read the file once; an unreadable or missing one is a result (``readable`` false)."""
     used = _used(context)
-    try:
-        text = context.read_text(_PATH)
-        size = (context.root / _PATH.lstrip("/")).stat().st_size
-    except OSError:
+    cut = False
+    text = text_file.read(context, _PATH)
+    if text is None:
         return HostsFileResult(_PATH, False, (), (), used)
+    with contextlib.suppress(OSError):
+        cut = (context.root / _PATH.lstrip("/")).stat().st_size > MAX_FILE_BYTES
     wanted = _forms(request.name)
     entries: list[HostsEntry] = []
     malformed: list[int] = []
@@ -70,9 +72,7 @@ async def observe(
             malformed.append(number)
         elif not wanted.isdisjoint(name.lower().removesuffix(".") for name in names):
             entries.append(HostsEntry(number, address, tuple(names[:_MAX_NAMES])))
-    return HostsFileResult(
-        _PATH, True, tuple(entries[:_MAX_LISTED]), tuple(malformed[:_MAX_LISTED]), used, size > MAX_FILE_BYTES
-    )
+    return HostsFileResult(_PATH, True, tuple(entries[:_MAX_LISTED]), tuple(malformed[:_MAX_LISTED]), used, cut)
 
 
 def _forms(name: str) -> set[str]:
@@ -98,12 +98,8 @@ def _is_address(word: str) -> bool:
 
 def _used(context: Context) -> bool:
     """Tell whether the system reads the file at all; without a ``hosts`` line glibc does (nsswitch.conf(5))."""
-    try:
-        text = context.read_text("/etc/nsswitch.conf")
-    except OSError:
-        return True
     used = True
-    for line in text.split("\n"):
+    for line in (text_file.read(context, "/etc/nsswitch.conf") or "").split("\n"):
         database, colon, sources = line.partition("#")[0].partition(":")
         if colon and database.strip() == "hosts":
             used = "files" in sources.split()

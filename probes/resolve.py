@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, classify, errno_name
+from probes.system import text_file
 from probes.system.blocking import in_thread
 from probes.system.linux import errqueue
 
@@ -292,15 +293,12 @@ def _printable(text: str) -> str:
 def read_configuration(context: Context) -> ResolverConfiguration:
     """Read ``/etc/resolv.conf`` and ``/etc/nsswitch.conf`` as glibc does; missing files are no error."""
     environment = context.environment()
-    try:
-        text, readable = context.read_text("/etc/resolv.conf"), True
-    except OSError:
-        text, readable = "", False
+    text = text_file.read(context, "/etc/resolv.conf")
     servers: list[str] = []
     ignored: list[str] = []
     search: list[str] | None = None
     options: list[str] = []
-    for line in text.split("\n"):
+    for line in (text or "").split("\n"):
         # the keyword must start the line, and a blank must follow it
         keyword, *rest = re.split(r"[ \t]+", line.rstrip("\r"), maxsplit=1) if line[:1] not in "#; \t" else [""]
         words = rest[0].split() if rest else []
@@ -320,7 +318,7 @@ def read_configuration(context: Context) -> ResolverConfiguration:
         _, _, domain = socket.gethostname().partition(".") if context.root == Path("/") else ("", "", "")
         search = [domain] if domain else []
     return ResolverConfiguration(
-        readable=readable,
+        readable=text is not None,
         configured=bool(servers),
         servers=tuple(servers) or ("127.0.0.1",),
         ignored=tuple(_printable(word) for word in ignored[:16]),
@@ -362,12 +360,8 @@ def _ndots(options: list[str]) -> int:
 
 def _nsswitch_hosts(context: Context) -> tuple[str, ...]:
     """Return the words of the ``hosts`` line (nsswitch.conf(5)), nothing where there is none."""
-    try:
-        text = context.read_text("/etc/nsswitch.conf")
-    except OSError:
-        return ()
     words: tuple[str, ...] = ()
-    for line in text.split("\n"):
+    for line in (text_file.read(context, "/etc/nsswitch.conf") or "").split("\n"):
         database, colon, sources = line.partition("#")[0].partition(":")
         if colon and database.strip() == "hosts":
             words = tuple(_printable(word) for word in re.findall(r"\[[^\]]*\]|[^\s\[]+", sources)[:32])
@@ -487,7 +481,11 @@ class _Run:
 
     async def _ask_servers(self) -> None:
         # Half the time of the fastest run is this import: in a thread, it leaves the loop to the others.
-        await in_thread(_load_dns, "import dns")
+        try:
+            await in_thread(_load_dns, "import dns")
+        except OSError as problem:
+            self._own_errors[_name_of(problem)] = None
+            return
         ends = asyncio.get_running_loop().time() + 2 * self._request.wait_s
         async with asyncio.TaskGroup() as group:
             for index, text in enumerate(self._configuration.servers):
@@ -546,7 +544,7 @@ class _Run:
         try:
             answer = await self._ask_udp(server, question, wait_s)
             if answer.truncated:
-                answer = await self._ask_tcp(server, question, self._left(server), truncated=True)
+                answer = await self._ask_tcp(server, question, max(self._left(server), wait_s / 4), truncated=True)
                 self._record(server.index, question.order, answer)
                 return answer.answer
             self._record(server.index, question.order, answer)
@@ -572,7 +570,9 @@ class _Run:
     async def _ask_version(self, server: _Server) -> None:
         question = _Question(1001, "version.bind", "TXT", "CH", other_name=True)
         try:
-            self._record(server.index, question.order, await self._ask_udp(server, question, self._left(server)))
+            self._record(
+                server.index, question.order, await self._ask_udp(server, question, max(self._left(server), 0.1))
+            )
         except _OwnLimitError as limit:
             self._own_errors[str(limit)] = None
 
@@ -607,9 +607,8 @@ class _Run:
                         got = await self._receive(sock, server, sent, max(until, loop.time()))
                         if got is not None:
                             last = replace(got, transmissions=len(sent))
-                            if not (got.edns and got.answer in (Answer.FORMERR, Answer.NOTIMP)):
-                                break
-                            if got.truncated:
+                            junk = got.answer is Answer.MALFORMED and not got.truncated
+                            if not junk and not (got.edns and got.answer in (Answer.FORMERR, Answer.NOTIMP)):
                                 break
                 except OSError as problem:
                     if last.answer in (Answer.FORMERR, Answer.NOTIMP):
@@ -815,14 +814,13 @@ def _read(data: bytes, sent: _Sent, server: str, transport: str, now: float) -> 
         message = dns.message.from_wire(data, ignore_trailing=True)
         if not sent.query.is_response(message):
             return None
-        answer = _content(blank, message)
+        answer = replace(_content(blank, message), extended_error=_extended_error(message))
     except Exception:  # noqa: BLE001 - a parser of hostile data: whatever it trips over is the sender's doing
         return None
     code = message.rcode()
     return replace(
         answer,
         rcode=dns.rcode.to_text(code),
-        extended_error=_extended_error(message),
         authoritative=bool(message.flags & dns.flags.AA),
         recursion_available=bool(message.flags & dns.flags.RA),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.system import text_file
 from probes.system.blocking import in_thread
 
 _SYSTEM_WAIT_S = 2.0
@@ -60,11 +61,8 @@ async def observe(
     progress: Callable[[ServicesFileResult], None],  # noqa: ARG001 - one file: there is nothing in between
 ) -> ServicesFileResult:
     """Read the file once and ask the C library; an unreadable or missing file is a result (``readable`` false)."""
-    try:
-        text, readable = context.read_text(_PATH), True
-    except OSError:
-        text, readable = "", False
-    entries = tuple(entry for entry in _parse(text) if _matches(entry, request))[:_MAX_LISTED]
+    text = text_file.read(context, _PATH)
+    entries = tuple(entry for entry in _parse(text or "") if _matches(entry, request))[:_MAX_LISTED]
     if context.root == Path("/"):
         port, name = await _ask_system(request)
     else:
@@ -72,7 +70,7 @@ async def observe(
         first = next((entry for entry in entries if entry.transport == request.transport), None)
         port = first.port if first and request.service is not None else None
         name = first.name if first else None
-    return ServicesFileResult(_PATH, readable, entries, port, name)
+    return ServicesFileResult(_PATH, text is not None, entries, port, name)
 
 
 def _parse(text: str) -> Iterator[ServicesEntry]:

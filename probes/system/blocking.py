@@ -41,5 +41,8 @@ def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
         except RuntimeError:
             return  # the loop was closed meanwhile: nobody is interested any more
 
+    # An exception that arrives in the very moment in which the waiter is cancelled is nobody's any more; looking
+    # at it here keeps asyncio from complaining that it was never retrieved.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
     threading.Thread(target=work, name=name, daemon=True).start()
     return future
