@@ -37,6 +37,8 @@ def test_mask_too_narrow_the_target_answers_on_the_link(lab: LinkLab, target: st
     found = lab.observe("link", address=target, interface="e0", router=router)
     assert found.mac == lab.mac("neighbour")
     assert found.router_mac == lab.mac("router", "b0")
+    # the router passes it back to the same link, and the target answers without it
+    assert (found.via_router, found.reply_mac) == (True, lab.mac("neighbour"))
 
 
 @pytest.mark.lab

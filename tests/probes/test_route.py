@@ -157,3 +157,18 @@ def test_a_path_mtu_that_was_learnt() -> None:
         result = [observe("route", address=to).mtu for to in ("10.77.2.2", "fd77:2::2")]
         """
         assert lab.run(code, uid=NOBODY) == [1400, 1400]
+
+
+@pytest.mark.lab
+def test_interface_down_or_without_address() -> None:
+    code = "result = [observe('route', address=to) for to in ('10.77.2.2', '10.77.1.200', 'fd77:2::2')]"
+    nothing = (RouteKind.NONE, "ENETUNREACH", ())
+    with LinkLab() as lab:
+        lab.sh("client", "ip addr flush dev e0")
+        bare = lab.run(code, uid=NOBODY)
+        lab.sh("client", "ip link set e0 down")
+        down = lab.run(code, uid=NOBODY)
+    assert [(found.kind, found.errno, found.defaults) for found in down] == [nothing] * 3
+    assert [(found.kind, found.errno, found.defaults) for found in bare[:2]] == [nothing] * 2
+    # an IPv6 default route outlives the address; the kernel then falls back on a source that fits no link
+    assert (bare[2].kind, bare[2].source, bare[2].gateway_on_link) == (RouteKind.UNICAST, "::1", False)

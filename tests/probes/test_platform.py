@@ -1,0 +1,45 @@
+"""On another system the modules still import, and the probes say that the platform lacks what they need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from linklab import ROOT
+
+CODE = """
+import asyncio, socket, sys
+import psutil
+for name in [name for name in dir(socket) if name.startswith(("AF_NETLINK", "AF_PACKET", "PACKET_", "NETLINK_"))]:
+    delattr(socket, name)
+sys.platform = "sunos5"
+from probes.base import Context, NotApplicable, load
+
+async def look(name, **request):
+    probe = load(name)
+    return await probe.observe(probe.request(**request), Context(), lambda partial: None)
+
+requests = {
+    "interfaces": {}, "statistics": {}, "route": {"address": "127.0.0.1"}, "neighbours": {},
+    "link": {"address": "127.0.0.1", "interface": "lo"}, "wire": {"address": "127.0.0.1", "port": 9},
+}
+for name, request in requests.items():
+    try:
+        asyncio.run(look(name, **request))
+    except NotApplicable as error:
+        assert error.reason.key == "reason.platform-lacks", error.reason
+        assert dict(error.reason.values) == {"probe": name, "platform": "sunos5"}
+    else:
+        raise AssertionError(name)
+found = asyncio.run(look("address", address="127.0.0.1"))
+assert found.local and "127.0.0.1" in found.near, found
+assert not asyncio.run(look("address", address="203.0.113.9")).local
+print("done")
+"""
+
+
+def test_elsewhere() -> None:
+    command = [sys.executable, "-W", "error", "-c", CODE]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done\n"
