@@ -114,11 +114,13 @@ class _Group(TyperGroup):
             elif first is None:
                 first = index
             words.append(word)
+        if any(word.partition("=")[0] in _TOP_LEVEL[-2:] for word in words):
+            return words  # typer's own; where it cannot tell the shell, its name follows
         if first is not None and words[first] in self.commands:
             return [words[first], *words[:first], *words[first + 1 :]]
         if first is None:
             top = [word for word in words if word.partition("=")[0] in _TOP_LEVEL]
-            if top or ctx.resilient_parsing:
+            if top or not words:
                 return top
         return [_DEFAULT, *words]
 
@@ -202,10 +204,12 @@ def _complete_code(incomplete: str) -> list[tuple[str, str]]:
     start = incomplete.upper()
     pairs = [(name, str(number)) for name, number in sorted(catalogue.numbers.items())]
     if start[:1].isdigit():
-        pairs = [(number, name) for name, number in pairs]
+        pairs = sorted((number, name) for name, number in pairs)
     elif start and not start.startswith("W"):
         pairs = [(name, on.winsock) for name, on in catalogue.posix.items()]
-    return [pair for pair in pairs if pair[0].startswith(start)]
+    found = [pair for pair in pairs if pair[0].startswith(start)]
+    # A shell only takes what goes on from what was typed, case included.
+    return [(word.lower(), text) for word, text in found] if incomplete.islower() else found
 
 
 def _complete_probe(incomplete: str) -> list[str]:

@@ -186,11 +186,17 @@ def test_every_plain_name_comes_back(host: str, port: int) -> None:
 def test_any_text_gives_a_target_or_a_refusal(word: str) -> None:
     try:
         target = parse_target(word, CATALOGUE)
-    except Refusal as refusal:
-        for language in LANGUAGES:
-            sentence = CATALOGUE.wording(language)[refusal.key]
-            assert places(sentence) <= dict(refusal.values).keys()
+    except Refusal as error:
+        refusal = error
+    else:
+        check(target)
         return
+    for language in LANGUAGES:
+        sentence = CATALOGUE.wording(language)[refusal.key]
+        assert places(sentence) <= dict(refusal.values).keys()
+
+
+def check(target: Target) -> None:
     assert target.host is None or target.host
     assert target.port is None or 0 <= target.port <= 65535
     assert target.port is None or target.service is None

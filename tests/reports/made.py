@@ -163,7 +163,7 @@ def korean() -> Report:
                 "connect",
                 "TCP 연결",
                 "failed",
-                "192.0.2.21:21이 1.2 ms 뒤에 거절했고, 2001:db8::21도 1.3 ms 뒤에 거절했으며, 다시 해도 매번 같았습니다",
+                "192.0.2.21:21이 1.2 ms 뒤에 거절했고, 2001:db8::21도 1.3 ms 뒤에 거절했으며, 매번 같았습니다",
                 added=True,
             ),
         ),
@@ -171,7 +171,7 @@ def korean() -> Report:
 
 
 def hostile(text: str) -> Report:
-    """A report every free string of which is ``text``."""
+    """Return a report every free string of which is ``text``."""
     made = fault()
     return replace(
         made,

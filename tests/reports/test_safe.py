@@ -51,7 +51,7 @@ def test_hostile_letters_are_named(text: str, shown: str) -> None:
     assert safe(text) == shown
 
 
-@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("한국", 4), ("e\u0301", 1), ("ｶ", 1), ("Ａ", 2), ("", 0)])
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("한국", 4), ("e\u0301", 1), ("ｶ", 1), ("\uff21", 2), ("", 0)])
 def test_cells_are_counted_as_terminals_do(text: str, width: int) -> None:
     assert cells(text) == width
     assert cells(pad(text, 10)) == 10
