@@ -130,7 +130,7 @@ def neighbour(found: Neighbour) -> Note:
     """What the link says of a neighbour."""
     if found.confirmed:
         return note("fact.neighbour-answers", address=found.address, mac=found.mac or "?")
-    if found.state is NeighbourState.FAILED:
+    if found.state is NeighbourState.FAILED or (found.requests and not found.answered):
         return note("fact.neighbour-fails", address=found.address, interface=found.interface or "?")
     return note("fact.neighbour-state", address=found.address, state=found.state.value)
 
@@ -146,7 +146,7 @@ def link(found: LinkResult) -> Note:
 
 def wire(found: WireResult) -> Note:
     """What left and what came back on the wire, against what the socket saw."""
-    if not found.syns_out:
+    if not found.syns_out and not found.unresolved:
         return note("fact.wire-nothing-left", interface=found.watched)
     if found.answer_in is not None and not found.socket_heard:
         return note("fact.wire-answer-eaten", interface=found.watched, answer=found.answer_in)

@@ -300,13 +300,17 @@ class Facts:
 
     @staticmethod
     def neighbour_alive(neighbour: Neighbour | None) -> bool:
-        """Whether the neighbour is known to answer at link level."""
-        return neighbour is not None and (neighbour.confirmed or neighbour.state is NeighbourState.PERMANENT)
+        """Whether the neighbour answered at link level while we watched, or the kernel is sure of it."""
+        if neighbour is None:
+            return False
+        return neighbour.answered or neighbour.confirmed or neighbour.state is NeighbourState.PERMANENT
 
     @staticmethod
     def neighbour_dead(neighbour: Neighbour | None) -> bool:
-        """Whether link-level requests to the neighbour went unanswered."""
-        return neighbour is not None and not neighbour.confirmed and neighbour.state is NeighbourState.FAILED
+        """Whether link-level requests to the neighbour, the kernel's or our own, went unanswered."""
+        if neighbour is None or neighbour.confirmed or neighbour.answered:
+            return False
+        return neighbour.state is NeighbourState.FAILED or neighbour.requests > 0
 
     def link(self, address: str) -> LinkResult | None:
         """Return what the wire itself says of the address (root only)."""

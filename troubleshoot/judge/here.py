@@ -241,7 +241,7 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     link = facts.link(address)
     name = route.interface or (link.interface if link else None)
     common = values(address=address, interface=name, mask=_own_mask(facts, route) or _any_mask(facts, name), router=facts.request.router or route.gateway)
-    if link is not None and link.mac is not None:
+    if link is not None and link.mac is not None and link.mac != _router_mac(facts):
         return Finding(
             cause="wrong-subnet-mask",
             confidence="certain",
@@ -282,6 +282,11 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     return None
 
 
+def _router_mac(facts: Facts) -> str | None:
+    """The link address of the router: one that answers for the target too is doing proxy ARP (RFC 1027)."""
+    return next((n.mac for r in facts.routers if (n := facts.peek_neighbour(r)) is not None and n.mac), None)
+
+
 def _any_mask(facts: Facts, name: str | None) -> str | None:
     for found in facts.interfaces():
         if not found.loopback and (name is None or found.name == name) and found.addresses:
@@ -318,7 +323,7 @@ def local_firewall(facts: Facts) -> Finding | None:
     wire = facts.get("wire", WireResult, f"{focus.address} {facts.port}")
     if wire is not None:
         eaten = wire.answer_in in ("syn-ack", "reset") and not wire.socket_heard
-        if wire.syns_out == 0 or eaten:
+        if (wire.syns_out == 0 and not wire.unresolved) or eaten:
             seen = (*base, ("connect", describe.wire(wire)))
             return Finding(cause="local-firewall", confidence="certain", evidence=seen, **common)  # type: ignore[arg-type]
         return None
