@@ -62,7 +62,7 @@ def _endpoint(request: BindRequest) -> tuple[int, tuple[str, int] | tuple[str, i
             request.address, request.port, type=kind, flags=flags
         )[0]
     except (socket.gaierror, UnicodeError, OverflowError):
-        raise NotApplicable("reason.not-an-address", address=request.address) from None
+        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
     return family, address  # type: ignore[return-value]  # AI_NUMERICHOST gives no other shape
 
 

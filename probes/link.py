@@ -94,7 +94,7 @@ async def observe(
     if not link.flags & rtnetlink.IFF_UP:
         raise NotApplicable("reason.interface-down", interface=link.name)
     if any(held.address == address for held in rtnetlink.addresses(context)):
-        raise NotApplicable("reason.own-address", address=address)
+        raise NotApplicable("reason.own-address")
 
     async with context.budget.slot():
         claim, (router_mac, echo) = await asyncio.gather(
@@ -197,7 +197,7 @@ async def _echo(context: Context, link: rtnetlink.Link, address: str, mac: bytes
 
 def _request_for(target: ProbeTarget) -> LinkRequest:
     if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="link")
+        raise NotApplicable("reason.needs-address")
     need_linux("link")
     context = Context()
     try:

@@ -241,9 +241,9 @@ def _unresolved(context: Context, link: rtnetlink.Link, next_hop: str) -> bool:
 
 def _request_for(target: ProbeTarget) -> WireRequest:
     if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="wire")
+        raise NotApplicable("reason.needs-address")
     if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="wire")
+        raise NotApplicable("reason.needs-port")
     return WireRequest(target.address, target.port)
 
 
