@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from probes.failure import Failure, IcmpError
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, IcmpError, classify, errno_name
+from probes.system.dial import Dial, give_up
+from probes.system.endpoint import endpoint
+from probes.system.linux import errqueue
+
+#: How often silence is reported, seconds.
+PROGRESS_S: Final = 0.15
 
 
 class ConnectOutcome(enum.StrEnum):
@@ -62,3 +72,105 @@ class ConnectResult:
     outcome: ConnectOutcome
     attempts: tuple[ConnectAttempt, ...]
     complete: bool = True
+
+
+def _attempt(dial: Dial, start: errqueue.Stamp, *, closed: bool) -> ConnectAttempt | None:
+    """Return the record of one socket; ``None`` while it waits for its turn."""
+    if dial.begun is None:
+        return None
+    started_ms = (dial.begun.monotonic_s - start.monotonic_s) * 1000
+    if not dial.answered:
+        lasted = dial.duration_ms if closed else errqueue.elapsed_ms(dial.begun)
+        return ConnectAttempt(
+            ConnectOutcome.NO_ANSWER,
+            started_ms,
+            lasted,
+            failure=Failure.NO_ANSWER,
+            syns=max(1, dial.syns),
+            local_address=dial.local_address,
+        )
+    if dial.connected:
+        return ConnectAttempt(
+            ConnectOutcome.CONNECTED,
+            started_ms,
+            dial.duration_ms,
+            syns=dial.syns,
+            local_address=dial.local_address,
+        )
+    return ConnectAttempt(
+        ConnectOutcome.FAILED,
+        started_ms,
+        dial.duration_ms,
+        failure=classify(dial.errno),
+        errno=errno_name(dial.errno),
+        icmp=dial.icmp,
+        syns=dial.syns,
+        local_address=dial.local_address,
+    )
+
+
+def _result(request: ConnectRequest, dials: list[Dial], start: errqueue.Stamp, *, complete: bool) -> ConnectResult:
+    attempts = tuple(made for dial in dials if (made := _attempt(dial, start, closed=complete)) is not None)
+    outcomes = {attempt.outcome for attempt in attempts}
+    best = ConnectOutcome.NO_ANSWER
+    for better in (ConnectOutcome.CONNECTED, ConnectOutcome.FAILED):
+        if better in outcomes:
+            best = better
+            break
+    return ConnectResult(request.address, request.port, best, attempts, complete)
+
+
+async def observe(
+    request: ConnectRequest, context: Context, progress: Callable[[ConnectResult], None]
+) -> ConnectResult:
+    """Connect to one address and close again without sending a byte.
+
+    Every attempt is a socket of its own; the next one starts only while all before it are silent. The first
+    definite answer ends the probe. Never raises for an answer of the network; :class:`NotApplicable` for an
+    address that is no literal.
+    """
+    target = endpoint(request.address, request.port)
+    start = errqueue.now()
+    dials: list[Dial] = []
+    tasks: list[asyncio.Task[None]] = []
+    end = start.monotonic_s + request.patience_s
+    next_start = start.monotonic_s
+    try:
+        while not any(dial.answered for dial in dials):
+            now = errqueue.now().monotonic_s
+            if now >= end:
+                break
+            more = len(dials) < max(1, request.attempts)
+            if more and now >= next_start:
+                dials.append(Dial(target))
+                tasks.append(asyncio.create_task(dials[-1].run(context)))
+                next_start = now + request.stagger_s
+                more = len(dials) < request.attempts
+            pause = min(end - now, PROGRESS_S, max(0.0, next_start - now) if more else PROGRESS_S)
+            done, _waiting = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a bug of ours comes to light here
+            progress(_result(request, dials, start, complete=False))
+    finally:
+        await give_up(tasks)
+    return _result(request, dials, start, complete=True)
+
+
+def request_for(target: ProbeTarget) -> ConnectRequest:
+    """Point the probe at a target with an address and a port."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="connect")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="connect")
+    return ConnectRequest(target.address, target.port)
+
+
+PROBE = Probe(
+    name="connect",
+    request=ConnectRequest,
+    result=ConnectResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=5.0,
+)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from probes.failure import Failure, IcmpError
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
+from probes.system import need_linux
+from probes.system.endpoint import endpoint
+from probes.system.linux import errqueue
+from probes.system.watch import Watch
+
+#: How often silence is reported, seconds.
+PROGRESS_S: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +47,119 @@ class DatagramResult:
     failure: Failure | None = None
     errno: str | None = None
     reply_bytes: int = 0
+
+
+class _Exchange:
+    """What has been sent and heard so far."""
+
+    def __init__(self, request: DatagramRequest) -> None:
+        self.request = request
+        self.start = errqueue.now()
+        self.sent = 0
+        self.ended_ms: float | None = None
+        self.icmp: IcmpError | None = None
+        self.errno: int | None = None
+        self.reply_bytes: int | None = None
+
+    def end(self, received_s: float | None = None) -> None:
+        """Take the time of what decided."""
+        self.ended_ms = errqueue.elapsed_ms(self.start, received_s)
+
+    def result(self) -> DatagramResult:
+        """Return all of it as it stands."""
+        silent = self.reply_bytes is None and self.errno is None
+        failure = None if silent or self.errno is None else classify(self.errno)
+        return DatagramResult(
+            self.request.address,
+            self.request.port,
+            answered=self.reply_bytes is not None,
+            sent=self.sent,
+            duration_ms=errqueue.elapsed_ms(self.start) if self.ended_ms is None else self.ended_ms,
+            icmp=self.icmp,
+            failure=failure,
+            errno=None if self.errno is None else errno_name(self.errno),
+            reply_bytes=self.reply_bytes or 0,
+        )
+
+    def listen(self, queue: errqueue.QueuedSocket) -> bool:
+        """Take in what has come; true where it decides. An answer outweighs an error that came with it."""
+        for error in queue.errors():
+            if self.errno is None and error.icmp is not None and error.icmp.meaning is not IcmpMeaning.TOO_BIG:
+                self.icmp, self.errno = error.icmp, error.errno
+                self.end(error.received_s)
+        for datagram in queue.received(65535):
+            if self.reply_bytes is None:
+                self.reply_bytes = len(datagram.data)
+                self.icmp = self.errno = None
+                self.end(datagram.received_s)
+        return self.errno is not None or self.reply_bytes is not None
+
+    def refuse(self, error: OSError) -> None:
+        """Take note that the local stack would not send."""
+        self.errno = error.errno or 0
+        self.end()
+
+
+async def observe(
+    request: DatagramRequest, context: Context, progress: Callable[[DatagramResult], None]
+) -> DatagramResult:
+    """Send the payload until something comes back, at most ``attempts`` times.
+
+    Ends at the first answer or ICMP error, at a refusal of the local stack, or after ``silent_wait_s`` of
+    silence. Raises :class:`NotApplicable` for an address that is no literal.
+    """
+    need_linux("datagram")
+    target = endpoint(request.address, request.port)
+    payload = bytes.fromhex(request.payload_hex)
+    exchange = _Exchange(request)
+    async with context.budget.slot():
+        with Watch() as watch:
+            try:
+                opened = context.socket(target.family, socket.SOCK_DGRAM)
+                watch.add(opened)
+                queue = errqueue.QueuedSocket(opened)
+                opened.connect(target.sockaddr)
+            except OSError as error:
+                exchange.refuse(error)
+                return exchange.result()
+            start = exchange.start.monotonic_s
+            end = start + max(request.silent_wait_s, request.wait_s)
+            next_send = start
+            while True:
+                now = errqueue.now().monotonic_s
+                if exchange.sent < request.attempts and now >= next_send:
+                    await context.sending()
+                    try:
+                        queue.send(payload)
+                    except OSError as error:
+                        exchange.refuse(error)
+                        break
+                    exchange.sent += 1
+                    next_send = now + request.interval_s
+                if exchange.listen(queue) or now >= end:
+                    break
+                progress(exchange.result())
+                more = exchange.sent < request.attempts
+                pause = min(end - now, PROGRESS_S, next_send - now if more else PROGRESS_S)
+                await watch.wait(max(0.0, pause))
+    return exchange.result()
+
+
+def request_for(target: ProbeTarget) -> DatagramRequest:
+    """Point the probe at a target with an address and a port."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="datagram")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="datagram")
+    return DatagramRequest(target.address, target.port)
+
+
+PROBE = Probe(
+    name="datagram",
+    request=DatagramRequest,
+    result=DatagramResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=5.0,
+)

@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import errno as errno_module
+import math
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
-from probes.failure import Failure, IcmpError
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
+from probes.system import need_linux
+from probes.system.endpoint import Endpoint, endpoint
+from probes.system.linux import errqueue
+from probes.system.linux.icmp import EchoAnswer, EchoSocket
+from probes.system.watch import Watch
+
+#: How often silence is reported, seconds.
+PROGRESS_S: Final = 0.15
+#: Where traceroute sends, too: seldom used, and often let through by filters on purpose.
+UDP_BASE_PORT: Final = 33434
+#: A host answers about six of one sender's datagrams with *port unreachable*, then one a second.
+UDP_MOST: Final = 3
+#: Refusals of the local stack that may be over at the next try: a filter's rate limit, a full queue.
+_PASSING: Final = frozenset({errno_module.EPERM, errno_module.ENOBUFS, errno_module.EAGAIN})
 
 
 class PingMethod(enum.StrEnum):
@@ -60,3 +82,201 @@ class PingResult:
     rtt_mean_ms: float | None = None
     rtt_max_ms: float | None = None
     rtt_deviation_ms: float | None = None
+
+
+class _Channel(Protocol):
+    """A way to ask for echoes."""
+
+    @property
+    def socket(self) -> socket.socket: ...
+
+    def send(self, sequence: int) -> None: ...
+
+    def answers(self) -> list[EchoAnswer]: ...
+
+
+class _UdpChannel:
+    """Datagrams to closed high ports, one port for each request; a refusal by the address itself is a reply."""
+
+    def __init__(self, context: Context, target: Endpoint) -> None:
+        self._target = target
+        self._queue = errqueue.QueuedSocket(context.socket(target.family, socket.SOCK_DGRAM))
+        self._base = UDP_BASE_PORT + secrets.randbelow(80)
+        self._cookie = os.urandom(8)
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._queue.socket
+
+    def send(self, sequence: int) -> None:
+        self._queue.send(self._cookie + bytes(24), to=self._target.at(self._base + sequence))
+
+    def answers(self) -> list[EchoAnswer]:
+        found: list[EchoAnswer] = []
+        for error in self._queue.errors():
+            icmp = error.icmp
+            if icmp is None or not error.payload.startswith(self._cookie[: len(error.payload)]):
+                continue
+            if icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and self._target.sent(icmp.sender):
+                icmp = None
+            found.append(EchoAnswer(error.port - self._base, error.received_s, error.ttl, icmp))
+        # a service that happens to live there answers in its own way: the host is alive, whichever it was for
+        found.extend(
+            EchoAnswer(int(datagram.port) - self._base, datagram.received_s, datagram.ttl)
+            for datagram in self._queue.received()
+            if self._target.sent(datagram.source)
+        )
+        return found
+
+
+def _open(context: Context, target: Endpoint) -> tuple[PingMethod, _Channel]:
+    """Open the best way that is allowed here. Raises ``OSError`` where the local stack knows no way at all."""
+    for method, raw in ((PingMethod.ICMP_DATAGRAM, False), (PingMethod.ICMP_RAW, True)):
+        try:
+            return method, EchoSocket(context, target, raw=raw)
+        except PermissionError:
+            continue
+    return PingMethod.UDP, _UdpChannel(context, target)
+
+
+class _Series:
+    """The echoes of one run."""
+
+    def __init__(self, request: PingRequest, method: PingMethod) -> None:
+        self.request = request
+        self.method = method
+        self.count = max(1, request.count)
+        if method is PingMethod.UDP:
+            self.count = min(self.count, UDP_MOST)
+        self.stamps: list[errqueue.Stamp] = []
+        self.echoes: list[Echo] = []
+
+    def send(self, channel: _Channel) -> None:
+        """Ask for the next echo."""
+        sequence = len(self.echoes)
+        self.stamps.append(errqueue.now())
+        try:
+            channel.send(sequence)
+        except OSError as error:
+            self.refuse(error)
+        else:
+            self.echoes.append(Echo(sequence))
+
+    def refuse(self, error: OSError) -> None:
+        """Take note that the local stack would not send; no further request where that will not change."""
+        number = error.errno or 0
+        if len(self.stamps) == len(self.echoes):
+            self.stamps.append(errqueue.now())
+        self.echoes.append(Echo(len(self.echoes), failure=classify(number), errno=errno_name(number)))
+        if number not in _PASSING:
+            self.count = len(self.echoes)
+
+    def listen(self, channel: _Channel) -> bool:
+        """Take in what has come; true where there was anything new."""
+        news = False
+        for answer in channel.answers():
+            if not 0 <= answer.sequence < len(self.echoes):
+                continue
+            echo = self.echoes[answer.sequence]
+            if echo.rtt_ms is not None and (echo.icmp is None or answer.icmp is not None):
+                continue  # a duplicate
+            rtt_ms = errqueue.elapsed_ms(self.stamps[answer.sequence], answer.received_s)
+            self.echoes[answer.sequence] = replace(
+                echo, rtt_ms=rtt_ms, reply_ttl=answer.ttl if answer.icmp is None else None, icmp=answer.icmp
+            )
+            news = True
+        return news
+
+    @property
+    def finished(self) -> bool:
+        """Whether every echo has come to something."""
+        return len(self.echoes) >= self.count and not any(_outstanding(echo) for echo in self.echoes)
+
+    def end_s(self) -> float:
+        """Return until when outstanding echoes are waited for, on the monotonic clock."""
+        heard = [echo.rtt_ms for echo in self.echoes if echo.rtt_ms is not None]
+        if not heard:
+            return self.stamps[0].monotonic_s + self.request.silent_wait_s
+        return self.stamps[-1].monotonic_s + max(self.request.wait_s, 3 * max(heard) / 1000)
+
+    def result(self) -> PingResult:
+        """Return all of it as it stands."""
+        times = [echo.rtt_ms for echo in self.echoes if echo.rtt_ms is not None and echo.icmp is None]
+        mean = sum(times) / len(times) if times else None
+        waiting = [
+            errqueue.elapsed_ms(stamp)
+            for stamp, echo in zip(self.stamps, self.echoes, strict=False)
+            if _outstanding(echo)
+        ]
+        return PingResult(
+            self.request.address,
+            self.method,
+            sent=len(self.echoes),
+            received=len(times),
+            echoes=tuple(self.echoes),
+            waited_ms=max(waiting, default=0.0),
+            rtt_min_ms=min(times, default=None),
+            rtt_mean_ms=mean,
+            rtt_max_ms=max(times, default=None),
+            rtt_deviation_ms=None if mean is None else math.sqrt(sum((t - mean) ** 2 for t in times) / len(times)),
+        )
+
+
+def _outstanding(echo: Echo) -> bool:
+    return echo.rtt_ms is None and echo.failure is None
+
+
+async def observe(request: PingRequest, context: Context, progress: Callable[[PingResult], None]) -> PingResult:
+    """Ask an address for echoes in the best way that is allowed here.
+
+    The time of an echo that brought an ICMP error stands in its ``rtt_ms``, but counts neither as received nor
+    in the round-trip figures. Raises :class:`NotApplicable` for an address that is no literal.
+    """
+    need_linux("ping")
+    target = endpoint(request.address)
+    async with context.budget.slot():
+        with Watch() as watch:
+            try:
+                method, channel = _open(context, target)
+            except OSError as error:
+                series = _Series(request, PingMethod.UDP)
+                series.refuse(error)
+                return series.result()
+            watch.add(channel.socket)
+            series = _Series(request, method)
+            next_send = errqueue.now().monotonic_s
+            while True:
+                now = errqueue.now().monotonic_s
+                more = len(series.echoes) < series.count
+                if more and now >= next_send:
+                    await context.sending()
+                    series.send(channel)
+                    next_send = now + request.interval_s
+                    more = len(series.echoes) < series.count
+                series.listen(channel)
+                if series.finished:
+                    break
+                end = series.end_s()
+                if not more and now >= end:
+                    break
+                progress(series.result())
+                await watch.wait(min(PROGRESS_S, max(0.0, (next_send if more else end) - now)))
+    return series.result()
+
+
+def request_for(target: ProbeTarget) -> PingRequest:
+    """Point the probe at a target with an address."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="ping")
+    return PingRequest(target.address)
+
+
+PROBE = Probe(
+    name="ping",
+    request=PingRequest,
+    result=PingResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: request.address,
+    deadline_s=6.0,
+)

@@ -1,0 +1,129 @@
+"""One TCP handshake: its first definite answer, the ICMP error behind it, and how many SYNs it took (tcp(7))."""
+
+from __future__ import annotations
+
+import asyncio
+import errno as errno_module
+import socket
+import struct
+from typing import Final
+
+from probes.base import Context
+from probes.failure import IcmpError, IcmpMeaning
+from probes.system import on_linux
+from probes.system.endpoint import Endpoint, text_of
+from probes.system.linux import errqueue
+from probes.system.watch import Watch
+
+#: Offset of ``tcpi_total_retrans`` in ``struct tcp_info`` (<linux/tcp.h>).
+_TOTAL_RETRANS: Final = 100
+
+
+class Dial:
+    """One socket on its way to one address. Filled in while :meth:`run` runs, also when it is cancelled.
+
+    ``begun`` is ``None`` until the SYN was sent. ``answered`` tells that there is an answer: ``errno`` is 0
+    for a connection, else the failure's number, and ``icmp`` the error queue's entry behind it.
+    ``at_once`` is true where the local stack refused before anything was sent.
+    """
+
+    def __init__(self, target: Endpoint, *, ttl: int | None = None, retransmissions: int = 4) -> None:
+        self._target = target
+        self._ttl = ttl
+        self._retransmissions = retransmissions
+        self.begun: errqueue.Stamp | None = None
+        self.answered = False
+        self.at_once = False
+        self.errno = 0
+        self.icmp: IcmpError | None = None
+        self.duration_ms = 0.0
+        self.syns = 0
+        self.local_address: str | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection was made."""
+        return self.answered and self.errno == 0
+
+    async def run(self, context: Context) -> None:
+        """Connect, return at the first answer, and close. The caller bounds the time by cancelling."""
+        async with context.budget.slot():
+            await context.sending()
+            with Watch() as watch:
+                self.begun = errqueue.now()
+                try:
+                    opened = context.socket(self._target.family, socket.SOCK_STREAM)
+                except OSError as error:
+                    self._fail_at_once(error)
+                    return
+                watch.add(opened, writing=True)
+                try:
+                    self._start(opened)
+                    while not self.answered:
+                        await watch.wait()
+                        self._look(opened)
+                except OSError as error:
+                    self._fail_at_once(error)
+                finally:
+                    if not self.answered:
+                        self.duration_ms = errqueue.elapsed_ms(self.begun)
+                    if not self.at_once:
+                        self.syns = 1 + _retransmitted(opened)
+
+    def _start(self, opened: socket.socket) -> None:
+        errqueue.enable(opened)
+        if on_linux():
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, self._retransmissions)
+        if self._ttl is not None:
+            errqueue.set_ttl(opened, self._ttl)
+        self.begun = errqueue.now()
+        number = opened.connect_ex(self._target.sockaddr)
+        if number not in (0, errno_module.EINPROGRESS, errno_module.EWOULDBLOCK):
+            raise OSError(number, "connect")
+        name = opened.getsockname()
+        self.local_address = text_of(str(name[0]), int(name[3]) if len(name) > 3 else 0)
+        self._look(opened)
+
+    def _fail_at_once(self, error: OSError) -> None:
+        self.answered = self.at_once = True
+        self.errno = error.errno or errno_module.EIO
+        if self.begun is not None:
+            self.duration_ms = errqueue.elapsed_ms(self.begun)
+
+    def _look(self, opened: socket.socket) -> None:
+        """See whether there is an answer. SO_ERROR goes first: draining the queue clears it."""
+        number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        received_s: float | None = None
+        for entry in errqueue.drain(opened):
+            if entry.icmp is not None and entry.icmp.meaning is not IcmpMeaning.TOO_BIG and self.icmp is None:
+                self.icmp = entry.icmp
+                received_s = entry.received_s
+                # the socket was busy when the error came: the kernel keeps it as a soft one and only queues it
+                number = number or entry.errno
+        if number == 0:
+            try:
+                opened.getpeername()
+            except OSError:
+                return
+        self.answered = True
+        self.errno = number
+        if self.begun is not None:
+            self.duration_ms = errqueue.elapsed_ms(self.begun, received_s)
+
+
+def _retransmitted(opened: socket.socket) -> int:
+    """Return how many of this socket's segments were sent again; 0 where the system does not tell."""
+    if not on_linux():
+        return 0
+    try:
+        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=I", info, _TOTAL_RETRANS)[0]) if len(info) >= _TOTAL_RETRANS + 4 else 0
+
+
+async def give_up(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until their sockets are closed."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
