@@ -372,11 +372,14 @@ class Catalogue:
         """Service name → what is registered and known of it."""
         return _read_table(self._folder / "services.toml", ServiceEntry)
 
-    def service(self, name: str) -> ServiceEntry | None:
-        """Return the entry of a service by its name or an alias of it, ``None`` for an unknown one."""
+    def service(self, name: str, transport: str = "tcp") -> ServiceEntry | None:
+        """Return the entry of a service by its name or an alias of it, ``None`` for an unknown one.
+
+        Where a name stands for both transports, the entry of ``transport`` is taken.
+        """
         wanted = name.lower()
-        found = self.services.get(wanted)
-        return found or next((entry for entry in self.services.values() if wanted in entry.aliases), None)
+        found = [entry for key, entry in self.services.items() if wanted == key or wanted in entry.aliases]
+        return min(found, key=lambda entry: entry.transport != transport, default=None)
 
     def service_on(self, port: int, transport: str) -> ServiceEntry | None:
         """Return the entry of the service that is registered on a port, ``None`` where none is known."""

@@ -55,7 +55,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
     entry = catalogue.code(name)
     entry = catalogue.code(entry.alias_of) if entry.alias_of else entry
     checklist = catalogue.checklist(entry.name)
-    service = catalogue.service(target.service) if target.service else None
+    service = catalogue.service(target.service, target.transport) if target.service else None
     question = catalogue.service_on(target.port, target.transport) if target.port is not None else service
     return Request(
         code=entry.name,

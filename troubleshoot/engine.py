@@ -161,7 +161,7 @@ def _port_of(service: str | None, transport: str) -> int | None:
     try:
         return socket.getservbyname(service, transport)
     except OSError:
-        entry = Catalogue().service(service)
+        entry = Catalogue().service(service, transport)
         return entry.port if entry is not None else None
 
 

@@ -96,6 +96,7 @@ def routing_loop(facts: Facts) -> Finding | None:
         step="traceroute" if "traceroute" in facts.request.steps and ring else _step(facts),
         evidence=(_said(facts, found), *_path_said(facts, found.address)),
         values=values(router=router, hop=hop, address=found.address),
+        variant="default" if hop else "unlocated",
         hop=hop,
         address=router,
     )
@@ -154,7 +155,7 @@ def firewall_reject(facts: Facts) -> Finding | None:
         values=values(
             router=error.sender, hop=hop, address=found.address, found=describe.icmp(error), port=facts.port
         ),
-        variant="host" if by_host else "default",
+        variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
         address=error.sender,
     )
@@ -188,6 +189,7 @@ def network_unreachable(facts: Facts) -> Finding | None:
         step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
         evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
         values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error)),
+        variant="default" if hop else "unlocated",
         hop=hop,
         address=error.sender,
     )
@@ -348,8 +350,8 @@ def firewall_drop(facts: Facts) -> Finding | None:
         scope=scope,
         step=_step(facts),
         evidence=(_said(facts, found), (_step(facts), describe.tcp_path(path)), *_path_said(facts, found.address)),
-        values=values(hop=hop or 0, router=router or "-", address=found.address, port=facts.port),
-        variant=variant,
+        values=values(hop=hop, router=router, address=found.address, port=facts.port),
+        variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
         also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if variant == "host" else (),
@@ -364,8 +366,8 @@ def _silent_datagrams(facts: Facts, found: Reach) -> Finding:
         scope="remote-host",
         step=_step(facts),
         evidence=(_said(facts, found), *_path_said(facts, found.address)),
-        values=values(hop=0, router="-", address=found.address, port=facts.port),
-        variant="host",
+        values=values(address=found.address, port=facts.port),
+        variant="udp",
     )
 
 
@@ -385,8 +387,8 @@ def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Findin
             *_path_said(facts, found.address),
             ("ping-remote-subnet", describe.ping(neighbour)),
         ),
-        values=values(hop=hop or 0, router=router or "-", address=found.address, port=facts.port),
-        variant="all",
+        values=values(hop=hop, router=router, address=found.address, port=facts.port),
+        variant="all" if router else "all-unlocated",
         hop=hop,
         address=router,
         also=(("host-down", note("verdict.open-host-down")),),

@@ -94,6 +94,7 @@ def port_in_use(facts: Facts) -> Finding | None:
             ("port-owner", note("fact.port-held", where=where, state=first.state, process=process)),
         ),
         values=values(port=facts.port, process=process, address=first.local_address, found=where),
+        variant="default" if first.owners else "unknown",
     )
 
 
@@ -112,7 +113,7 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="port-owner",
         evidence=(("port-owner", note("fact.port-closing", port=facts.port, count=len(held), seconds=f"{left:.0f}")),),
-        values=values(port=facts.port, found=len(held), share=f"{left:.0f}"),
+        values=values(port=facts.port, found=f"{len(held)}, {left:.0f} s"),
     )
 
 
@@ -131,7 +132,7 @@ def port_not_permitted(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="port-owner",
         evidence=(("port-owner", note("fact.port-privileged", port=facts.port, start=start if start is not None else "?")),),
-        values=values(port=facts.port, expected=start if start is not None else 1024),
+        values=values(port=facts.port, expected=f"{start if start is not None else 1024}-65535"),
     )
 
 

@@ -71,6 +71,7 @@ class LiveView:
         turn = signs[int(elapsed * 10) % len(signs)]
         steps = list(self._steps.values())
         column = min(max((cells(safe(s.title)) for s in steps), default=0), self._style.width * 2 // 5)
+        sign = cells(self._style.mark("passed")[0])
         lines = [(cut(safe(self._heading), self._style.width), "heading")]
         for step in self._fitting(steps):
             if step.status is not None:
@@ -80,7 +81,7 @@ class LiveView:
             else:
                 mark, said = " ", step.summary or self._say("waiting")
             title = pad(cut(safe(step.title), column), column)
-            text = cut(f"  {pad(mark, 2)} {title}  {safe(said)}", self._style.width)
+            text = cut(f"  {pad(mark, sign)} {title}  {safe(said)}", self._style.width)
             lines.append((text, step.status or ("running" if step.running else "waiting")))
         if self._limit_s:
             lines.append(("  " + fill(self._say("left"), {"seconds": f"{left:.0f}"}), "waiting"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TextIO
+
+import msgspec
 
 _MARKS = {
     "passed": ("✓", "ok", "32"),
@@ -16,8 +17,7 @@ _MARKS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
+class Style(msgspec.Struct, frozen=True, kw_only=True):  # `explain` has no other need of dataclasses: 2 ms
     """``width`` in cells. ``unicode`` is whether marks beyond ASCII can be written, ``colour`` whether ANSI may be."""
 
     width: int = 80

@@ -217,7 +217,7 @@ def _where(verdict: Verdict, lexicon: Lexicon) -> str:
     if location is None:
         return ""
     parts = [lexicon.ui(f"scope-{location.scope}")]
-    if location.hop is not None:
+    if location.hop:  # 0 is this machine itself
         parts.append(lexicon.ui("hop", hop=str(location.hop)))
     if location.address:
         parts.append(location.address)
@@ -254,6 +254,10 @@ def outline(value: Any, depth: int = 0) -> Iterator[str]:
             if _flat(inner):
                 yield f"{indent}- {_scalar(inner)}"
                 continue
+            short = _short(inner)
+            if short:
+                yield f"{indent}- {short}"
+                continue
             first, *rest = [*outline(inner, depth + 1)] or [f"{indent}  {{}}"]
             yield f"{indent}- {first[len(indent) + 2 :]}"
             yield from rest
@@ -261,6 +265,17 @@ def outline(value: Any, depth: int = 0) -> Iterator[str]:
             yield f"{indent}- ... {len(value) - _LONGEST_LIST} more"
     else:
         yield f"{indent}{_scalar(value)}"
+
+
+def _short(value: Any) -> str:
+    """Return an entry of a list in one line, ``name: lo; mtu: 65536``, where it is that simple."""
+    if not isinstance(value, Mapping):
+        return ""
+    kept = {key: inner for key, inner in value.items() if inner is not None and inner not in ("", [], (), {})}
+    if len(kept) > 8 or not all(_flat(inner) for inner in kept.values()):
+        return ""
+    line = "; ".join(f"{safe(str(key))}: {_scalar(inner)}" for key, inner in kept.items())
+    return line if cells(line) <= 66 else ""
 
 
 def _flat(value: Any) -> bool:

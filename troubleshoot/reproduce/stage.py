@@ -84,8 +84,12 @@ class Stage:
 
     def call(self, function: str, arguments: str, *values: Any) -> int:
         """Call ``function`` of the C library with ``values``; ``arguments`` is how the trace shows them."""
+        return self.call_as(function, arguments, function, *values)
+
+    def call_as(self, function: str, arguments: str, symbol: str, *values: Any) -> int:
+        """Call ``symbol`` and write it down as ``function``: for what the C library only offers as ``syscall``."""
         ctypes.set_errno(0)
-        returned = int(getattr(self._libc, function)(*values))
+        returned = int(getattr(self._libc, symbol)(*values))
         self.record(function, arguments, str(returned), name_of(ctypes.get_errno()) if returned == -1 else None)
         if returned == -1:
             raise Failed(self.calls[-1].errno)
@@ -99,11 +103,6 @@ class Stage:
                 self.calls[-1] = Call(function, arguments, returned, None, last.times + 1)
                 return
         self.calls.append(Call(function, arguments, returned, error))
-
-    def libc(self, function: str, *values: Any) -> int:
-        """Call ``function`` without writing it down: scenery, no part of what is shown."""
-        ctypes.set_errno(0)
-        return int(getattr(self._libc, function)(*values))
 
     # -- sockets -----------------------------------------------------------------------------------------------
 
