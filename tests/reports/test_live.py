@@ -41,8 +41,8 @@ def test_it_shows_what_runs_what_came_back_and_the_time_left() -> None:
     shown.event(event("traceroute"))
     lines = [line for line, _ in shown.lines(shown._began + 3.0)]
     assert lines[0] == "10061 WSAECONNREFUSED: host:21"
-    assert re.fullmatch(r"  ✓  Resolve +2 addresses", lines[1])
-    assert re.fullmatch(r"  \S  Connect +running", lines[2])
+    assert re.fullmatch(r"  ✓ Resolve +2 addresses", lines[1])
+    assert re.fullmatch(r"  \S Connect +running", lines[2])
     assert re.fullmatch(r" +Traceroute +waiting", lines[3])
     assert lines[4].strip() == "7 s left at most"
     assert "0 s left" in shown.lines(shown._began + 60.0)[-1][0]
