@@ -541,8 +541,7 @@ def _show(report: Report, session: _Session, *, json: bool, verbose: bool, quiet
     if json:
         from troubleshoot.report import to_json  # noqa: PLC0415
 
-        # A lone surrogate of a hostile name has no UTF-8; JSON writes it as an escape.
-        entry.write_utf8(to_json(report).encode("utf-8", "backslashreplace") + b"\n")
+        entry.write_utf8(to_json(report).encode() + b"\n")
         return report.exit_status
     from troubleshoot.render import text  # noqa: PLC0415
 

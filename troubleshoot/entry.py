@@ -115,7 +115,13 @@ def write_json(document: object) -> None:
     """Print one JSON document, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
     import msgspec  # noqa: PLC0415
 
-    write_utf8(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    try:
+        data = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        from troubleshoot.report import encode  # noqa: PLC0415
+
+        data = encode(document)
+    write_utf8(msgspec.json.format(data, indent=2) + b"\n")
 
 
 def write_utf8(data: bytes) -> None:

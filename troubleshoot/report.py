@@ -170,7 +170,28 @@ def to_json(report: Report) -> str:
     """Return the report as its JSON document, keys in the contract's order, indented by two."""
     data = msgspec.to_builtins(report)
     ordered = {"schema": data.pop("schema"), **data}
-    return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode()
+    return msgspec.json.format(encode(ordered), indent=2).decode()
+
+
+def encode(data: Any) -> bytes:
+    r"""Return plain data as JSON; a lone surrogate in it becomes the text ``\udcff``.
+
+    Undecodable bytes in the names of files and processes arrive as such surrogates, and UTF-8 has none.
+    """
+    try:
+        return msgspec.json.encode(data)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_encodable(data))
+
+
+def _encodable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_encodable(key): _encodable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_encodable(value) for value in data]
+    return data
 
 
 def from_json(text: bytes | str) -> Report:

@@ -19,7 +19,7 @@ from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.render.layout import cells
 from troubleshoot.render.style import Style
 from troubleshoot.render.text import Lexicon, headline, outline, screen
-from troubleshoot.report import Report
+from troubleshoot.report import Report, from_json, to_json
 
 SCREENS = Path(__file__).parent / "screens"
 PLAIN = Style()
@@ -149,3 +149,12 @@ def test_an_outline_is_bounded_and_readable() -> None:
     assert lines[1] == "  - ttl: 0"
     assert "60 more" in lines[41]
     assert lines[-2:] == ["ok: yes", "rtt_ms: 1.25"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(HOSTILE)
+def test_nothing_hostile_breaks_the_json(text: str) -> None:
+    encoded = to_json(made.hostile(text))
+    assert encoded.isascii() or encoded.encode()
+    again = from_json(encoded)
+    assert again == made.hostile(text.encode("utf-8", "backslashreplace").decode())
