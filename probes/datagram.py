@@ -122,6 +122,7 @@ async def observe(
             except OSError as error:
                 exchange.refuse(error)
                 return exchange.result()
+            exchange.start = errqueue.now()
             start = exchange.start.monotonic_s
             end = start + max(request.silent_wait_s, request.wait_s)
             next_send = start

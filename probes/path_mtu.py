@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import errno as errno_module
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
+from probes.system import need_linux
+from probes.system.endpoint import Endpoint, endpoint
+from probes.system.linux import constants, errqueue
+from probes.system.linux.icmp import OVERHEAD, EchoSocket
+from probes.system.watch import Watch
+
+#: The least that every path must carry: RFC 791 (what hosts must accept) and RFC 8200.
+LEAST: Final = {4: 576, 6: 1280}
+#: MTUs met in practice: Ethernet, PPPoE, tunnels (GRE, IPsec, WireGuard), cloud networks, old links.
+COMMON: Final = (9000, 4352, 1500, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1440, 1430, 1420, 1412, 1400)
+COMMON_LOW: Final = (1390, 1380, 1360, 1350, 1340, 1320, 1300, 1280, 1240, 1006)
+#: The longest IP packet.
+LONGEST: Final = 65535
+#: A host that answers no more for now owes at least one *port unreachable* after this long, seconds.
+REFILL_S: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +41,10 @@ class PathMtuRequest:
 
 @dataclass(frozen=True, slots=True)
 class MtuStep:
-    """One size: ``answer`` is ``reached``, ``too-big`` (with ``mtu`` and ``sender``), ``local`` or ``silence``."""
+    """One size: ``answer`` is ``reached``, ``too-big`` (with ``mtu`` and ``sender``), ``local`` or ``silence``.
+
+    ``unreachable`` (with ``sender``) where a router says that the address cannot be reached at any size.
+    """
 
     size: int
     answer: str
@@ -29,7 +56,10 @@ class MtuStep:
 class PathMtuResult:
     """``mtu`` is the largest size that arrived, bytes; ``None`` where nothing answers at any size.
 
-    ``black_hole`` is true where small packets arrive, larger ones vanish, and nobody says why.
+    ``black_hole`` is true where small packets arrive, larger ones vanish, and nobody says why. ``method`` is
+    ``icmp`` (echo requests) or ``udp`` (datagrams to a closed port). ``exact`` is false where the packets
+    allowed did not suffice to find the MTU to the byte: it then lies between ``mtu`` and the least size that
+    failed. ``failure`` and ``errno`` tell that the local stack refused to send at all.
     """
 
     address: str
@@ -38,3 +68,306 @@ class PathMtuResult:
     black_hole: bool
     steps: tuple[MtuStep, ...]
     largest_udp_payload: int | None = None
+    method: str = "udp"
+    exact: bool = True
+    failure: Failure | None = None
+    errno: str | None = None
+
+
+class _EchoLane:
+    """Echo requests; replies are not rate-limited."""
+
+    name: Final = "icmp"
+
+    def __init__(self, context: Context, target: Endpoint, *, raw: bool) -> None:
+        self._overhead = OVERHEAD[target.version] - 8
+        self._echo = EchoSocket(context, target, raw=raw)
+        errqueue.never_fragment(self.socket)
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._echo.socket
+
+    def send(self, number: int, size: int) -> None:
+        self._echo.send(number, size=size - self._overhead)
+
+    def heard(self) -> list[tuple[int, IcmpError | None]]:
+        return [(answer.sequence, answer.icmp) for answer in self._echo.answers()]
+
+
+class _UdpLane:
+    """Datagrams, each to a closed port of its own; *port unreachable* from the address shows that one arrived."""
+
+    name: Final = "udp"
+
+    def __init__(self, context: Context, target: Endpoint) -> None:
+        self._target = target
+        self._queue = errqueue.QueuedSocket(context.socket(target.family, socket.SOCK_DGRAM))
+        self._base = 33434 + 100 + secrets.randbelow(1000)
+        self._cookie = os.urandom(8)
+        errqueue.never_fragment(self.socket)
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._queue.socket
+
+    def send(self, number: int, size: int) -> None:
+        payload = self._cookie + bytes(max(0, size - OVERHEAD[self._target.version] - len(self._cookie)))
+        self._queue.send(payload, to=self._target.at(self._base + number))
+
+    def heard(self) -> list[tuple[int, IcmpError | None]]:
+        found: list[tuple[int, IcmpError | None]] = []
+        for error in self._queue.errors():
+            icmp = error.icmp
+            if icmp is None or not error.payload.startswith(self._cookie[: len(error.payload)]):
+                continue
+            if icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and self._target.sent(icmp.sender):
+                icmp = None
+            found.append((error.port - self._base, icmp))
+        found.extend(
+            (datagram.port - self._base, None)
+            for datagram in self._queue.received()
+            if self._target.sent(datagram.source)
+        )
+        return found
+
+
+class _Spent(Exception):  # noqa: N818 - no failure, the bound of the request
+    """No packet is left."""
+
+
+class _Search:
+    """The search with one kind of packet."""
+
+    def __init__(
+        self,
+        *,
+        request: PathMtuRequest,
+        target: Endpoint,
+        context: Context,
+        lane: _EchoLane | _UdpLane,
+        watch: Watch,
+        progress: Callable[[PathMtuResult], None],
+        result: PathMtuResult,
+    ) -> None:
+        self.request = request
+        self.version = target.version
+        self.context = context
+        self.lane = lane
+        self.watch = watch
+        self.progress = progress
+        self.found = replace(result, method=lane.name)
+        self._packets = 0
+        self._sizes: dict[int, int] = {}
+        self._rtt_s: float | None = None
+
+    async def run(self, largest: int) -> PathMtuResult:
+        """Search, and return all that was found."""
+        try:
+            await self._search(largest)
+        except _Spent:
+            self.found = replace(self.found, exact=False)
+        except OSError as error:
+            number = error.errno or 0
+            self.found = replace(self.found, failure=classify(number), errno=errno_name(number))
+        return self.found
+
+    async def _search(self, largest: int) -> None:
+        size = largest
+        while True:
+            step = await self._ask(size)
+            if step.answer == "reached":
+                self._reached(size)
+                return
+            smaller = step.mtu
+            if step.answer not in ("too-big", "local") or smaller is None or not 68 <= smaller < size:
+                break
+            size = smaller
+        if step.answer == "unreachable":
+            return
+        least = min(LEAST[self.version], size)
+        if least == size or (await self._ask(least)).answer != "reached":
+            return
+        self._reached(least)
+        silent = step.answer == "silence"
+        self.found = replace(self.found, black_hole=silent, exact=False)
+        low, high = await self._narrow(least, size)
+        if silent and self.lane.name == "udp":
+            # was it the path that kept silent, or the host that had answered often enough?
+            await self._pause(REFILL_S)
+            if (await self._ask(high)).answer == "reached":
+                self._reached(high)
+                low, high = await self._narrow(high, size)
+        self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size)
+
+    async def _narrow(self, low: int, high: int) -> tuple[int, int]:
+        """Halve the gap between a size that arrives and one that does not, sizes met in practice first."""
+        likely = {*COMMON, *COMMON_LOW}
+        while high - low > 1:
+            between = sorted(size for size in likely if low < size < high)
+            # a likely size that arrived is probably the largest one
+            next_size = low + 1 if low in likely else (low + high) // 2
+            size = between[len(between) // 2] if between else next_size
+            step = await self._ask(size)
+            if step.answer == "reached":
+                low = size
+                self._reached(size)
+                continue
+            high = size
+            if step.mtu is not None and low < step.mtu < high:
+                likely = {step.mtu}
+        return low, high
+
+    def _reached(self, size: int) -> None:
+        if self.found.mtu is None or size > self.found.mtu:
+            self.found = replace(self.found, mtu=size, largest_udp_payload=size - OVERHEAD[self.version])
+
+    async def _ask(self, size: int) -> MtuStep:
+        """Send one size, a second time where the first stays silent, and record what came."""
+        step = await self._once(size)
+        if step.answer == "silence":
+            step = await self._once(size)
+        self.found = replace(self.found, steps=(*self.found.steps, step))
+        self.progress(self.found)
+        return step
+
+    async def _once(self, size: int) -> MtuStep:
+        if self._packets >= self.request.packets:
+            raise _Spent
+        number = self._packets
+        self._packets += 1
+        self._sizes[number] = size
+        await self.context.sending()
+        sent = errqueue.now()
+        try:
+            self.lane.send(number, size)
+        except OSError as error:
+            if error.errno == errno_module.EMSGSIZE:
+                return MtuStep(size, "local", mtu=self.found.interface_mtu)
+            raise
+        patience = self.request.wait_s
+        if self._rtt_s is not None:
+            patience = min(patience, max(0.15, 4 * self._rtt_s))
+        end = sent.monotonic_s + patience
+        while True:
+            for answered, icmp in self.lane.heard():
+                if self._sizes.get(answered) != size:
+                    continue  # late, for another size
+                self._rtt_s = max(self._rtt_s or 0.0, errqueue.elapsed_ms(sent) / 1000)
+                return _step(size, icmp)
+            left = end - errqueue.now().monotonic_s
+            if left <= 0:
+                return MtuStep(size, "silence")
+            await self.watch.wait(left)
+
+    async def _pause(self, seconds: float) -> None:
+        end = errqueue.now().monotonic_s + seconds
+        while (left := end - errqueue.now().monotonic_s) > 0:
+            await self.watch.wait(left)
+            self.lane.heard()
+
+
+def _open_echo(context: Context, target: Endpoint) -> _EchoLane:
+    try:
+        return _EchoLane(context, target, raw=False)
+    except PermissionError:
+        return _EchoLane(context, target, raw=True)
+
+
+def _step(size: int, icmp: IcmpError | None) -> MtuStep:
+    if icmp is None:
+        return MtuStep(size, "reached")
+    if icmp.meaning is IcmpMeaning.TOO_BIG:
+        return MtuStep(size, "too-big", mtu=icmp.info or None, sender=icmp.sender)
+    return MtuStep(size, "unreachable", sender=icmp.sender)
+
+
+def _interface_mtu(context: Context, target: Endpoint) -> int:
+    """Return the MTU of the interface that leads to the target, bytes.
+
+    The kernel itself tells it: a datagram that fits no interface is refused with that MTU in the error queue,
+    and none is sent. Where an interface takes even that one (loopback), it is not sent either: its path MTU
+    is read. Raises ``OSError`` where there is no way to the target.
+    """
+    opened = context.socket(target.family, socket.SOCK_DGRAM)
+    with opened:
+        errqueue.enable(opened, stamps=False)
+        errqueue.never_fragment(opened)
+        opened.connect(target.at(9))
+        level, option = (
+            (socket.IPPROTO_IPV6, constants.IPV6_MTU) if target.version == 6 else (socket.IPPROTO_IP, constants.IP_MTU)
+        )
+        known = opened.getsockopt(level, option)
+        if known >= LONGEST:
+            return known
+        try:
+            opened.send(bytes(LONGEST - OVERHEAD[target.version]))
+        except OSError as error:
+            if error.errno != errno_module.EMSGSIZE:
+                raise
+            for entry in errqueue.drain(opened):
+                if entry.icmp is None and entry.errno == errno_module.EMSGSIZE and entry.info:
+                    return entry.info
+        return known
+
+
+async def observe(
+    request: PathMtuRequest, context: Context, progress: Callable[[PathMtuResult], None]
+) -> PathMtuResult:
+    """Search for the path MTU, with echo requests where they are allowed and answered, else with datagrams.
+
+    Silence counts only after a second packet, and with datagrams only after the host's limit for ICMP errors
+    has had time to recover. Raises :class:`NotApplicable` for an address that is no literal.
+    """
+    need_linux("path-mtu")
+    target = endpoint(request.address)
+    result = PathMtuResult(request.address, None, None, black_hole=False, steps=())
+    async with context.budget.slot():
+        try:
+            interface = _interface_mtu(context, target)
+        except OSError as error:
+            number = error.errno or 0
+            return replace(result, failure=classify(number), errno=errno_name(number))
+        result = replace(result, interface_mtu=interface)
+        largest = min(LONGEST, request.largest or interface)
+        for open_lane in (_open_echo, _UdpLane):
+            try:
+                lane = open_lane(context, target)
+            except PermissionError:
+                continue
+            except OSError as error:
+                number = error.errno or 0
+                return replace(result, failure=classify(number), errno=errno_name(number))
+            with Watch() as watch:
+                watch.add(lane.socket)
+                before = replace(result, failure=None, errno=None)
+                result = await _Search(
+                    request=request,
+                    target=target,
+                    context=context,
+                    lane=lane,
+                    watch=watch,
+                    progress=progress,
+                    result=before,
+                ).run(largest)
+            if result.mtu is not None:
+                break
+        return result
+
+
+def request_for(target: ProbeTarget) -> PathMtuRequest:
+    """Point the probe at a target with an address."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="path-mtu")
+    return PathMtuRequest(target.address)
+
+
+PROBE = Probe(
+    name="path-mtu",
+    request=PathMtuRequest,
+    result=PathMtuResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: request.address,
+    deadline_s=12.0,
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
@@ -144,7 +144,9 @@ class _Walk:
         last = max((ttl for ttl in self.hops if end is None or ttl <= end), default=0)
         top = min(end if end is not None else last + TRAILING_KEPT, max(self.sent, default=last))
         hops = tuple(
-            self.hops[ttl] if ttl in self.hops else TcpHop(ttl, TcpAnswer.SILENCE, self.sent.get(ttl, 0))
+            replace(self.hops[ttl], sent=self.sent.get(ttl, 0))
+            if ttl in self.hops
+            else TcpHop(ttl, TcpAnswer.SILENCE, self.sent.get(ttl, 0))
             for ttl in range(1, max(top, last) + 1)
         )
         final = self.hops[end] if end is not None else None
