@@ -173,7 +173,7 @@ def _near(address: IPAddress, own: list[_Own]) -> tuple[str, ...]:
 
 def _request_for(target: ProbeTarget) -> AddressRequest:
     if target.address is None:
-        raise NotApplicable("reason.needs-address")
+        raise NotApplicable("reason.needs-address", probe="address")
     return AddressRequest(target.address)
 
 

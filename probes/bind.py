@@ -158,7 +158,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
 
 def _request_for(target: ProbeTarget) -> BindRequest:
     if target.port is None:
-        raise NotApplicable("reason.needs-port")
+        raise NotApplicable("reason.needs-port", probe="bind")
     wildcard = "::" if target.family == 6 else "0.0.0.0"
     return BindRequest(target.address or target.host or wildcard, target.port, target.transport)
 

@@ -197,7 +197,7 @@ async def _echo(context: Context, link: rtnetlink.Link, address: str, mac: bytes
 
 def _request_for(target: ProbeTarget) -> LinkRequest:
     if target.address is None:
-        raise NotApplicable("reason.needs-address")
+        raise NotApplicable("reason.needs-address", probe="link")
     need_linux("link")
     context = Context()
     try:
