@@ -157,15 +157,20 @@ def _help(command: Any, ctx: Any, shown: Any) -> str:
     session: _Session = ctx.obj
     usage = {key[6:]: text for key, text in session.wording.items() if key.startswith("usage.")}
     style = style_of(sys.stdout, os.environ)
+
+    def about(name: str) -> str:
+        return usage.get(f"command-{name}", f"<usage.command-{name}>")
+
     top = command is not shown
     params = [*shown.get_params(ctx), *(p for p in command.get_params(ctx) if top and p.name != "help")]
     arguments, options = [], []
     synopsis = []
     for param in params:
-        text = usage.get(f"help-{(param.name or '').replace('_', '-')}", "")
+        text = usage.get(key := f"help-{(param.name or '').replace('_', '-')}", f"<usage.{key}>")
         if param.param_type_name == "argument":
-            key = "help-target-probe" if param.name == "target" and shown.name == "probe" else None
-            arguments.append((param.metavar or "", usage[key] if key else text))
+            if param.name == "target" and shown.name == "probe":
+                text = usage["help-target-probe"]
+            arguments.append((param.metavar or "", text))
             needed = param.required or top  # TARGET can only be left out by mistake
             synopsis.append(param.metavar if needed else f"[{param.metavar}]")
         else:
@@ -175,7 +180,7 @@ def _help(command: Any, ctx: Any, shown: Any) -> str:
     lines = [f"{usage['heading-usage']}: {path} [OPTIONS] {' '.join(synopsis)}".rstrip()]
     if top:
         lines.append(f"{' ' * (cells(usage['heading-usage']) + 2)}wsadiag COMMAND ...")
-    lines += ["", *wrap(usage["help"] if top else usage[f"command-{shown.name}"], style.width)]
+    lines += ["", *wrap(usage["help"] if top else about(shown.name), style.width)]
 
     def section(heading: str, rows: list[tuple[str, str]], column: int) -> None:
         lines.extend(["", style.heading(f"{usage[heading]}:")])
@@ -190,7 +195,7 @@ def _help(command: Any, ctx: Any, shown: Any) -> str:
         section("heading-arguments", arguments, column)
     section("heading-options", options, column)
     if top:
-        rows = [(name, usage[f"command-{name}"]) for name in command.commands if name != _DEFAULT]
+        rows = [(name, about(name)) for name in command.commands if name != _DEFAULT]
         section("heading-commands", rows, column)
         lines += ["", *wrap(usage["help-status"], style.width)]
     return "\n".join(lines)

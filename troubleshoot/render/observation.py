@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from probes.base import Observation
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
 from troubleshoot.render.text import outline
 from troubleshoot.text import say
+
+if TYPE_CHECKING:
+    from probes.base import Observation
 
 
 def document(observation: Observation[Any], wording: Mapping[str, str]) -> dict[str, Any]:

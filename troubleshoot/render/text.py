@@ -80,6 +80,8 @@ def _head(report: Report, lexicon: Lexicon, style: Style, remarks: tuple[str, ..
     port = "" if target.port is None else f"{target.port}/{target.transport}"
     if target.service and port:
         port = f"{target.service} = {port}"
+    elif target.transport == "tcp" and target.input.endswith(f":{target.port}"):
+        port = ""  # it stands there already
     shown = ", ".join(addresses[:_MANY_ADDRESSES])
     if len(addresses) > _MANY_ADDRESSES:
         shown += f", +{len(addresses) - _MANY_ADDRESSES}"
@@ -151,11 +153,13 @@ def _verdict(report: Report, lexicon: Lexicon, style: Style, *, verbose: bool) -
     yield ""
     if report.interrupted:
         yield from wrap(lexicon.ui("interrupted"), style.width)
-    outcome = f"{_outcome(verdict, lexicon)}: {_title(verdict, lexicon)}"
-    for line in wrap(safe(outcome), style.width, rest="  "):
+    title, summary = _title(verdict, lexicon), verdict.summary
+    if summary and not (verdict.title or verdict.cause):
+        title, summary = summary, ""
+    for line in wrap(safe(f"{_outcome(verdict, lexicon)}: {title}"), style.width, rest="  "):
         yield style.paint(line, _OUTCOME_SGR[verdict.outcome])
-    if verdict.summary:
-        yield from wrap(safe(verdict.summary), style.width, "  ")
+    if summary:
+        yield from wrap(safe(summary), style.width, "  ")
     if verdict.location is not None:
         yield from wrap(safe(_where(verdict, lexicon)), style.width, f"  {lexicon.ui('where')}: ")
     if verdict.explanation and verbose:
