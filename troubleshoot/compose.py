@@ -286,7 +286,6 @@ class _Composer:
 
     def without_finding(self, alternatives: list[Alternative]) -> Verdict:
         outcome = self.conclusion.outcome
-        focus = self.facts.focus
         evidence: list[Evidence] = []
         failed_step = None
         if outcome == "healthy":
@@ -317,7 +316,7 @@ class _Composer:
             failed_step=failed_step,
             location=None,
             confidence="certain" if certain else "possible",
-            summary=self.say(note(key, target=self.target_text(), address=focus.address if focus else "?")),
+            summary=self.say(note(key, target=self.target_text())),
             actions=tuple(actions),
             evidence=tuple(evidence),
             alternatives=tuple(alternatives),
@@ -331,7 +330,7 @@ class _Composer:
         if any(o.status is Status.CUT_SHORT for o in self.facts.observations.values()):
             notes.append(note("verdict.settle-time"))
         if self.facts.targets and not self.facts.is_local(self.facts.targets[0]):
-            notes.append(note("verdict.settle-server", target=self.target_text()))
+            notes.append(note("verdict.settle-server"))
             notes.append(note("verdict.settle-elsewhere", target=self.target_text()))
         if self.request.remote_neighbour is None and "ping-remote-subnet" in self.request.steps:
             notes.append(note("verdict.settle-neighbour"))

@@ -79,7 +79,7 @@ def trace(result: TracerouteResult) -> Note:
         return note(key, address=result.address, hops=result.reached_ttl, routers=result.reached_ttl - 1, silent=silent)
     if result.ended_by is not None:
         sender = result.ended_by.sender or "?"
-        return note("fact.trace-ended", address=result.address, icmp=icmp(result.ended_by), sender=sender, hop=result.ended_ttl or "?")
+        return note("fact.trace-ended", icmp=icmp(result.ended_by), sender=sender, hop=result.ended_ttl or "?")
     if not answering:
         return note("fact.trace-nothing", address=result.address)
     last = answering[-1]

@@ -149,7 +149,7 @@ def hosts_file(facts: Facts) -> StepView:
     known = {plain(a) for w in (facts.resolve.answers if facts.resolve else ()) for a in w.addresses}
     if known and not known & {plain(e.address) for e in result.entries}:
         differs = note(
-            "fact.hosts-differs", path=result.path, line=entry.line, address=entry.address, name=host, addresses=", ".join(sorted(known)),
+            "fact.hosts-differs", path=result.path, line=entry.line, address=entry.address, addresses=", ".join(sorted(known)),
         )
         failing = facts.hosts_override() and any(facts.reach(a).failed for a in facts.targets)
         return StepView("failed" if failing else "warning", differs, None, (key,))
