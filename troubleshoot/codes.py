@@ -3,7 +3,7 @@
 Forms: Winsock numbers (``10061``), names of either world in any case (``WSAECONNREFUSED``, ``econnrefused``,
 ``EAI_NONAME``, ``HOST_NOT_FOUND``), hexadecimal (``0x274D``), the HRESULT of ``FACILITY_WIN32`` in hexadecimal
 or as a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and pasted text that holds
-exactly one of them (``[WinError 10061] No connection could …``).
+exactly one of them (``[WinError 10061] …``).
 
 A number below 200 is refused unless it is said whose it is. Winsock has a few constants there (6, 8, 87), but the
 same numbers are errors of other systems' ``errno`` or ``getaddrinfo``, and a wrong guess would lead to the wrong

@@ -39,7 +39,7 @@ NAMES = sorted(CATALOGUE.numbers)
         ("eai_noname", "WSAHOST_NOT_FOUND"),
         ("HOST_NOT_FOUND", "WSAHOST_NOT_FOUND"),
         ("EAGAIN", "WSAEWOULDBLOCK"),
-        ("[WinError 10061] No connection could be made because the target machine refused it", "WSAECONNREFUSED"),
+        ("[WinError 10061] it said no", "WSAECONNREFUSED"),
         ("WinError 10061", "WSAECONNREFUSED"),
         ("Socket error #10061: refused", "WSAECONNREFUSED"),
         ("Error: connect ECONNREFUSED 127.0.0.1:5432", "WSAECONNREFUSED"),
