@@ -113,7 +113,7 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
 
 ACTION_VALUES = set(
     words("""target host port address hop router interface server servers service process name expected found share
-    mask source kind family code""")
+    mask source kind family code line file""")
 )
 
 HEADERS = {
