@@ -27,8 +27,9 @@ class Call:
 class Claim:
     """One claim of the catalogue (``reproduce.toml``): ``function`` called in ``state`` ends in ``errno`` on Linux.
 
-    ``winsock`` is the code that Winsock has for this situation; ``errno`` is :data:`SUCCESS` where Linux sees
-    nothing wrong. ``note`` says what differs and why, ``source`` who says so.
+    ``winsock`` is the code that Winsock has for this situation, ``None`` where it does not know the situation or
+    sees nothing wrong with it; ``errno`` is :data:`SUCCESS` where Linux sees nothing wrong. ``note`` says what
+    differs and why, ``source`` who says so.
     """
 
     id: str
@@ -36,7 +37,7 @@ class Claim:
     function: str
     state: str
     errno: str
-    winsock: str
+    winsock: str | None
     note: str = ""
     source: str = ""
 
@@ -47,17 +48,18 @@ class Reproduction:
 
     ``calls`` are all calls in order; the last one is the one that the claim is about, and ``observed`` its error
     (:data:`SUCCESS` where it succeeded, ``None`` where it was never made). ``matches`` tells whether that is
-    what the claim says, ``same_as_winsock`` whether it is also the twin of what Winsock has for it. ``remark``
-    says why it could not be tried, or what the claim notes. ``isolated`` tells whether it ran in a network
-    namespace of its own.
+    what the claim says, ``shows_code`` whether it is the twin of ``code``, and ``same_as_winsock`` whether it is
+    the twin of what Winsock has for this situation. ``remark`` says why it could not be tried, or what the claim
+    notes. ``isolated`` tells whether it ran in a network namespace of its own.
     """
 
     code: str
     claim: Claim
     calls: tuple[Call, ...]
     observed: str | None
-    expected_winsock: str
+    expected_winsock: str | None
     matches: bool
+    shows_code: bool
     same_as_winsock: bool
     remark: str
     isolated: bool

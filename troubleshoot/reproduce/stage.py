@@ -32,7 +32,7 @@ class Failed(Exception):  # noqa: N818 - how a reproduction is meant to end
 
 
 class CannotRun(Exception):  # noqa: N818
-    """This machine does not let the reproduction go on; the text says what is missing."""
+    """The machine does not let the reproduction go on; the text says what is missing."""
 
 
 def name_of(number: int) -> str:
@@ -107,7 +107,7 @@ class Stage:
     # -- sockets -----------------------------------------------------------------------------------------------
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> int:
-        """socket(2)."""
+        """Open a socket."""
         return self.call("socket", _constants(family, kind, protocol), family, kind, protocol)
 
     def tcp(self) -> int:
@@ -119,11 +119,11 @@ class Stage:
         return self.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def bind(self, fd: int, address: bytes, length: int | None = None) -> int:
-        """bind(2); ``length`` other than the address's own is shown."""
+        """Bind to a local address; ``length`` other than the address's own is shown."""
         return self._with_address("bind", fd, address, length)
 
     def connect(self, fd: int, address: bytes, length: int | None = None) -> int:
-        """connect(2)."""
+        """Connect to an address."""
         return self._with_address("connect", fd, address, length)
 
     def _with_address(self, function: str, fd: int, address: bytes, length: int | None) -> int:
@@ -132,45 +132,45 @@ class Stage:
         return self.call(function, text, fd, address, size)
 
     def listen(self, fd: int, backlog: int) -> int:
-        """listen(2)."""
+        """Start to listen."""
         return self.call("listen", f"{fd}, {backlog}", fd, backlog)
 
     def accept(self, fd: int) -> int:
-        """accept(2), without asking for the peer's address."""
+        """Accept a connection without asking for the peer's address."""
         return self.call("accept", f"{fd}, NULL, NULL", fd, None, None)
 
     def send(self, fd: int, size: int, flags: int = 0) -> int:
-        """send(2) of ``size`` bytes."""
+        """Send ``size`` bytes."""
         return self.call("send", f"{fd}, {size} bytes, {_flags(flags)}", fd, bytes(size), size, flags)
 
     def sendto(self, fd: int, size: int, address: bytes | None) -> int:
-        """sendto(2) of ``size`` bytes."""
+        """Send ``size`` bytes to an address, or to none."""
         where = "NULL" if address is None else shown(address)
         return self.call(
             "sendto", f"{fd}, {size} bytes, 0, {where}", fd, bytes(size), size, 0, address, len(address or b"")
         )
 
     def recv(self, fd: int, size: int, flags: int = 0) -> int:
-        """recv(2) into a buffer of ``size`` bytes."""
+        """Receive into a buffer of ``size`` bytes."""
         buffer = ctypes.create_string_buffer(size)
         return self.call("recv", f"{fd}, buffer of {size} bytes, {_flags(flags)}", fd, buffer, size, flags)
 
     def shutdown(self, fd: int, how: int) -> int:
-        """shutdown(2)."""
+        """Shut down one or both directions."""
         return self.call("shutdown", f"{fd}, {('SHUT_RD', 'SHUT_WR', 'SHUT_RDWR')[how]}", fd, how)
 
     def close(self, fd: int) -> int:
-        """close(2)."""
+        """Close a descriptor."""
         return self.call("close", str(fd), fd)
 
     def setsockopt(self, fd: int, level: int, option: int, value: bytes | int, name: str) -> int:
-        """setsockopt(2); ``name`` is how the trace calls the option."""
+        """Set an option; ``name`` is how the trace calls it."""
         raw = struct.pack("=i", value) if isinstance(value, int) else value
         text = f"{fd}, {_SOL.get(level, level)}, {name}" + (f", {value}" if isinstance(value, int) else "")
         return self.call("setsockopt", text, fd, level, option, raw, len(raw))
 
     def getsockopt(self, fd: int, level: int, option: int, name: str) -> int:
-        """getsockopt(2) of an integer; the value is dropped."""
+        """Read an option that is an integer; the value is dropped."""
         value, size = ctypes.c_int(), ctypes.c_uint(4)
         return self.call(
             "getsockopt",
@@ -183,7 +183,7 @@ class Stage:
         )
 
     def getpeername(self, fd: int) -> int:
-        """getpeername(2)."""
+        """Ask for the peer's address."""
         buffer, size = ctypes.create_string_buffer(128), ctypes.c_uint(128)
         return self.call("getpeername", f"{fd}, address", fd, buffer, ctypes.byref(size))
 
@@ -194,7 +194,7 @@ class Stage:
         return int(struct.unpack_from("!H", buffer.raw, 2)[0])
 
     def nonblocking(self, fd: int) -> None:
-        """fcntl(2): from now on a call that would wait fails instead."""
+        """Make a call that would wait fail instead, by fcntl(2)."""
         self.call("fcntl", f"{fd}, F_SETFL, O_NONBLOCK", fd, 4, os.O_NONBLOCK)
 
     def option(self, fd: int, option: int, value: int, name: str) -> None:
@@ -250,7 +250,7 @@ class Stage:
         return self.open("file", os.O_WRONLY)
 
     def open(self, path: str, flags: int) -> int:
-        """open(2)."""
+        """Open a file."""
         text = path if len(path) < 40 else f"a name of {len(path)} bytes"
         return self.call("open", f"{text}, {'O_WRONLY' if flags & os.O_WRONLY else 'O_RDONLY'}", path.encode(), flags)
 

@@ -1,0 +1,46 @@
+"""Carry out one reproduction in this process and print its trace: ``CODE CLAIM SECONDS`` on the command line.
+
+Started by :mod:`troubleshoot.reproduce` and by nobody else: it gives up namespaces, limits and privileges for good.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from troubleshoot.reproduce import isolation
+from troubleshoot.reproduce.records import Trace
+from troubleshoot.reproduce.stage import CannotRun, Failed, Stage
+from troubleshoot.reproduce.table import TABLE, Needs
+
+
+def perform(code: str, claim: str, seconds: int) -> Trace:
+    """Isolate this process, run the reproducer and return what it called."""
+    reproducer = TABLE[code, claim]
+    isolation.limit(seconds)
+    obstacle = isolation.isolate(mounts=reproducer.needs is Needs.MOUNTS)
+    if obstacle and reproducer.needs is not Needs.LOOPBACK:
+        return Trace((), f"it needs a network of its own, which cannot be had here ({obstacle})", isolated=False)
+    stage = Stage()
+    reason = None
+    try:
+        reproducer.run(stage)
+    except Failed:
+        pass  # as it should: the last call says how
+    except CannotRun as error:
+        reason = str(error)
+    return Trace(tuple(stage.calls), reason, obstacle is None)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the reproduction named by ``arguments``; the trace goes to stdout as JSON."""
+    code, claim, seconds = arguments
+    trace = perform(code, claim, int(seconds))
+    json.dump(dataclasses.asdict(trace), sys.stdout)
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

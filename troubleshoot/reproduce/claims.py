@@ -1,0 +1,100 @@
+"""Read the claims that can be reproduced, and the reasons why the other codes cannot, from the catalogue."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from typing import Any
+
+import msgspec
+
+from troubleshoot.catalogue import Catalogue, CatalogueError, root
+from troubleshoot.reproduce.records import SUCCESS, Claim
+
+_FILE = "reproduce.toml"
+_NONE = "none"
+
+#: The words of gethostbyname() (<netdb.h>) beside those of getaddrinfo().
+_H_ERRNO = {
+    "HOST_NOT_FOUND": "WSAHOST_NOT_FOUND",
+    "TRY_AGAIN": "WSATRY_AGAIN",
+    "NO_RECOVERY": "WSANO_RECOVERY",
+    "NO_DATA": "WSANO_DATA",
+}
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    function: str
+    state: str
+    errno: str
+    winsock: str | None = None
+    note: str = ""
+    source: str = ""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    measured_on: str
+    impossible: dict[str, str]
+    claims: dict[str, dict[str, _Entry]]
+
+
+@functools.cache
+def _file() -> _File:
+    try:
+        data: Any = tomllib.loads((root() / _FILE).read_text(encoding="utf-8"))
+        return msgspec.convert(data, _File)
+    except OSError as error:
+        raise CatalogueError(f"{_FILE}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{_FILE}: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        place = where.strip("`").removeprefix("$").lstrip(".") or "top level"
+        raise CatalogueError(f"{_FILE}: {place}: {what}") from None
+
+
+def codes() -> tuple[str, ...]:
+    """Return every code that the file speaks of: those with claims, then those that cannot happen."""
+    return (*_file().claims, *_file().impossible)
+
+
+def claims(code: str) -> tuple[Claim, ...]:
+    """Return the claims of ``code``, in the file's order; none for a code that cannot happen here."""
+    return tuple(
+        Claim(
+            id=claim_id,
+            code=code,
+            function=entry.function,
+            state=entry.state,
+            errno=entry.errno,
+            winsock=None if entry.winsock == _NONE else entry.winsock or code,
+            note=entry.note,
+            source=entry.source,
+        )
+        for claim_id, entry in _file().claims.get(code, {}).items()
+    )
+
+
+def impossible(code: str) -> str | None:
+    """Return why nothing on a modern Linux returns ``code``; ``None`` where something does, or where it is unknown."""
+    return _file().impossible.get(code)
+
+
+def measured_on() -> str:
+    """Return the system on which every claim was last seen to hold."""
+    return _file().measured_on
+
+
+def winsock_twin(observed: str) -> str | None:
+    """Return the Winsock name of a POSIX error's twin, ``None`` for success and for an error without one."""
+    if observed == SUCCESS:
+        return None
+    if observed in _H_ERRNO:
+        return _H_ERRNO[observed]
+    known = _catalogue().posix.get(observed)
+    return None if known is None else known.winsock
+
+
+@functools.cache
+def _catalogue() -> Catalogue:
+    return Catalogue()
