@@ -633,19 +633,20 @@ class _Run:
         loop = asyncio.get_running_loop()
         junk = 0
         first = next(iter(sent.values()))
-        try:
-            async with asyncio.timeout_at(until):
-                while junk < _MAX_JUNK:
+        while junk < _MAX_JUNK:
+            try:
+                async with asyncio.timeout_at(until):
                     data = await loop.sock_recv(sock, 65535)
-                    server.heard = True
-                    matching = sent.get(int.from_bytes(data[:2], "big")) if len(data) >= 12 else None
-                    if matching is not None:
-                        answer = await _read_aside(data, matching, server.text, "udp", loop.time())
-                        if answer is not None:
-                            return answer
-                    junk += 1
-        except TimeoutError:
-            pass
+            except TimeoutError:
+                break
+            server.heard = True
+            # What came in time counts, however long the reading takes.
+            matching = sent.get(int.from_bytes(data[:2], "big")) if len(data) >= 12 else None
+            if matching is not None:
+                answer = await _read_aside(data, matching, server.text, "udp", loop.time())
+                if answer is not None:
+                    return answer
+            junk += 1
         return _blank(server.text, first.question, "udp", Answer.MALFORMED) if junk else None
 
     async def _ask_tcp(
