@@ -1,0 +1,170 @@
+"""Which room may import what: the arrows of the house, read from the source of every module.
+
+Data flow one way: catalogue and probes know nothing of what follows from them; plan, judge and steps see typed
+observations only, so that a saved report judged again gives the same verdict; renderers return text.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(p for folder in ("probes", "troubleshoot") for p in (ROOT / folder).rglob("*.py"))
+
+# What looks at the network, files, the clock or the process by itself.
+TOUCHING = {
+    "asyncio", "concurrent", "ctypes", "datetime", "fcntl", "glob", "http", "io", "multiprocessing", "os", "pathlib",
+    "platform", "psutil", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl",
+    "subprocess", "tempfile", "threading", "time", "urllib",
+}  # fmt: skip
+# The parts between the observations and the report that must be pure: same input, same output.
+PURE = ("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py")
+# What a pure part or a renderer may still import of those, each with the reason.
+ALLOWED = {
+    "troubleshoot/render/live.py": {"time": "a view that moves tells how much time is left"},
+    "troubleshoot/render/style.py": {"os": "asks how wide the terminal is that it is given"},
+}
+# Too slow to import for a command that does not need it.
+HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that the source names in an import, in functions and under TYPE_CHECKING too."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            for alias in node.names:
+                inside = (ROOT / module.replace(".", "/") / alias.name).with_suffix("")
+                is_module = inside.is_dir() or inside.with_suffix(".py").is_file()
+                yield f"{module}.{alias.name}" if is_module else module
+
+
+def of_package(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def pure_modules() -> list[Path]:
+    return sorted(p for pattern in PURE for p in (ROOT / "troubleshoot").glob(pattern))
+
+
+def renderers() -> list[Path]:
+    return sorted((ROOT / "troubleshoot" / "render").glob("*.py"))
+
+
+def test_every_part_is_found() -> None:
+    assert len(MODULES) > 60
+    assert len(pure_modules()) >= len(PURE) + 3
+    assert len(renderers()) > 5
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parts[len(ROOT.parts)] == "probes"], ids=name_of)
+def test_a_probe_imports_no_other_probe_and_nothing_of_what_follows(path: Path) -> None:
+    # Besides the standard library these three, and the few modules that all probes share.
+    libraries = ("psutil", "icmplib", "dns")
+    shared = ("probes.base", "probes.failure", "probes.system")
+    for module in imports(path):
+        known = of_package(module, *shared, *libraries) or module.partition(".")[0] in sys.stdlib_module_names
+        assert known, module
+
+
+@pytest.mark.parametrize("path", pure_modules(), ids=name_of)
+def test_what_judges_touches_nothing(path: Path) -> None:
+    allowed = ALLOWED.get(name_of(path), {})
+    touching = {m for m in imports(path) if m.partition(".")[0] in TOUCHING - allowed.keys()}
+    assert touching == set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"open", "input", "print", "exec", "eval", "__import__"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "troubleshoot" / "judge").glob("*.py")), ids=name_of)
+def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: Path) -> None:
+    known = ("facts", "describe", "report", "catalogue", "judge", "request")
+    ours = {m for m in imports(path) if of_package(m, "troubleshoot")}
+    assert {m for m in ours if not of_package(m, *(f"troubleshoot.{k}" for k in known))} <= {"troubleshoot"}
+    # Types of observations only: no table of probes, no way to run one.
+    assert not {m for m in imports(path) if of_package(m, "probes.system")}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and node.module == "probes.base":
+            assert {alias.name for alias in node.names} <= {"Note", "note", "Observation", "Status"}
+        if isinstance(node, ast.ImportFrom) and node.module and of_package(node.module, "probes"):
+            assert not {alias.name for alias in node.names} & {"PROBE", "observe"}
+
+
+@pytest.mark.parametrize("path", renderers(), ids=name_of)
+def test_a_renderer_reads_the_report_and_touches_nothing(path: Path) -> None:
+    known = ("render", "report", "text", "catalogue", "events", "errors")
+    ours = {m for m in imports(path) if of_package(m, "troubleshoot", "probes")}
+    allowed = (*(f"troubleshoot.{k}" for k in known), "probes.base")
+    assert {m for m in ours if not of_package(m, *allowed)} == set()
+    exceptions = ALLOWED.get(name_of(path), {})
+    assert {m for m in imports(path) if m.partition(".")[0] in TOUCHING - exceptions.keys()} == set()
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if "system" not in p.parts], ids=name_of)
+def test_only_the_system_seam_asks_on_which_system_we_run(path: Path) -> None:
+    asked = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    } & {"sys.platform", "os.name"}
+    asked |= {m for m in imports(path) if m == "platform"}  # platform.system() and its kin
+    assert asked == set()
+
+
+def test_no_exception_is_left_over() -> None:
+    for name, modules in ALLOWED.items():
+        assert modules.keys() <= {m.partition(".")[0] for m in imports(ROOT / name)}
+
+
+def test_the_catalogue_is_data() -> None:
+    files = [p for p in (ROOT / "catalogue").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    assert len(files) > 100
+    assert {p.suffix for p in files} <= {".toml", ".md"}
+
+
+def test_a_start_imports_nothing_heavy() -> None:
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import troubleshoot.entry"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    loaded = [line.rpartition("|")[2].strip() for line in found.stderr.splitlines() if "|" in line]
+    assert "troubleshoot.entry" in loaded
+    assert [m for m in loaded if of_package(m, *HEAVY)] == []
+
+
+def test_no_file_names_the_place_where_it_was_written() -> None:
+    # Spelled so that this file does not.
+    place = re.compile(r"(?<!\w)[/]work\b|[.][.][/]shared\b")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git work tree: which files belong to the project is not known")
+    named = [
+        name
+        for name in filter(None, listed.stdout.split("\0"))
+        if (ROOT / name).is_file() and place.search((ROOT / name).read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert named == []

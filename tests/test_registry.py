@@ -1,0 +1,568 @@
+"""The whole registry: what the catalogue names, the code does, and what the code names, the catalogue says.
+
+Codes, steps, causes, sentences and probes stand in data files and in code. Each test here holds one of them to the
+other, so that nothing is named on one side only. Where the code builds a name at run time, its source is read (ast).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import inspect
+import re
+import string
+import tomllib
+import types
+import typing
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.base import TABLE, Observation, Status, load, note
+from probes.failure import IcmpError
+from probes.resolve import Answer, ServerAnswer
+from troubleshoot import describe
+from troubleshoot.catalogue import LANGUAGES, Catalogue
+from troubleshoot.facts import Reach, Reading
+from troubleshoot.judge.model import RULES
+from troubleshoot.steps import STEPS
+from troubleshoot.text import fill, places
+
+ROOT = Path(__file__).parents[1]
+SCENARIOS = Path(__file__).parent / "scenarios"
+CATALOGUE = Catalogue()
+WORDING = {language: CATALOGUE.wording(language) for language in LANGUAGES}
+KEYS = sorted(WORDING["en"].keys() | WORDING["ko"].keys())
+TABLES = ("fact", "reason", "verdict", "remark", "ui", "usage")
+KEY = re.compile(rf"({'|'.join(TABLES)})\.[a-z0-9][a-z0-9-]*")
+
+# Causes whose rule cannot exist yet, each with the reason.
+WITHOUT_RULE = {
+    "connection-intercepted": "needs SYNs that are accepted nearer than the host: no probe goes on after a connection",
+    "path-mtu-blackhole": "needs a connection that stalls on large packets: no probe sends any",
+    "packet-loss": "needs more pings than a diagnosis sends: ten per cent of four is no number",
+    "address-family-path-broken": "needs both families tried to their end: one that works ends the run",
+    "service-closes": "needs a connection kept open: the connect probe closes it",
+    "service-silent": "needs a connection listened on: the connect probe closes it",
+}
+
+
+# -- reading the source ----------------------------------------------------------------------------------------
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A module's syntax tree, with the function around each node."""
+
+    path: Path
+    tree: ast.Module
+    around: dict[ast.AST, Function]
+
+    def where(self, node: ast.AST) -> str:
+        return f"{self.path.relative_to(ROOT)}:{getattr(node, 'lineno', '?')}"
+
+    def calls(self, *names: str) -> Iterator[ast.Call]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call) and called(node) in names:
+                yield node
+
+
+@functools.cache
+def sources(*folders: str) -> tuple[Source, ...]:
+    found = []
+    for path in sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        around: dict[ast.AST, Function] = {}
+        for outer in ast.walk(tree):  # breadth first, so that an inner function overwrites an outer one
+            if isinstance(outer, Function):
+                around.update(dict.fromkeys((n for n in ast.walk(outer) if n is not outer), outer))
+        found.append(Source(path, tree, around))
+    return tuple(found)
+
+
+def called(node: ast.Call) -> str:
+    """Return the last part of what is called: ``note`` for ``base.note(…)``."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def assigned(source: Source, node: ast.Name) -> Iterator[ast.expr]:
+    """Every expression that the function around ``node`` gives to that name."""
+    function = source.around.get(node)
+    for statement in ast.walk(function) if function is not None else ():
+        targets: list[ast.expr]
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        elif isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        else:
+            continue
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id == node.id:
+                yield value
+            elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                for one, its in zip(target.elts, value.elts, strict=True):
+                    if isinstance(one, ast.Name) and one.id == node.id:
+                        yield its
+
+
+def given_to(source: Source, node: ast.Name) -> Iterator[ast.expr]:
+    """Every expression that a call in the same module passes for the parameter ``node``."""
+    function = source.around.get(node)
+    if function is None:
+        return
+    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    names = [*parameters, *(a.arg for a in function.args.kwonlyargs)]
+    if node.id not in names:
+        return
+    for call in source.calls(function.name):
+        yield from (k.value for k in call.keywords if k.arg == node.id)
+        if node.id in parameters and parameters.index(node.id) < len(call.args):
+            yield call.args[parameters.index(node.id)]
+
+
+def strings(source: Source, node: ast.expr) -> set[str]:
+    """Return what an expression can come to, as far as the source shows; an f-string as a pattern ``…*…``."""
+    if isinstance(node, ast.Constant):
+        return {node.value} if isinstance(node.value, str) else set()
+    if isinstance(node, ast.IfExp):
+        return strings(source, node.body) | strings(source, node.orelse)
+    if isinstance(node, ast.JoinedStr):
+        return {"".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values)}
+    if isinstance(node, ast.Name):
+        found = [*assigned(source, node), *given_to(source, node)]
+        return {text for value in found for text in strings(source, value)}
+    return set()
+
+
+def names_of(source: Source, keywords: list[ast.keyword]) -> set[str] | None:
+    """Return the names of a call's keywords, those of ``**`` included; ``None`` where they cannot be seen."""
+    found: set[str] = set()
+    for keyword in keywords:
+        if keyword.arg is not None:
+            found.add(keyword.arg)
+            continue
+        for value in assigned(source, keyword.value) if isinstance(keyword.value, ast.Name) else ():
+            if isinstance(value, ast.Dict):
+                found |= {str(k.value) for k in value.keys if isinstance(k, ast.Constant)}
+                break
+        else:
+            return None
+    return found
+
+
+# -- codes, steps, causes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE.numbers))
+def test_a_code_has_a_title_a_meaning_and_a_checklist(code: str) -> None:
+    entry = CATALOGUE.code(code)
+    for words in (entry.title, entry.meaning):
+        assert words.en.strip()
+        assert words.ko.strip()
+    checklist = CATALOGUE.checklist(code)
+    assert checklist
+    assert {line.id for line in checklist} <= CATALOGUE.steps.keys()
+    assert len({line.id for line in checklist}) == len(checklist)
+
+
+def test_every_step_has_a_function_and_every_function_is_a_step() -> None:
+    # That the catalogue's steps are those of the report's contract is test_catalogue_rest's business.
+    assert STEPS.keys() == CATALOGUE.steps.keys()
+
+
+def test_every_cause_has_its_place_in_the_order() -> None:
+    order = CATALOGUE.judgement.order
+    assert len(set(order)) == len(order)
+    assert set(order) == CATALOGUE.causes.keys()
+
+
+@pytest.mark.parametrize("cause", sorted(CATALOGUE.causes))
+def test_every_cause_has_a_rule(cause: str) -> None:
+    assert (cause in RULES) != (cause in WITHOUT_RULE)
+
+
+def test_every_rule_and_every_exception_is_about_a_cause() -> None:
+    assert RULES.keys() | WITHOUT_RULE.keys() == CATALOGUE.causes.keys()
+
+
+def causes_in(data: object) -> Iterator[str]:
+    """Every value of a key ``cause``, at any depth."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key == "cause" and isinstance(value, str):
+                yield value
+            else:
+                yield from causes_in(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from causes_in(value)
+
+
+@functools.cache
+def causes_with_a_scenario() -> frozenset[str]:
+    files = sorted(SCENARIOS.rglob("*.toml"))
+    return frozenset(c for f in files for c in causes_in(tomllib.loads(f.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.skipif(not any(SCENARIOS.rglob("*.toml")), reason="there are no scenarios yet")
+@pytest.mark.parametrize("cause", sorted(RULES))
+def test_every_cause_with_a_rule_has_a_scenario(cause: str) -> None:
+    assert cause in causes_with_a_scenario()
+
+
+# -- what the rules say ----------------------------------------------------------------------------------------
+
+JUDGE = [s for s in sources("troubleshoot") if s.path.parent.name == "judge"]
+FINDINGS = [(source, call) for source in JUDGE for call in source.calls("Finding")]
+# What the report always gives to a cause's sentences (an action whose place has no value is left out of it).
+ALWAYS = {"target", "code", "host", "port", "service"}
+
+
+def finding(source: Source, call: ast.Call) -> dict[str, ast.expr]:
+    """Return the keywords of a ``Finding(…)``, with those of ``**common`` filled in."""
+    found: dict[str, ast.expr] = {}
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            found[keyword.arg] = keyword.value
+            continue
+        assert isinstance(keyword.value, ast.Name), source.where(call)
+        dicts = [v for v in assigned(source, keyword.value) if isinstance(v, ast.Dict)]
+        assert len(dicts) == 1, source.where(call)
+        for key, value in zip(dicts[0].keys, dicts[0].values, strict=True):
+            assert isinstance(key, ast.Constant)
+            found[str(key.value)] = value
+    return found
+
+
+def value_names(source: Source, node: ast.expr) -> list[set[str]]:
+    """Return the names given to ``values(…)``, once for each way in which the expression can come about."""
+    if isinstance(node, ast.Name):
+        return [names for value in assigned(source, node) for names in value_names(source, value)]
+    if isinstance(node, ast.IfExp):
+        return [*value_names(source, node.body), *value_names(source, node.orelse)]
+    assert isinstance(node, ast.Call), source.where(node)
+    assert called(node) == "values", source.where(node)
+    names = names_of(source, node.keywords)
+    assert names is not None, source.where(node)
+    return [names]
+
+
+def identifier(case: object) -> str:
+    return f"{case.path.stem}" if isinstance(case, Source) else f"{getattr(case, 'lineno', case)}"
+
+
+@pytest.mark.parametrize(("source", "call"), FINDINGS, ids=identifier)
+def test_a_finding_uses_what_the_catalogue_has(source: Source, call: ast.Call) -> None:
+    given = finding(source, call)
+    causes = strings(source, given["cause"])
+    variants = strings(source, given["variant"]) if "variant" in given else {"default"}
+    assert causes
+    assert causes <= CATALOGUE.causes.keys()
+    assert variants
+    assert strings(source, given["step"]) <= CATALOGUE.steps.keys()
+    value_sets = value_names(source, given["values"]) if "values" in given else [set()]
+    assert value_sets
+    known: set[str] = set()
+    for cause in causes:
+        entry = CATALOGUE.causes[cause]
+        assert strings(source, given["scope"]) <= set(entry.scopes)
+        for language in LANGUAGES:
+            text = entry.text(language)
+            assert variants <= text.summary.keys()
+            lines = [*text.summary.values(), *(line for actions in text.actions.values() for line in actions)]
+            known = known.union(*(places(line) for line in lines))
+            for names in value_sets:
+                filled = names | ALWAYS | ({"hop"} if "hop" in given else set())
+                for variant in variants:
+                    # Where the rule builds its values in more than one way, each goes with a variant of its own.
+                    missing = places(text.summary[variant]) - filled
+                    assert not missing or len(value_sets) > 1, f"{cause} {variant} gets no {missing}"
+    assert set().union(*value_sets) <= known, "a value that no sentence of the cause has a place for"
+
+
+def test_every_finding_is_seen() -> None:
+    assert {c for source, call in FINDINGS for c in strings(source, finding(source, call)["cause"])} == RULES.keys()
+    variants = {
+        (cause, variant)
+        for source, call in FINDINGS
+        for given in (finding(source, call),)
+        for cause in strings(source, given["cause"])
+        for variant in (strings(source, given["variant"]) if "variant" in given else {"default"})
+    }
+    written = {(c, v) for c, entry in CATALOGUE.causes.items() if c in RULES for v in entry.en.summary}
+    # A default is what a report falls back on; every other variant must have a rule that chooses it.
+    assert {(c, v) for c, v in written - variants if v != "default"} == set()
+
+
+def test_evidence_names_steps_and_open_causes_are_causes() -> None:
+    steps = causes = 0
+    for source in JUDGE:
+        for node in ast.walk(source.tree):
+            if not isinstance(node, ast.Tuple) or len(node.elts) != 2 or not isinstance(node.elts[1], ast.Call):
+                continue
+            about, said = strings(source, node.elts[0]), node.elts[1]
+            of = said.func.value if isinstance(said.func, ast.Attribute) else None
+            if called(said) == "note" and any(k.startswith("verdict.") for k in strings(source, said.args[0])):
+                assert about <= CATALOGUE.causes.keys(), source.where(node)
+                causes += 1
+            elif called(said) == "note" or (isinstance(of, ast.Name) and of.id == "describe"):
+                assert about <= CATALOGUE.steps.keys(), source.where(node)
+                steps += 1
+    assert steps > 40
+    assert causes
+
+
+def test_every_threshold_is_known_and_used() -> None:
+    asked = {
+        text
+        for source in sources("troubleshoot")
+        for call in source.calls("threshold")
+        for text in strings(source, call.args[0])
+    }
+    assert asked <= CATALOGUE.judgement.thresholds.keys()
+    literals = {
+        node.value
+        for source in sources("troubleshoot")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert CATALOGUE.judgement.thresholds.keys() <= literals
+
+
+# -- sentences -------------------------------------------------------------------------------------------------
+
+# Calls whose first argument is a sentence's key and whose keywords are its values.
+SAYING = ("note", "NotPermitted", "NotApplicable", "CannotObserve", "Refusal", "_skipped")
+
+
+def matching(key: str) -> set[str]:
+    """Return the keys that a literal or an f-string (``fact.dns-*``) stands for."""
+    pattern = re.compile(re.escape(key).replace(r"\*", ".+"))
+    return {k for k in KEYS if pattern.fullmatch(k)}
+
+
+@functools.cache
+def named() -> dict[str, str]:
+    """Every key (or pattern of an f-string) in the source → where it stands."""
+    found: dict[str, str] = {}
+    for source in sources("troubleshoot", "probes"):
+        inside = {id(p) for n in ast.walk(source.tree) if isinstance(n, ast.JoinedStr) for p in n.values}
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Constant) and id(node) not in inside:
+                texts = {node.value} if isinstance(node.value, str) and KEY.fullmatch(node.value) else set()
+            elif isinstance(node, ast.JoinedStr):
+                texts = {t for t in strings(source, node) if t.startswith(tuple(f"{name}." for name in TABLES))}
+            else:
+                continue
+            found.update(dict.fromkeys(texts, source.where(node)))
+    return found
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_sentence_stands_in_both_languages_with_the_same_places(key: str) -> None:
+    english, korean = (WORDING[language].get(key) for language in LANGUAGES)
+    assert english
+    assert korean
+    assert places(english) == places(korean)
+    for sentence in (english, korean):
+        # a stray or nested brace, or a place in a spelling that is never filled
+        assert {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None} == places(sentence)
+
+
+def test_every_key_in_the_source_has_a_sentence() -> None:
+    assert len(named()) > 150
+    missing = {key: where for key, where in named().items() if not matching(key)}
+    assert missing == {}
+
+
+def test_every_sentence_of_the_judge_is_said_somewhere() -> None:
+    said = {k for key in named() for k in matching(key)}
+    assert {k for k in KEYS if not k.startswith(("ui.", "usage."))} - said == set()
+
+
+def sayings() -> Iterator[tuple[Source, ast.Call, set[str]]]:
+    """Every call that names a sentence: its keys, resolved as far as the source shows."""
+    for source in sources("troubleshoot", "probes"):
+        for call in source.calls(*SAYING):
+            if call.args:
+                keys = {k for text in strings(source, call.args[0]) for k in matching(text)}
+                yield source, call, keys
+
+
+def hands_on(source: Source, call: ast.Call) -> bool:
+    """Whether the call only passes on what its own function was given: then that function's callers are looked at."""
+    function = source.around.get(call)
+    if function is None or function.args.kwarg is None:
+        return False
+    known = function.name in SAYING or any(
+        isinstance(c, ast.ClassDef) and c.name in SAYING and function in c.body for c in ast.walk(source.tree)
+    )
+    passed = {k.value.id for k in call.keywords if k.arg is None and isinstance(k.value, ast.Name)}
+    return known and function.args.kwarg.arg in passed
+
+
+def test_a_sentence_gets_the_values_that_it_has_places_for() -> None:
+    wrong: dict[str, str] = {}
+    seen = 0
+    for source, call, keys in sayings():
+        if hands_on(source, call):
+            continue
+        names = names_of(source, call.keywords)
+        if names is None or not keys:
+            wrong[source.where(call)] = "cannot be followed"
+            continue
+        seen += 1
+        asked = {key: places(WORDING["en"][key]) for key in keys}
+        built = isinstance(call.args[0], ast.JoinedStr)  # the pattern may fit more keys than the code ever builds
+        for key, wanted in asked.items() if not built else ():
+            if not wanted <= names:
+                wrong[source.where(call)] = f"{key} gets no {', '.join(sorted(wanted - names))}"
+        if unused := names - set().union(*asked.values()):
+            wrong[source.where(call)] = f"{', '.join(sorted(keys))} has no place for {', '.join(sorted(unused))}"
+    assert seen > 150
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("answer", Answer)
+def test_every_answer_of_a_name_server_has_a_whole_sentence(answer: Answer) -> None:
+    said = describe.server_answer(ServerAnswer("192.0.2.53", 53, "example.com", "A", "udp", answer))
+    assert places(WORDING["en"][said.key]) <= dict(said.values).keys()
+
+
+@pytest.mark.parametrize("reading", Reading)
+@pytest.mark.parametrize(("port", "transport"), [(21, "tcp"), (53, "udp"), (None, "tcp")])
+def test_every_reading_of_an_attempt_has_a_whole_sentence(reading: Reading, port: int | None, transport: str) -> None:
+    refused = IcmpError(4, 3, 3, "192.0.2.1") if reading is Reading.ICMP else None
+    said = describe.reach(Reach("192.0.2.10", reading, icmp=refused), port, transport)
+    assert places(WORDING["en"][said.key]) <= dict(said.values).keys()
+
+
+# Values as they mostly are: a fact stands behind a step's title on one line.
+TYPICAL = {
+    "address": "192.0.2.10", "addresses": "192.0.2.10", "alive": "192.0.2.54", "answer": "syn-ack",
+    "available": "512", "code": "WSAECONNREFUSED", "count": "2", "counters": "Tcp.AttemptFails +1",
+    "dead": "192.0.2.53", "eai": "EAI_AGAIN", "errno": "EHOSTUNREACH", "errors": "12", "expected": "443",
+    "family": "AF_INET6", "gateway": "192.0.2.1", "high": "60999", "hop": "11", "hops": "12",
+    "icmp": "port unreachable, 3/3", "interface": "enp3s0", "kind": "unreachable", "limit": "1024", "line": "12",
+    "low": "32768", "mac": "52:54:00:12:34:56", "ms": "31.4", "mtu": "1500", "name": "www.example.com",
+    "names": "www.example.com", "near": "192.0.2.5", "own": "192.0.2.5/24", "packets": "5", "pages": "12345",
+    "path": "/etc/hosts", "payload": "1472", "pool": "TCP", "port": "8443", "prefix": "192.0.2.0/24",
+    "pressure": "12000", "process": "nginx (pid 4711)", "queue": "129", "rcode": "NXDOMAIN", "received": "3",
+    "router": "192.0.2.1", "routers": "11", "seconds": "3.1", "sender": "192.0.2.1", "sent": "4",
+    "server": "192.0.2.53", "servers": "192.0.2.53", "service": "https", "silent": "3", "start": "1024",
+    "state": "time-wait", "syns": "4", "total": "28231", "transport": "udp", "tried": "6", "ttl": "12",
+    "type": "AAAA", "used": "1000", "where": "192.0.2.10:443", "works": "6",
+}  # fmt: skip
+
+
+def cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@pytest.mark.parametrize("key", [k for k in KEYS if k.startswith("fact.")])
+def test_a_fact_is_one_short_line(key: str) -> None:
+    for language in LANGUAGES:
+        sentence = WORDING[language][key]
+        assert places(sentence) <= TYPICAL.keys()
+        assert cells(fill(sentence, TYPICAL)) <= 72, fill(sentence, TYPICAL)
+        assert not sentence.endswith(".")
+
+
+# Which of a pair of particles fits depends on the word before, and that word is known only when it is filled in.
+PARTICLE = re.compile(r"\}(?:을|를|이|가|은|는|와|과|로|으로|라|이라)(?![가-힣(])")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_korean_particle_fits_whatever_is_filled_in(key: str) -> None:
+    assert PARTICLE.search(WORDING["ko"][key]) is None
+
+
+@pytest.mark.parametrize("cause", sorted(CATALOGUE.causes))
+def test_a_korean_particle_of_a_cause_fits_whatever_is_filled_in(cause: str) -> None:
+    text = CATALOGUE.causes[cause].ko
+    for line in (*text.summary.values(), *(line for lines in text.actions.values() for line in lines)):
+        assert PARTICLE.search(line) is None, line
+
+
+# -- probes ----------------------------------------------------------------------------------------------------
+
+
+def records(kind: Any) -> set[type]:
+    """Return the dataclasses that a type is made of, itself included."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return {typing.cast("type", kind)}.union(*(records(hint) for hint in hints.values()))
+    return set().union(*(records(part) for part in typing.get_args(kind)))
+
+
+def samples(kind: Any) -> st.SearchStrategy[Any]:
+    """Build values of a result's type: finite numbers that JSON holds, and any text."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of(*(samples(part) for part in parts))
+    if origin is typing.Literal:
+        return st.sampled_from(parts)
+    if origin is tuple and parts[-1] is Ellipsis:
+        return st.lists(samples(parts[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*(samples(part) for part in parts))
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return st.builds(
+            typing.cast("type", kind), **{f.name: samples(hints[f.name]) for f in dataclasses.fields(kind)}
+        )
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return st.sampled_from(list(kind))
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        int: st.integers(-(2**53), 2**53),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        str: st.text(max_size=12),
+        bool: st.booleans(),
+        type(None): st.none(),
+    }
+    return plain[kind]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_probe_is_what_the_table_says(name: str) -> None:
+    probe = load(name)
+    assert probe.name == name
+    assert probe.deadline_s > 0
+    assert inspect.iscoroutinefunction(probe.observe)
+    assert list(inspect.signature(probe.observe).parameters) == ["request", "context", "progress"]
+    for kind in records(probe.request) | records(probe.result):
+        assert kind.__dataclass_params__.frozen, kind  # type: ignore[attr-defined]
+        assert "__slots__" in vars(kind), kind
+    hints = typing.get_type_hints(probe.observe)
+    assert hints["request"] is probe.request
+    assert hints["return"] is probe.result
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_saved_result_reads_back_as_it_was(name: str) -> None:
+    kind = load(name).result
+
+    @settings(max_examples=20, deadline=None)
+    @given(samples(kind))
+    def read_back(result: object) -> None:
+        assert msgspec.json.decode(msgspec.json.encode(result), type=kind) == result
+
+    read_back()
+
+
+def test_a_saved_observation_reads_back_as_it_was() -> None:
+    sentence = note("reason.process-hidden", pid=4711)
+    seen: Observation[Any] = Observation(
+        probe="descriptors", subject="", status=Status.NOT_PERMITTED, started=1.5, duration_ms=2.25, reason=sentence
+    )
+    assert msgspec.json.decode(msgspec.json.encode(seen), type=Observation[Any]) == seen
