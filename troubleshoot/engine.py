@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
 import signal
 import socket
 import time
@@ -21,7 +20,7 @@ from typing import Any
 
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
-from probes.system import can_send_raw
+from probes.system import can_send_raw, platform_name
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.codes import parse_code
 from troubleshoot.compose import Circumstances, compose, load_observations, request_from, request_of
@@ -361,7 +360,7 @@ class _Run:
             duration_ms=round(self.elapsed_ms(), 1),
             vantage=Vantage(
                 hostname=socket.gethostname(),
-                platform={"Windows": "windows", "Darwin": "darwin"}.get(platform.system(), "linux"),
+                platform=platform_name(),
                 privileged=self.request.privileged,
             ),
             code_input=code_input,

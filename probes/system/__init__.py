@@ -7,6 +7,7 @@ raised as :class:`probes.base.NotApplicable` with its reason.
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 from probes.base import Context, NotApplicable
 
@@ -14,6 +15,11 @@ from probes.base import Context, NotApplicable
 def on_linux() -> bool:
     """Tell whether this is Linux, the one system whose own interfaces (netlink, error queue) are used."""
     return sys.platform == "linux"
+
+
+def platform_name() -> Literal["linux", "windows", "darwin"]:
+    """Return the system's name as reports spell it; every system but the two others counts as Linux."""
+    return "windows" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
 
 
 def need_linux(probe: str) -> None:
