@@ -1,0 +1,267 @@
+"""A network situation is one data file: read it, build its lab, run the program in it, grade the verdict.
+
+Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``, ``{port}``, … (see plan.values):
+
+- ``title``, ``code``, ``target``, ``options`` (more arguments), ``who`` (``root``, ``nobody``; default both)
+- ``[topology]``: ``seed`` (default: from the file's name), ``routers``, ``icmp``, ``datagram_ping``, ``client_ipv6``, ``shapes.client``/``shapes.linkN``
+- ``[records]``: name to addresses, instead of the usual zone
+- ``[[fault]]``: ``kind`` and its fields (see faults.py), injected in this order
+- ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``failed_step``,
+  ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning),
+  ``confidence_at_most``, ``family`` (of the located address)
+- ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``reason``: another verdict that is right too, only where
+  nothing that can be seen tells the two apart
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import tomllib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.faults import Fault, filled, make
+from tests.lab.plan import draw
+from tests.lab.topology import ROOT, Lab, Settings, Shape
+
+FOLDER = ROOT / "tests" / "scenarios"
+CONFIDENCE = ("possible", "likely", "certain")
+GRADES = ("right", "accepted", "wrong", "inconclusive", "false-accusation", "crashed")
+LONGEST_RUN_S = 45.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """Another right verdict, and why nothing visible tells it from the expected one."""
+
+    reason: str
+    outcome: str = "fault"
+    cause: str | None = None
+    scope: str | None = None
+    who: tuple[str, ...] = ("root", "nobody")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the report must say; ``None`` and empty tuples are not looked at."""
+
+    outcome: str
+    cause: str | None = None
+    scope: str | None = None
+    hop: str | None = None
+    family: int = 4
+    failed_step: str | None = None
+    reproduction: str | None = None
+    alternatives: tuple[str, ...] = ()
+    warns: tuple[str, ...] = ()
+    confidence_at_most: str = "certain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One data file."""
+
+    name: str
+    title: str
+    code: str
+    target: str
+    expect: Expected
+    options: tuple[str, ...] = ()
+    who: tuple[str, ...] = ("root", "nobody")
+    topology: Mapping[str, Any]
+    records: Mapping[str, list[str]] | None = None
+    faults: tuple[Mapping[str, Any], ...] = ()
+    accept: tuple[Accepted, ...] = ()
+
+    def lab(self, seed: int | None = None) -> Lab:
+        """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""
+        rest = dict(self.topology)
+        drawn = rest.pop("seed", zlib.crc32(self.name.encode()) % 10_000)
+        plan = draw(drawn if seed is None else seed, rest.pop("routers", 3))
+        shapes = {name: Shape(**values) for name, values in rest.pop("shapes", {}).items()}
+        lab = Lab(plan, Settings(shapes=shapes, **rest))
+        if self.records is not None:
+            lab.settings = Settings(shapes=shapes, records=filled(lab, self.records), **rest)
+        return lab
+
+    def made(self) -> list[Fault]:
+        """Make the faults, in the file's order."""
+        return [make(data) for data in self.faults]
+
+
+def load(path: Path) -> Scenario:
+    """Read one file; raises ``ValueError`` or ``TypeError`` naming what does not fit."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        expect = {key: tuple(v) if isinstance(v, list) else v for key, v in data.pop("expect").items()}
+        accept = [{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()} for item in data.pop("accept", [])]
+        scenario = Scenario(
+            name=path.stem,
+            expect=Expected(**expect),
+            accept=tuple(Accepted(**item) for item in accept),
+            faults=tuple(_tuples(item) for item in data.pop("fault", [])),
+            options=tuple(data.pop("options", ())),
+            who=tuple(data.pop("who", ("root", "nobody"))),
+            topology=data.pop("topology", {}),
+            **data,
+        )
+        scenario.made()
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    return scenario
+
+
+def _tuples(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+
+
+def load_all() -> list[Scenario]:
+    """Every scenario, by name."""
+    return [load(path) for path in sorted(FOLDER.glob("*.toml"))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one run of one scenario went. ``trouble`` says what did not fit; ``verdict_ms`` is the report's own time."""
+
+    scenario: str
+    who: str
+    grade: str
+    said: str
+    trouble: str
+    verdict_ms: float
+    wall_ms: float
+    up_ms: float
+    report: Mapping[str, Any] | None = None
+
+
+def diagnose(lab: Lab, scenario: Scenario, who: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run ``wsadiag --json`` on the client; the finished process and its wall time in milliseconds."""
+    words = [lab.fill(word) for word in (*scenario.options, scenario.code, scenario.target)]
+    argv = [sys.executable, "-B", "-m", "troubleshoot", "--json", *words]
+    command = lab.command("client", argv, unprivileged=who == "nobody")
+    started = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=False, stdin=subprocess.DEVNULL
+    )
+    return done, (time.perf_counter() - started) * 1000
+
+
+def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
+    """Run a scenario in a fresh lab: inject, verify, diagnose, grade. Raises ``NotReal`` where a fault is not there."""
+    with scenario.lab(seed) as lab:
+        faults = scenario.made()
+        for fault in faults:
+            fault.inject(lab)
+        for fault in faults:
+            fault.verify(lab)
+        try:
+            done, wall_ms = diagnose(lab, scenario, who)
+        except subprocess.TimeoutExpired:
+            return _crashed(scenario, who, f"no end after {LONGEST_RUN_S} s", lab, LONGEST_RUN_S * 1000)
+        try:
+            report = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            return _crashed(scenario, who, f"status {done.returncode}: {done.stderr.strip()[-600:]}", lab, wall_ms)
+        grade, trouble = judge(scenario, who, report, lab)
+        status = {"healthy": 0, "fault": 1, "inconclusive": 3}[report["verdict"]["outcome"]]
+        if done.returncode != status:
+            grade, trouble = "wrong", f"{trouble}; exit status {done.returncode}".lstrip("; ")
+        return Outcome(
+            scenario=scenario.name,
+            who=who,
+            grade=grade,
+            said=_said(report["verdict"]),
+            trouble=trouble,
+            verdict_ms=report["duration_ms"],
+            wall_ms=wall_ms,
+            up_ms=lab.up_ms,
+            report=report,
+        )
+
+
+def _crashed(scenario: Scenario, who: str, trouble: str, lab: Lab, wall_ms: float) -> Outcome:
+    return Outcome(
+        scenario=scenario.name,
+        who=who,
+        grade="crashed",
+        said="-",
+        trouble=trouble,
+        verdict_ms=wall_ms,
+        wall_ms=wall_ms,
+        up_ms=lab.up_ms,
+    )
+
+
+def _said(verdict: Mapping[str, Any]) -> str:
+    location = verdict.get("location") or {}
+    hop = f"@{location['hop']}" if location.get("hop") is not None else ""
+    return f"{verdict['cause'] or verdict['outcome']}{hop} ({verdict['confidence']})"
+
+
+def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> tuple[str, str]:
+    """Compare a report with what was expected: the grade and what did not fit."""
+    expect, verdict = scenario.expect, report["verdict"]
+    trouble = [
+        f"our own bug in {step['id']}: {step['why']}"
+        for step in report["steps"]
+        if step["status"] == "unavailable" and "broken" in str(step.get("observations", {}).get("status", ""))
+    ]
+    trouble += [f"probe {probe['probe']} broken: {probe.get('error')}" for probe in report.get("probes", ()) if probe.get("status") == "broken"]
+    trouble += mismatches(expect, report, lab)
+    if not trouble:
+        return "right", ""
+    text = "; ".join(trouble)
+    location = verdict.get("location") or {}
+    for other in scenario.accept:
+        if who in other.who and (other.outcome, other.cause) == (verdict["outcome"], verdict["cause"]):
+            if other.scope in (None, location.get("scope")):
+                return "accepted", text
+    if verdict["outcome"] == "inconclusive":
+        return "inconclusive", text
+    if expect.outcome == "healthy" and verdict["outcome"] == "fault":
+        return "false-accusation", text
+    return "wrong", text
+
+
+def mismatches(expect: Expected, report: Mapping[str, Any], lab: Lab) -> list[str]:
+    """Name every point in which a report differs from what was expected."""
+    verdict = report["verdict"]
+    location = verdict.get("location") or {}
+    found: list[str] = []
+
+    def same(what: str, wanted: object, got: object) -> None:
+        if wanted is not None and wanted != got:
+            found.append(f"{what} {got} instead of {wanted}")
+
+    same("outcome", expect.outcome, verdict["outcome"])
+    if (expect.cause or expect.outcome) and expect.cause != verdict["cause"]:
+        found.append(f"cause {verdict['cause']} instead of {expect.cause}")
+    same("scope", expect.scope, location.get("scope"))
+    if expect.hop == "none":
+        if location.get("hop") is not None:
+            found.append(f"hop {location.get('hop')} instead of none")
+    elif expect.hop is not None:
+        same("hop", lab.plan.hop(expect.hop), location.get("hop"))
+        same("address", lab.plan[expect.hop].near.address(expect.family), location.get("address"))
+    same("failed step", expect.failed_step, verdict["failed_step"])
+    same("reproduction", expect.reproduction, report["reproduction"]["outcome"])
+    others = {item["cause"] for item in verdict["alternatives"]}
+    found += [f"{cause} not among the alternatives {sorted(others)}" for cause in expect.alternatives if cause not in others]
+    status = {step["id"]: step["status"] for step in report["steps"]}
+    found += [f"{step} {status.get(step)} instead of a warning" for step in expect.warns if status.get(step) not in ("warning", "failed")]
+    if CONFIDENCE.index(verdict["confidence"]) > CONFIDENCE.index(expect.confidence_at_most):
+        found.append(f"confidence {verdict['confidence']}, at most {expect.confidence_at_most} can be known")
+    return found
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value below which ``share`` of ``values`` lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,160 @@
+"""Real services in lab namespaces: one process serves them all and ends when its standard input does.
+
+Reads JSON on standard input's first line, a list of ``{namespace, kind, port, hosts, transport}``; prints ``READY``.
+Kinds over TCP: ``echo``, ``banner`` (speaks first), ``http``, ``silent`` (accepts, says nothing), ``reset`` and
+``close`` (at once after accepting), ``slow-accept`` (after half a second), ``full`` (never accepts, queue kept full);
+over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[None]:
+    """Put this thread into the network namespace ``name`` for a while; sockets opened inside stay there."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        try:
+            _enter(there)
+        finally:
+            os.close(there)
+        try:
+            yield
+        finally:
+            _enter(home)
+    finally:
+        os.close(home)
+
+
+def _enter(fd: int) -> None:
+    if _libc.setns(fd, CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def listener(host: str, port: int, transport: str, backlog: int) -> socket.socket:
+    """Open one listening socket; an IPv6 one leaves IPv4 alone."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    opened.bind((host, port))
+    if transport == "tcp":
+        opened.listen(backlog)
+    opened.setblocking(False)
+    return opened
+
+
+def dns_reply(query: bytes, rcode: int) -> bytes:
+    """The question sent back with ``rcode`` and no answer (RFC 1035, section 4.1)."""
+    end = 12
+    while end < len(query) and query[end]:
+        end += query[end] + 1
+    return query[:2] + struct.pack("!HHHHH", 0x8180 | rcode, 1, 0, 0, 0) + query[12 : end + 5]
+
+
+class Server:
+    """All the services of one lab, on one selector."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.kept: list[socket.socket] = []
+
+    def watch(self, opened: socket.socket, ready: Callable[[socket.socket], None]) -> None:
+        self.selector.register(opened, selectors.EVENT_READ, ready)
+
+    def drop(self, opened: socket.socket) -> None:
+        self.selector.unregister(opened)
+        opened.close()
+
+    def add(self, kind: str, host: str, port: int, transport: str) -> None:
+        opened = listener(host, port, transport, 0 if kind == "full" else 64)
+        if transport == "udp":
+            self.watch(opened, lambda s: self.datagram(s, kind))
+        elif kind == "full":
+            self.kept.append(opened)
+            for _ in range(3):  # a backlog of 0 holds one connection; the others see to it that it stays full
+                filler = socket.socket(opened.family, socket.SOCK_STREAM)
+                filler.setblocking(False)
+                local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+                filler.connect_ex((local, port))
+                self.kept.append(filler)
+        else:
+            self.watch(opened, lambda s: self.accept(s, kind))
+
+    def datagram(self, opened: socket.socket, kind: str) -> None:
+        data, sender = opened.recvfrom(4096)
+        if kind.startswith("dns:"):
+            data = dns_reply(data, int(kind[4:]))
+        if kind != "silent" and data:
+            opened.sendto(data, sender)
+
+    def accept(self, opened: socket.socket, kind: str) -> None:
+        if kind == "slow-accept":
+            time.sleep(0.5)
+        connection, _ = opened.accept()
+        if kind == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if kind in ("reset", "close"):
+            connection.close()
+            return
+        if kind == "banner":
+            connection.sendall(b"220 lab service ready\r\n")
+        connection.setblocking(False)
+        self.watch(connection, lambda s: self.talk(s, kind))
+
+    def talk(self, connection: socket.socket, kind: str) -> None:
+        try:
+            data = connection.recv(4096)
+        except OSError:
+            data = b""
+        if not data:
+            self.drop(connection)
+        elif kind == "http":
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+            self.drop(connection)
+        elif kind.startswith("dns:"):
+            reply = dns_reply(data[2:], int(kind[4:]))
+            connection.sendall(struct.pack("!H", len(reply)) + reply)
+        elif kind in ("echo", "banner"):
+            connection.sendall(data)
+
+    def serve(self) -> None:
+        self.selector.register(sys.stdin, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is sys.stdin:
+                    return
+                assert isinstance(key.fileobj, socket.socket)
+                with suppress(OSError):  # the peer is gone
+                    key.data(key.fileobj)
+
+
+def main() -> None:
+    server = Server()
+    for entry in json.loads(sys.stdin.readline()):
+        with namespace(entry["namespace"]):
+            for host in entry["hosts"]:
+                server.add(entry["kind"], host, entry["port"], entry["transport"])
+    print("READY", flush=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()
