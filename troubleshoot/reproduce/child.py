@@ -40,7 +40,3 @@ def main(arguments: list[str]) -> int:
     json.dump(dataclasses.asdict(trace), sys.stdout)
     sys.stdout.flush()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -14,8 +14,9 @@ from troubleshoot.reproduce.records import SUCCESS, Claim
 _FILE = "reproduce.toml"
 _NONE = "none"
 
-#: The words of gethostbyname() (<netdb.h>) beside those of getaddrinfo().
-_H_ERRNO = {
+#: Twins whose names differ: one of POSIX's own pairs, and the words of gethostbyname() (<netdb.h>).
+_TWINS = {
+    "EAGAIN": "WSAEWOULDBLOCK",
     "HOST_NOT_FOUND": "WSAHOST_NOT_FOUND",
     "TRY_AGAIN": "WSATRY_AGAIN",
     "NO_RECOVERY": "WSANO_RECOVERY",
@@ -86,13 +87,18 @@ def measured_on() -> str:
 
 
 def winsock_twin(observed: str) -> str | None:
-    """Return the Winsock name of a POSIX error's twin, ``None`` for success and for an error without one."""
+    """Return the Winsock name of a POSIX error's twin, ``None`` for success and for an error without one.
+
+    A twin has the same name: EPIPE, which Linux has for what Winsock calls WSAESHUTDOWN, is not one.
+    """
     if observed == SUCCESS:
         return None
-    if observed in _H_ERRNO:
-        return _H_ERRNO[observed]
-    known = _catalogue().posix.get(observed)
-    return None if known is None else known.winsock
+    if observed in _TWINS:
+        return _TWINS[observed]
+    if observed.startswith("EAI_"):
+        known = _catalogue().posix.get(observed)
+        return None if known is None else known.winsock
+    return f"WSA{observed}" if f"WSA{observed}" in _catalogue().numbers else None
 
 
 @functools.cache
