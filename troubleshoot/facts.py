@@ -81,6 +81,10 @@ class Reach:
         return self.decided and self.reading is not Reading.CONNECTED
 
 
+#: What a router says that cannot pass a packet on.
+UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
+
+
 def family_of(address: str) -> int:
     """Return 4 or 6 for an address literal."""
     return 6 if ":" in address else 4
@@ -348,11 +352,15 @@ class Facts:
         return bool((ping and ping.received) or (trace and trace.reached_ttl))
 
     def rtt_ms(self, address: str) -> float:
-        """The longest round trip seen to the address or towards it, 0 where none was."""
+        """The longest round trip seen to the address or towards it, 0 where none was.
+
+        Reports of an absent host do not count: they come when a router has given up waiting.
+        """
         ping = self.peek_ping(address)
         trace = self.peek_trace(address)
         seen = [ping.rtt_max_ms or 0.0] if ping else []
-        seen += [a.rtt_ms for hop in trace.hops for a in hop.answers] if trace else []
+        for hop in trace.hops if trace else ():
+            seen += [a.rtt_ms for a in hop.answers if a.icmp is None or a.icmp.meaning not in UNREACHABLE]
         return max(seen, default=0.0)
 
     def reach(self, address: str, port: int | None = None) -> Reach:
@@ -382,10 +390,8 @@ class Facts:
                 address, _reading_of(first.failure, first.icmp), first.icmp, first.failure, first.errno, heard, syns
             )
         waited = max((a.started_ms + a.duration_ms for a in result.attempts), default=0.0)
-        if running and not self._silence_is_enough(address, syns, waited):
-            return Reach(address, Reading.UNDECIDED, packets=syns, heard_ms=waited)
-        finished = result.complete or running
-        reading = Reading.SILENT if finished else Reading.UNDECIDED
+        decided = result.complete or self._silence_is_enough(address, syns, waited)
+        reading = Reading.SILENT if decided else Reading.UNDECIDED
         return Reach(address, reading, failure=Failure.NO_ANSWER, packets=syns, heard_ms=waited)
 
     def _silence_is_enough(self, address: str, packets: int, waited_ms: float) -> bool:
@@ -539,6 +545,9 @@ class Facts:
         """The hop at which ``sender`` stands on the path to ``target``, as traceroute or SYNs showed it."""
         if sender is None:
             return None
+        route = self.peek_route(target)
+        if route is not None and route.gateway is not None and plain(route.gateway) == plain(sender):
+            return 1
         trace = self.peek_trace(target)
         for hop in trace.hops if trace else ():
             if any(a.address is not None and plain(a.address) == plain(sender) for a in hop.answers):

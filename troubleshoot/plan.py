@@ -257,35 +257,37 @@ def guess_local_host(facts: Facts) -> str | None:
 
 
 def _what_failed(facts: Facts) -> Iterator[Job]:
-    """What only makes sense to ask once an attempt has failed."""
+    """What only makes sense to ask once an attempt has failed, or has been silent for a while."""
     focus = facts.focus
     port = facts.port
     if focus is None:
         return
+    quiet = focus.reading is Reading.UNDECIDED and focus.heard_ms >= facts.threshold("look_around_ms")
     route = facts.peek_route(focus.address)
     interfaces = facts.peek("interfaces", InterfacesResult)
     if facts.is_local(focus.address):
         if focus.failed:
             yield Job("network-subsystem", "", NetworkSubsystemRequest())
         return
-    if not focus.failed:
+    if not focus.failed and not quiet:
         return
     if focus.failure is Failure.ADDRESS_NOT_AVAILABLE:
         yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
     if not facts.request.privileged:
         return
-    if port is not None and facts.request.target.transport == "tcp" and focus.reading in (Reading.SILENT, Reading.RESET):
+    if port is not None and facts.request.target.transport == "tcp" and (quiet or focus.reading in (Reading.SILENT, Reading.RESET)):
         yield Job("wire", f"{focus.address} {port}", WireRequest(focus.address, port))
     if route is None or interfaces is None:
         return
     if route.kind is RouteKind.UNICAST and route.on_link and route.interface is not None:
-        if focus.reading in (Reading.ICMP, Reading.SILENT, Reading.LOCAL):
+        if (quiet or focus.reading in (Reading.ICMP, Reading.SILENT, Reading.LOCAL)) and not facts.alive(focus.address):
             router = next((d.gateway for d in route.defaults if d.gateway), None)
             yield Job("link", focus.address, LinkRequest(focus.address, route.interface, router))
         return
     name = route.interface or _nearest_interface(interfaces, focus.address)
     near = name is not None and _could_be_local(interfaces, name, focus.address)
-    if near and name is not None and focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT):
+    answered = facts.alive(focus.address) or (focus.icmp is not None and not facts.is_own(focus.icmp.sender))
+    if near and name is not None and not answered and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT)):
         yield Job("link", focus.address, LinkRequest(focus.address, name, None))
 
 

@@ -27,7 +27,10 @@ def _connected(facts: Facts) -> bool:
 
 
 def _said(facts: Facts, found: Reach) -> tuple[str, Note]:
-    return ("connect" if facts.port else "ping-remote", describe.reach(found, facts.port, facts.request.target.transport))
+    return (
+        "connect" if facts.port else "ping-remote",
+        describe.reach(found, facts.port, facts.request.target.transport),
+    )
 
 
 def _tried(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
@@ -70,11 +73,16 @@ def address_invalid(facts: Facts) -> Finding | None:
 
 def _carriers(facts: Facts, family: int) -> tuple[list[Interface], list[Interface]]:
     """The non-loopback interfaces that can carry ``family`` now, and those that cannot."""
-    good, bad = [], []
+    good: list[Interface] = []
+    bad: list[Interface] = []
     for found in facts.interfaces():
         if found.loopback:
             continue
-        able = [a for a in found.addresses if a.family == family and not ipaddress.ip_address(plain(a.address)).is_link_local]
+        able = [
+            a
+            for a in found.addresses
+            if a.family == family and not ipaddress.ip_address(plain(a.address)).is_link_local
+        ]
         (good if found.up and found.carrier is not False and able else bad).append(found)
     return good, bad
 
@@ -110,7 +118,7 @@ def interface_down(facts: Facts) -> Finding | None:
                     ("router-configured", describe.route(route)),
                     *_tried(facts, address),
                 ),
-                values=values(interface=at_fault.name, address=address),
+                values=values(interface=at_fault.name),
             )
     return None
 
@@ -208,7 +216,7 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
     if not facts.absent_on_link(address):
         return None
     link = facts.link(address)
-    common = values(address=address, interface=route.interface, mask=_own_mask(facts, route), source=route.source)
+    common = values(address=address, interface=route.interface, mask=_own_mask(facts, route))
     if link is not None and link.mac is None and (link.via_router or link.via_router_icmp is not None):
         return Finding(
             cause="wrong-subnet-mask",
@@ -240,14 +248,22 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
 def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | None:
     link = facts.link(address)
     name = route.interface or (link.interface if link else None)
-    common = values(address=address, interface=name, mask=_own_mask(facts, route) or _any_mask(facts, name), router=facts.request.router or route.gateway)
+    common = values(
+        address=address,
+        interface=name,
+        mask=_own_mask(facts, route) or _any_mask(facts, name),
+    )
     if link is not None and link.mac is not None and link.mac != _router_mac(facts):
         return Finding(
             cause="wrong-subnet-mask",
             confidence="certain",
             scope="this-machine",
             step="subnet-mask",
-            evidence=(("subnet-mask", describe.route(route)), ("subnet-mask", describe.link(link)), *_tried(facts, address)),
+            evidence=(
+                ("subnet-mask", describe.route(route)),
+                ("subnet-mask", describe.link(link)),
+                *_tried(facts, address),
+            ),
             values=common,
             variant="narrow",
         )
@@ -258,18 +274,27 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     if route.kind is RouteKind.NONE and facts.request.router is not None and outside:
         near = any(
             a.family == family_of(router) and _same_conventional_subnet(a.address, router)
-            for i in facts.interfaces() for a in i.addresses
+            for i in facts.interfaces()
+            for a in i.addresses
         )
         return Finding(
             cause="wrong-subnet-mask",
             confidence="likely" if near else "possible",
             scope="this-machine",
             step="subnet-mask",
-            evidence=(("subnet-mask", note("fact.router-outside", router=router)), ("router-configured", describe.route(route)), *_tried(facts, address)),
+            evidence=(
+                ("subnet-mask", note("fact.router-outside", router=router)),
+                ("router-configured", describe.route(route)),
+                *_tried(facts, address),
+            ),
             values=common,
             variant="narrow",
         )
-    if route.gateway is not None and route.gateway_on_link is False and facts.neighbour_dead(facts.neighbour(route.gateway)):
+    if (
+        route.gateway is not None
+        and route.gateway_on_link is False
+        and facts.neighbour_dead(facts.neighbour(route.gateway))
+    ):
         return Finding(
             cause="wrong-subnet-mask",
             confidence="likely",
@@ -306,7 +331,11 @@ def local_firewall(facts: Facts) -> Finding | None:
     base: tuple[tuple[str, Note], ...] = (_said(facts, focus),)
     common = {"scope": "this-machine", "step": "connect", "values": values(address=focus.address, port=facts.port)}
     forbidden = route is not None and route.kind in _FORBIDDING
-    if focus.reading is Reading.LOCAL and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED) and not forbidden:
+    if (
+        focus.reading is Reading.LOCAL
+        and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED)
+        and not forbidden
+    ):
         sort = facts.kind(focus.address)
         if sort is not AddressKind.BROADCAST:
             return Finding(cause="local-firewall", confidence="certain", evidence=base, **common)  # type: ignore[arg-type]
@@ -394,12 +423,15 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="hosts-file" if "hosts-file" in facts.request.steps else "resolve-name",
         evidence=(
-            ("hosts-file", note("fact.hosts-entry", path=hosts.path, line=entry.line, address=entry.address, name=result.name)),
+            (
+                "hosts-file",
+                note("fact.hosts-entry", path=hosts.path, line=entry.line, address=entry.address, name=result.name),
+            ),
             ("resolve-name", note("fact.dns-says", name=result.name, addresses=", ".join(sorted(known)))),
             *((_said(facts, facts.reach(used[0])),)),
-            *((_said(facts, r) for r in living[:1])),
+            *(_said(facts, r) for r in living[:1]),
         ),
-        values=values(name=result.name, found=entry.address, expected=expected, address=entry.address, line=entry.line, file=hosts.path),
+        values=values(name=result.name, found=entry.address, expected=expected, line=entry.line, file=hosts.path),
         address=entry.address,
     )
 
@@ -423,7 +455,16 @@ def services_entry_wrong(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="services-file" if "services-file" in facts.request.steps else "connect",
         evidence=(
-            ("services-file", note("fact.services-entry", path=file.path, line=entry.line if entry else "?", service=service, port=file.resolved_port)),
+            (
+                "services-file",
+                note(
+                    "fact.services-entry",
+                    path=file.path,
+                    line=entry.line if entry else "?",
+                    service=service,
+                    port=file.resolved_port,
+                ),
+            ),
             *(((_said(facts, focus)),) if focus else ()),
             *(("connect", describe.reach(r, registered)) for r in living[:1]),
         ),
@@ -448,7 +489,12 @@ def listener_on_other_address(facts: Facts) -> Finding | None:
     elsewhere = [e for e in _listeners(facts) if plain(e.local_address) != plain(focus.address)]
     if not elsewhere:
         return None
-    found = ", ".join(dict.fromkeys(f"[{e.local_address}]:{e.local_port}" if e.family == 6 else f"{e.local_address}:{e.local_port}" for e in elsewhere))
+    found = ", ".join(
+        dict.fromkeys(
+            f"[{e.local_address}]:{e.local_port}" if e.family == 6 else f"{e.local_address}:{e.local_port}"
+            for e in elsewhere
+        )
+    )
     owner = next((o for e in elsewhere for o in e.owners), None)
     process = f"{owner.name} (pid {owner.pid})" if owner else None
     return Finding(
@@ -457,7 +503,7 @@ def listener_on_other_address(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="listeners" if "listeners" in facts.request.steps else "connect",
         evidence=(("listeners", note("fact.listening", where=found, process=process or "?")), _said(facts, focus)),
-        values=values(address=focus.address, port=facts.port, found=found, process=process),
+        values=values(address=focus.address, port=facts.port, found=found),
         address=focus.address,
     )
 
@@ -484,8 +530,12 @@ def router_down(facts: Facts) -> Finding | None:
             confidence="certain",
             scope="local-network",
             step="ping-router" if "ping-router" in facts.request.steps else "connect",
-            evidence=(("ping-router", describe.neighbour(neighbour)), ("router-configured", describe.route(route)), *_tried(facts, address)),
-            values=values(router=route.gateway, interface=route.interface, address=address),
+            evidence=(
+                ("ping-router", describe.neighbour(neighbour)),
+                ("router-configured", describe.route(route)),
+                *_tried(facts, address),
+            ),
+            values=values(router=route.gateway, interface=route.interface),
             hop=1,
             address=route.gateway,
         )

@@ -161,7 +161,7 @@ def no_address_record(facts: Facts) -> Finding | None:
         scope="name-service",
         step="resolve-name",
         evidence=_said(words, "resolve-name"),
-        values=values(name=_name(facts), server=first.server, family=family),
+        values=values(name=_name(facts), family=family),
         address=first.server,
     )
 
@@ -217,7 +217,9 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
     denying = [w for w in words if w.answer in DENIALS]
     common = {
         "scope": "name-service",
-        "values": values(name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None),
+        "values": values(
+            name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None
+        ),
     }
     step = "check-dns" if "check-dns" in facts.request.steps else "resolve-name"
     if knowing and denying:
@@ -244,8 +246,13 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
         dead = [a for a in facts.extra_targets if facts.decided_reach(a).failed]
         confidence: Confidence = "certain" if dead else "possible"
         return Finding(
-            cause="nameservers-disagree", confidence=confidence, step=step, evidence=_said(knowing),
-            address=knowing[-1].server, warning=not dead, **common,  # type: ignore[arg-type]
+            cause="nameservers-disagree",
+            confidence=confidence,
+            step=step,
+            evidence=_said(knowing),
+            address=knowing[-1].server,
+            warning=not dead,
+            **common,  # type: ignore[arg-type]
         )
     living = [a for a in facts.extra_targets if facts.decided_reach(a).reading is Reading.CONNECTED]
     if not living:
@@ -255,7 +262,13 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
         cause="nameservers-disagree",
         confidence="certain",
         step=step,
-        evidence=(*_said(knowing), *(("connect", describe.reach(facts.reach(a), facts.port, facts.request.target.transport)) for a in [*facts.targets[:1], *living[:1]])),
+        evidence=(
+            *_said(knowing),
+            *(
+                ("connect", describe.reach(facts.reach(a), facts.port, facts.request.target.transport))
+                for a in [*facts.targets[:1], *living[:1]]
+            ),
+        ),
         address=wrong.server,
         **common,  # type: ignore[arg-type]
     )

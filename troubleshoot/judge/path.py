@@ -13,12 +13,9 @@ from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot import describe
-from troubleshoot.facts import Facts, Reach, Reading, family_of, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
-
-_UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
-
 
 def _failing(facts: Facts) -> Reach | None:
     """The address whose path is to be judged, where no address of the target answers; else ``None``."""
@@ -58,7 +55,7 @@ def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
     others = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
     if trace is not None and trace.ended_by is not None:
         others.append(trace.ended_by)
-    if any(o.meaning in _UNREACHABLE and o.sender == error.sender for o in others):
+    if any(o.meaning in UNREACHABLE and o.sender == error.sender for o in others):
         return True
     return None
 
@@ -131,7 +128,7 @@ def firewall_reject(facts: Facts) -> Finding | None:
             return None
     elif error.meaning is IcmpMeaning.PROHIBITED:
         pass
-    elif error.meaning in _UNREACHABLE:
+    elif error.meaning in UNREACHABLE:
         if by_host:
             pass
         else:
@@ -162,8 +159,18 @@ def firewall_reject(facts: Facts) -> Finding | None:
 
 
 def _late(facts: Facts, found: Reach) -> bool:
-    """Whether the refusal took as long as a router takes to give up on a neighbour (about 3 s)."""
-    return found.heard_ms - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
+    """Whether the refusal took as long as a router takes to give up on a neighbour (about 3 s).
+
+    Every report of it must have: one that came at once, to whichever packet, was no failed address resolution.
+    """
+    ping, trace = facts.peek_ping(found.address), facts.peek_trace(found.address)
+    waits = [found.heard_ms]
+    for echo in ping.echoes if ping is not None else ():
+        if echo.icmp is not None and echo.icmp.meaning in UNREACHABLE and echo.rtt_ms is not None:
+            waits.append(echo.rtt_ms)
+    for hop in trace.hops if trace is not None else ():
+        waits += [a.rtt_ms for a in hop.answers if a.icmp is not None and a.icmp.meaning in UNREACHABLE]
+    return min(waits) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
 
 
 @rule("network-unreachable")
@@ -171,7 +178,7 @@ def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
     found = _failing(facts)
     error = _router_error(facts, found) if found is not None else None
-    if found is None or error is None or error.meaning not in _UNREACHABLE:
+    if found is None or error is None or error.meaning not in UNREACHABLE:
         return None
     if error.sender is not None and plain(error.sender) == plain(found.address):
         return None
@@ -417,9 +424,12 @@ def path_broken(facts: Facts) -> Finding | None:
     if facts.neighbour_dead(router_state):
         return None
     hop = facts.last_hop(found.address)
+    router = facts.router_at(found.address, hop) if hop else None
+    gateway_ping = facts.ping(route.gateway) if route.gateway and not hop else None
+    if gateway_ping is not None and gateway_ping.received:
+        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     beyond = facts.remote_neighbour_asked(found.address)
     confidence: Confidence = "likely" if hop and beyond else "possible"
-    router = facts.router_at(found.address, hop) if hop else None
     return Finding(
         cause="path-broken",
         confidence=confidence,
@@ -428,6 +438,7 @@ def path_broken(facts: Facts) -> Finding | None:
         evidence=(
             _said(facts, found),
             *_path_said(facts, found.address),
+            *((("ping-router", describe.ping(gateway_ping)),) if gateway_ping is not None else ()),
             *((("ping-remote-subnet", describe.ping(p)) for p in beyond[:2])),
         ),
         values=values(hop=hop, router=router or route.gateway, address=found.address) if hop else values(address=found.address),
@@ -453,7 +464,8 @@ def no_listener(facts: Facts) -> Finding | None:
         if found.reading not in (Reading.RESET, Reading.ICMP):
             return None
         sockets = facts.get("sockets", SocketsResult, str(facts.port))
-        listening = [e for e in (sockets.entries if sockets else ()) if e.state in ("listen", "unconnected", "close", "bound")]
+        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
+        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
         if listening:
             return None
         return Finding(

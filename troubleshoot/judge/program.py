@@ -83,7 +83,11 @@ def port_in_use(facts: Facts) -> Finding | None:
         return None
     first = next((e for e in holders if e.state == "listen"), holders[0])
     process = owner_text(first)
-    where = f"[{first.local_address}]:{first.local_port}" if first.family == 6 else f"{first.local_address}:{first.local_port}"
+    where = (
+        f"[{first.local_address}]:{first.local_port}"
+        if first.family == 6
+        else f"{first.local_address}:{first.local_port}"
+    )
     return Finding(
         cause="port-in-use",
         confidence="certain",
@@ -93,7 +97,7 @@ def port_in_use(facts: Facts) -> Finding | None:
             ("port-owner", note("fact.bind-failed", port=facts.port, errno="EADDRINUSE")),
             ("port-owner", note("fact.port-held", where=where, state=first.state, process=process)),
         ),
-        values=values(port=facts.port, process=process, address=first.local_address, found=where),
+        values=values(port=facts.port, process=process),
         variant="default" if first.owners else "unknown",
     )
 
@@ -131,7 +135,9 @@ def port_not_permitted(facts: Facts) -> Finding | None:
         confidence="certain" if start is not None and facts.port < start else "likely",
         scope="this-machine",
         step="port-owner",
-        evidence=(("port-owner", note("fact.port-privileged", port=facts.port, start=start if start is not None else "?")),),
+        evidence=(
+            ("port-owner", note("fact.port-privileged", port=facts.port, start=start if start is not None else "?")),
+        ),
         values=values(port=facts.port, expected=f"{start if start is not None else 1024}-65535"),
     )
 
@@ -153,7 +159,7 @@ def address_not_local(facts: Facts) -> Finding | None:
             scope="this-machine",
             step="address-valid",
             evidence=(("address-valid", note("fact.address-foreign", address=address, near=near or "-")),),
-            values=values(address=address, found=near or None),
+            values=values(address=address),
             address=address,
         )
     return None
@@ -180,7 +186,10 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
         step="address-family",
         evidence=(
             ("address-family", note("fact.family-missing", family=family)),
-            *(("address-family", note("fact.family-refused", family=c.family, type=c.type, errno=c.errno)) for c in refused),
+            *(
+                ("address-family", note("fact.family-refused", family=c.family, type=c.type, errno=c.errno))
+                for c in refused
+            ),
         ),
         values=values(family=family),
     )
@@ -205,7 +214,9 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
         confidence="certain",
         scope="this-machine",
         step="open-sockets",
-        evidence=(("open-sockets", note("fact.ephemeral", used=result.ephemeral_used, total=total, low=low, high=high)),),
+        evidence=(
+            ("open-sockets", note("fact.ephemeral", used=result.ephemeral_used, total=total, low=low, high=high)),
+        ),
         values=values(found=found),
     )
 
@@ -223,7 +234,9 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
             confidence="certain",
             scope="this-machine",
             step="open-sockets",
-            evidence=(("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)),),
+            evidence=(
+                ("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)),
+            ),
             values=values(process="system", found=result.system_used, expected=result.system_limit),
         )
     if result.open_at_end is None or result.limit is None or result.open_at_end < result.limit * share:
@@ -251,7 +264,9 @@ def buffers_exhausted(facts: Facts) -> Finding | None:
     pools = (("TCP", result.tcp_pages, result.tcp_limits), ("UDP", result.udp_pages, result.udp_limits))
     for name, pages, limits in pools:
         if pages is not None and limits is not None and pages >= limits[1] > 0:
-            evidence.append(("buffers", note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2])))
+            evidence.append(
+                ("buffers", note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2]))
+            )
     if result.memory_available < result.memory_total * facts.threshold("memory_share"):
         megabytes = result.memory_available >> 20
         evidence.append(("buffers", note("fact.buffers-memory", available=megabytes, total=result.memory_total >> 20)))
@@ -281,7 +296,9 @@ def network_subsystem_down(facts: Facts) -> Finding | None:
     if not concerned or (result.loopback_up is not False and not dead):
         return None
     focus = facts.focus
-    found = note("fact.loopback-down") if result.loopback_up is False else note("fact.loopback-dead", errno=dead[0].errno)
+    found = (
+        note("fact.loopback-down") if result.loopback_up is False else note("fact.loopback-dead", errno=dead[0].errno)
+    )
     return Finding(
         cause="network-subsystem-down",
         confidence="certain",
