@@ -37,8 +37,18 @@ class Dial:
         self.errno = 0
         self.icmp: IcmpError | None = None
         self.duration_ms = 0.0
-        self.syns = 0
+        self._opened: socket.socket | None = None
+        self._retransmitted = 0
         self.local_address: str | None = None
+
+    @property
+    def syns(self) -> int:
+        """How many SYNs were sent so far, the kernel's retransmissions included; 0 before the first."""
+        if self.begun is None or self.at_once:
+            return 0
+        if self._opened is not None:
+            self._retransmitted = max(self._retransmitted, _retransmitted(self._opened))
+        return 1 + self._retransmitted
 
     @property
     def connected(self) -> bool:
@@ -57,6 +67,7 @@ class Dial:
                     self._fail_at_once(error)
                     return
                 watch.add(opened, writing=True)
+                self._opened = opened
                 try:
                     self._start(opened)
                     while not self.answered:
@@ -67,8 +78,8 @@ class Dial:
                 finally:
                     if not self.answered:
                         self.duration_ms = errqueue.elapsed_ms(self.begun)
-                    if not self.at_once:
-                        self.syns = 1 + _retransmitted(opened)
+                    context.packets_sent += max(0, self.syns - 1)
+                    self._opened = None
 
     def _start(self, opened: socket.socket) -> None:
         errqueue.enable(opened)
