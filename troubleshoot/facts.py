@@ -652,7 +652,7 @@ class Facts:
         answers = [a for a in (self.resolve.answers if self.resolve else ()) if a.server == server]
         if not answers:
             return None
-        return any(a.answer not in SILENCE for a in answers)
+        return any(a.answer not in SILENCE or a.connected for a in answers)
 
     def hidden(self) -> bool:
         """Whether processes that could be at fault may not be looked into by this user."""

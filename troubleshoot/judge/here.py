@@ -324,6 +324,8 @@ def local_firewall(facts: Facts) -> Finding | None:
     """This machine's own filter refuses or drops the traffic."""
     if _connected(facts):
         return None
+    if facts.unresolved():
+        return _filtered_questions(facts)
     focus = facts.focus
     if focus is None or facts.port is None:
         return _filtered_without_port(facts, focus)
@@ -383,6 +385,23 @@ def _filtered_to_self(facts: Facts, focus: Reach, base: tuple[tuple[str, Note], 
         step="connect",
         evidence=base,
         values=values(address=focus.address, port=facts.port),
+    )
+
+
+def _filtered_questions(facts: Facts) -> Finding | None:
+    """Every question to every name server was stopped on this machine (EPERM: the outgoing filter drops it)."""
+    answers = [a for s in facts.servers for a in facts.answers_of(s)]
+    stopped = [a for a in answers if a.errno == "EPERM" and a.icmp_sender is None]
+    if not stopped or len(stopped) < len(answers):
+        return None
+    first = stopped[0]
+    return Finding(
+        cause="local-firewall",
+        confidence="certain",
+        scope="this-machine",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=(("check-dns", describe.server_answer(first)), ("check-dns", note("fact.stopped-here", errno="EPERM"))),
+        values=values(address=first.server, port=first.port),
     )
 
 

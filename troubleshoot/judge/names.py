@@ -30,6 +30,13 @@ def _words(facts: Facts) -> list[ServerAnswer]:
     return [answer for answer in found if answer is not None]
 
 
+def _mute(facts: Facts, server: str) -> ServerAnswer | None:
+    """The unanswered question of a server that is alive: it waits for an upstream that does not answer it."""
+    if not facts.server_responds(server) or _word(facts, server) is not None:
+        return None
+    return next(iter(facts.answers_of(server)), None)
+
+
 def _said(answers: list[ServerAnswer], step: str = "check-dns") -> tuple[tuple[str, Note], ...]:
     return tuple((step, describe.server_answer(a)) for a in answers)
 
@@ -172,11 +179,14 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
         return None
     words = _words(facts)
     troubled = [w for w in words if w.answer in kinds]
+    if kinds is FAILURES:
+        mute = [w for s in facts.servers if (w := _mute(facts, s)) is not None]
+        troubled, words = troubled + mute, words + mute
     if not troubled:
         return None
     stopped = facts.unresolved() and not any(w.answer in DENIALS or w.answer is Answer.ADDRESSES for w in words)
     first = troubled[0]
-    if stopped and next(w for w in words if w.answer in REFUSALS | FAILURES).answer not in kinds:
+    if stopped and words[0] not in troubled:
         return None
     result = facts.resolved()
     return Finding(
