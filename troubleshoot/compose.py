@@ -126,7 +126,12 @@ def compose(
 
 class _Composer:
     def __init__(
-        self, facts: Facts, conclusion: Conclusion, views: dict[str, StepView], catalogue: Catalogue, around: Circumstances
+        self,
+        facts: Facts,
+        conclusion: Conclusion,
+        views: dict[str, StepView],
+        catalogue: Catalogue,
+        around: Circumstances,
     ) -> None:
         self.facts = facts
         self.request = facts.request
@@ -325,7 +330,10 @@ class _Composer:
     def settling(self) -> list[Note]:
         """Return what would settle an open question, most telling first."""
         notes = []
-        if any(o.status is Status.NOT_PERMITTED for o in self.facts.observations.values()) or not self.request.privileged:
+        if (
+            any(o.status is Status.NOT_PERMITTED for o in self.facts.observations.values())
+            or not self.request.privileged
+        ):
             notes.append(note("verdict.settle-root"))
         if any(o.status is Status.CUT_SHORT for o in self.facts.observations.values()):
             notes.append(note("verdict.settle-time"))

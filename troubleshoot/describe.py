@@ -32,7 +32,13 @@ def icmp(error: IcmpError) -> str:
 
 def reach(found: Reach, port: int | None, transport: str = "tcp") -> Note:
     """What the attempt at one address came to."""
-    where = found.address if port is None else f"[{found.address}]:{port}" if ":" in found.address else f"{found.address}:{port}"
+    where = (
+        found.address
+        if port is None
+        else f"[{found.address}]:{port}"
+        if ":" in found.address
+        else f"{found.address}:{port}"
+    )
     ms = milliseconds(found.heard_ms)
     seconds = f"{found.heard_ms / 1000:.1f}"
     sort = "ping" if port is None else "udp" if transport == "udp" else "tcp"
@@ -57,7 +63,11 @@ def ping(result: PingResult) -> Note:
         rtt = milliseconds(result.rtt_mean_ms)
         if result.received < result.sent:
             return note(
-                "fact.ping-some", address=result.address, received=result.received, sent=result.sent, ms=rtt,
+                "fact.ping-some",
+                address=result.address,
+                received=result.received,
+                sent=result.sent,
+                ms=rtt,
             )
         return note("fact.ping-answered", address=result.address, sent=result.sent, ms=rtt)
     for echo in result.echoes:
@@ -95,7 +105,9 @@ def tcp_path(result: TcpPathResult) -> Note:
         return note("fact.path-accepted", port=result.port, ttl=result.final_ttl)
     final = next((h for h in result.hops if h.answer is TcpAnswer.ICMP and h.icmp is not None), None)
     if final is not None and final.icmp is not None and final.icmp.meaning is not IcmpMeaning.TIME_EXCEEDED:
-        return note("fact.path-icmp", port=result.port, ttl=final.ttl, icmp=icmp(final.icmp), sender=final.icmp.sender or "?")
+        return note(
+            "fact.path-icmp", port=result.port, ttl=final.ttl, icmp=icmp(final.icmp), sender=final.icmp.sender or "?"
+        )
     if result.passed_ttl == 0:
         return note("fact.path-nothing", port=result.port)
     return note("fact.path-vanishes", port=result.port, hop=result.passed_ttl)
@@ -110,7 +122,9 @@ def route(result: RouteResult) -> Note:
     if result.kind is RouteKind.LOCAL:
         return note("fact.route-local", address=result.address)
     if result.gateway is not None:
-        return note("fact.route-gateway", address=result.address, gateway=result.gateway, interface=result.interface or "?")
+        return note(
+            "fact.route-gateway", address=result.address, gateway=result.gateway, interface=result.interface or "?"
+        )
     return note("fact.route-on-link", address=result.address, interface=result.interface or "?")
 
 

@@ -125,7 +125,9 @@ async def observe(name: str, target: Target, options: Options) -> Observation[An
     probe = load(name)
     aim = ProbeTarget(
         host=target.host,
-        address=await _first_address(target, options, context) if name not in ("resolve", "hosts-file", "proxy") else None,
+        address=await _first_address(target, options, context)
+        if name not in ("resolve", "hosts-file", "proxy")
+        else None,
         port=target.port if target.port is not None else _port_of(target.service, target.transport),
         service=target.service,
         transport=target.transport,
@@ -137,7 +139,12 @@ async def observe(name: str, target: Target, options: Options) -> Observation[An
         request = probe.request_for(aim)
     except CannotObserve as reason:
         return Observation(
-            probe=name, subject=target.input, status=reason.status, started=started, duration_ms=0.0, reason=reason.reason
+            probe=name,
+            subject=target.input,
+            status=reason.status,
+            started=started,
+            duration_ms=0.0,
+            reason=reason.reason,
         )
     job = Job(name, probe.subject(request), request)
     return await _Worker(job, probe, context, lambda _: None).run(timeout_s=options.timeout_s)
@@ -179,7 +186,12 @@ class _Worker:
     def _record(self, status: Status, **more: Any) -> Observation[Any]:
         duration = (time.perf_counter() - self.began) * 1000
         return Observation(
-            probe=self.job.probe, subject=self.job.subject, status=status, started=self.started, duration_ms=round(duration, 3), **more
+            probe=self.job.probe,
+            subject=self.job.subject,
+            status=status,
+            started=self.started,
+            duration_ms=round(duration, 3),
+            **more,
         )
 
     def _progress(self, result: Any) -> None:

@@ -231,7 +231,8 @@ class Facts:
         """Where packets have to go first: the target's addresses, or without any the name servers."""
         if self.targets:
             return self.targets
-        return tuple(s for s in self.servers if not self.is_loopback(s))
+        asked = {a.server for a in (self.resolve.answers if self.resolve else ())}
+        return tuple(s for s in self.servers if s in asked and not self.is_loopback(s))
 
     @staticmethod
     def is_loopback(address: str) -> bool:
@@ -279,7 +280,8 @@ class Facts:
     @functools.cached_property
     def routers(self) -> tuple[str, ...]:
         """The routers that the destinations go by way of (the user's ``--router`` first)."""
-        found = [self.request.router] if self.request.router else []
+        away = any((r := self.peek_route(a)) is not None and r.kind is not RouteKind.LOCAL for a in self.destinations)
+        found = [self.request.router] if self.request.router and away else []
         for address in self.destinations:
             route = self.peek_route(address)
             if route is not None and route.kind is not RouteKind.LOCAL:
@@ -497,7 +499,11 @@ class Facts:
         found = self.reach(address)
         if found.reading is Reading.CONNECTED or self.alive(address):
             return False
-        if found.icmp is not None and self.is_own(found.icmp.sender) and found.icmp.meaning is IcmpMeaning.HOST_UNREACHABLE:
+        if (
+            found.icmp is not None
+            and self.is_own(found.icmp.sender)
+            and found.icmp.meaning is IcmpMeaning.HOST_UNREACHABLE
+        ):
             return True
         neighbour = self.neighbour(address)
         if self.neighbour_dead(neighbour):
@@ -527,7 +533,12 @@ class Facts:
         """Return a local listener on ``port`` whose accept queue is full, if there is one."""
         result = self.get("sockets", SocketsResult, str(port))
         for entry in result.entries if result else ():
-            if entry.state == "listen" and entry.queue is not None and entry.queue_limit is not None and entry.queue > entry.queue_limit:
+            if (
+                entry.state == "listen"
+                and entry.queue is not None
+                and entry.queue_limit is not None
+                and entry.queue > entry.queue_limit
+            ):
                 return entry
         return None
 
@@ -645,7 +656,9 @@ class Facts:
 
     def answers_of(self, server: str) -> tuple[ServerAnswer, ...]:
         """Return the answers of one server to the name itself (not the control question)."""
-        return tuple(a for a in (self.resolve.answers if self.resolve else ()) if a.server == server and not a.other_name)
+        return tuple(
+            a for a in (self.resolve.answers if self.resolve else ()) if a.server == server and not a.other_name
+        )
 
     def server_responds(self, server: str) -> bool | None:
         """Whether the server answered anything at all; ``None`` where nothing was asked of it."""
@@ -657,7 +670,12 @@ class Facts:
     def hidden(self) -> bool:
         """Whether processes that could be at fault may not be looked into by this user."""
         result = self.peek("descriptors", DescriptorsResult)
-        return result is not None and result.hidden > 0 and self.request.pid is None and "open-sockets" in self.request.reference_steps
+        return (
+            result is not None
+            and result.hidden > 0
+            and self.request.pid is None
+            and "open-sockets" in self.request.reference_steps
+        )
 
     # -- runs that could not be made -----------------------------------------------------------------------
 

@@ -275,7 +275,11 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
     if not facts.request.privileged:
         return
-    if port is not None and facts.request.target.transport == "tcp" and (quiet or focus.reading in (Reading.SILENT, Reading.RESET)):
+    if (
+        port is not None
+        and facts.request.target.transport == "tcp"
+        and (quiet or focus.reading in (Reading.SILENT, Reading.RESET))
+    ):
         yield Job("wire", f"{focus.address} {port}", WireRequest(focus.address, port))
     if route is None or interfaces is None:
         return
@@ -287,7 +291,12 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
     name = route.interface or _nearest_interface(interfaces, focus.address)
     near = name is not None and _could_be_local(interfaces, name, focus.address)
     answered = facts.alive(focus.address) or (focus.icmp is not None and not facts.is_own(focus.icmp.sender))
-    if near and name is not None and not answered and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT)):
+    if (
+        near
+        and name is not None
+        and not answered
+        and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT))
+    ):
         yield Job("link", focus.address, LinkRequest(focus.address, name, None))
 
 

@@ -115,7 +115,9 @@ def resolve_name(facts: Facts) -> StepView:
         shown = ", ".join(facts.targets[:3]) + (" …" if len(facts.targets) > 3 else "")
         dead = [s for s in facts.servers if facts.server_responds(s) is False] if not facts.resolving else []
         if dead:
-            return StepView("warning", note("fact.resolves-but", name=host, addresses=shown, servers=", ".join(dead)), None, (key,))
+            return StepView(
+                "warning", note("fact.resolves-but", name=host, addresses=shown, servers=", ".join(dead)), None, (key,)
+            )
         return StepView("passed", note("fact.resolves", name=host, addresses=shown), None, (key,))
     if facts.resolved() is None:
         return _unavailable(facts, "reason.not-run", key)
@@ -126,7 +128,9 @@ def resolve_name(facts: Facts) -> StepView:
 def _why_unresolved(facts: Facts) -> Note:
     host = facts.request.target.host or ""
     answers = [a for s in facts.servers for a in facts.answers_of(s)]
-    telling: list[ServerAnswer] = [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
+    telling: list[ServerAnswer] = (
+        [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
+    )
     return describe.server_answer(telling[0]) if telling else note("fact.unresolved", name=host)
 
 
@@ -149,7 +153,11 @@ def hosts_file(facts: Facts) -> StepView:
     known = {plain(a) for w in (facts.resolve.answers if facts.resolve else ()) for a in w.addresses}
     if known and not known & {plain(e.address) for e in result.entries}:
         differs = note(
-            "fact.hosts-differs", path=result.path, line=entry.line, address=entry.address, addresses=", ".join(sorted(known)),
+            "fact.hosts-differs",
+            path=result.path,
+            line=entry.line,
+            address=entry.address,
+            addresses=", ".join(sorted(known)),
         )
         failing = facts.hosts_override() and any(facts.reach(a).failed for a in facts.targets)
         return StepView("failed" if failing else "warning", differs, None, (key,))
@@ -173,10 +181,17 @@ def services_file(facts: Facts) -> StepView:
         return StepView("warning", fact, None, (key,))
     expected = facts.request.service_port
     if expected is not None and expected != result.resolved_port:
-        fact = note("fact.services-unusual", path=result.path, service=service, port=result.resolved_port, expected=expected)
+        fact = note(
+            "fact.services-unusual", path=result.path, service=service, port=result.resolved_port, expected=expected
+        )
         failing = any(facts.reach(a).failed for a in facts.usable)
         return StepView("failed" if failing else "warning", fact, None, (key,))
-    return StepView("passed", note("fact.services-usual", path=result.path, service=service, port=result.resolved_port), None, (key,))
+    return StepView(
+        "passed",
+        note("fact.services-usual", path=result.path, service=service, port=result.resolved_port),
+        None,
+        (key,),
+    )
 
 
 @_step("check-dns")
@@ -200,7 +215,9 @@ def check_dns(facts: Facts) -> StepView:
         return StepView("failed", note("fact.servers-dead", servers=", ".join(dead)), None, (key,))
     trouble = [a for s in alive for a in facts.answers_of(s) if a.answer not in (Answer.ADDRESSES, *DENIALS, *SILENCE)]
     if dead:
-        return StepView("failed", note("fact.servers-partly", dead=", ".join(dead), alive=", ".join(alive)), None, (key,))
+        return StepView(
+            "failed", note("fact.servers-partly", dead=", ".join(dead), alive=", ".join(alive)), None, (key,)
+        )
     if trouble:
         return StepView("failed", describe.server_answer(trouble[0]), None, (key,))
     return StepView("passed", note("fact.servers-alive", servers=", ".join(alive), count=len(alive)), None, (key,))
@@ -224,7 +241,13 @@ def resolve_other_name(facts: Facts) -> StepView:
     if not answered:
         return StepView("failed", describe.server_answer(control[0]), None, (key,))
     first = answered[0]
-    fact = note("fact.control", server=first.server, name=first.name, type=first.record_type, rcode=first.rcode or first.answer.value.upper())
+    fact = note(
+        "fact.control",
+        server=first.server,
+        name=first.name,
+        type=first.record_type,
+        rcode=first.rcode or first.answer.value.upper(),
+    )
     good = first.rcode in ("NOERROR", "NXDOMAIN") and len(answered) == len(control)
     return StepView("passed" if good else "warning", fact, None, (key,))
 
@@ -245,7 +268,10 @@ def address_valid(facts: Facts) -> StepView:
         fact = note("fact.address-never", address=address, kind="link-local without %interface")
         return StepView("failed", fact, None, (key,))
     if result.kind.value in ("unspecified", "broadcast", "multicast", "subnet-network"):
-        binding = facts.request.code in ("WSAEADDRINUSE", "WSAEADDRNOTAVAIL", "WSAEACCES") and result.kind.value == "unspecified"
+        binding = (
+            facts.request.code in ("WSAEADDRINUSE", "WSAEADDRNOTAVAIL", "WSAEACCES")
+            and result.kind.value == "unspecified"
+        )
         fact = note("fact.address-never", address=address, kind=result.kind.value)
         return StepView("passed" if binding else "failed", fact, None, (key,))
     if result.local:
@@ -277,7 +303,9 @@ def interface(facts: Facts) -> StepView:
             return StepView("passed", describe.interface(fit[0]), None, keys)
         if real:
             return StepView("failed", describe.interface(real[0]), None, keys)
-        return StepView("failed" if not facts.is_local(address or "") else "warning", note("fact.no-interface"), None, keys)
+        return StepView(
+            "failed" if not facts.is_local(address or "") else "warning", note("fact.no-interface"), None, keys
+        )
     bad = not used.up or used.carrier is False
     errors = (used.rx_errors or 0) + (used.tx_errors or 0)
     if not bad and errors:
@@ -314,11 +342,21 @@ def subnet_mask(facts: Facts) -> StepView:
     link = facts.get("link", LinkResult, address)
     if link is not None:
         keys = (*keys, ("link", address))
-        wrong = (route.on_link and link.mac is None and bool(link.via_router)) or (not route.on_link and link.mac is not None)
+        wrong = (route.on_link and link.mac is None and bool(link.via_router)) or (
+            not route.on_link and link.mac is not None
+        )
         return StepView("failed" if wrong else "passed", describe.link(link), None, keys)
     if route.gateway is not None and route.gateway_on_link is False:
         return StepView("warning", note("fact.router-outside", router=route.gateway), None, keys)
-    own = next((f"{a.address}/{a.prefix}" for i in facts.interfaces() for a in i.addresses if route.source and plain(a.address) == plain(route.source)), "?")
+    own = next(
+        (
+            f"{a.address}/{a.prefix}"
+            for i in facts.interfaces()
+            for a in i.addresses
+            if route.source and plain(a.address) == plain(route.source)
+        ),
+        "?",
+    )
     key = "fact.mask-on-link" if route.on_link else "fact.mask-remote"
     if facts.mask_doubtful(address) and facts.reach(address).failed:
         needs_root = note("reason.mask-needs-root")
@@ -362,7 +400,9 @@ def ping_local_host(facts: Facts) -> StepView:
         raise NotYet("neighbours")
     address = given or guess_local_host(facts)
     if address is None:
-        return StepView("unavailable", note("reason.no-local-host"), note("reason.no-local-host"), (("neighbours", ""),))
+        return StepView(
+            "unavailable", note("reason.no-local-host"), note("reason.no-local-host"), (("neighbours", ""),)
+        )
     # A neighbour that was only guessed may rightly keep silent.
     return _ping_step(facts, address, silent="failed" if given else "warning")
 
@@ -403,7 +443,9 @@ def ping_beyond_router(facts: Facts) -> StepView:
         facts.trace(address)
         if facts.alive(address):
             return _ping_step(facts, address, silent="warning")
-        return StepView("unavailable", note("reason.nothing-beyond"), note("reason.nothing-beyond"), (("traceroute", address),))
+        return StepView(
+            "unavailable", note("reason.nothing-beyond"), note("reason.nothing-beyond"), (("traceroute", address),)
+        )
     view = _ping_step(facts, beyond, silent="warning")
     if view.status == "warning" and not (facts.peek_ping(beyond) or PINGLESS).received:
         # It answered "time exceeded" to traceroute, so the way there works.
@@ -475,7 +517,14 @@ def traceroute(facts: Facts) -> StepView:
         if facts.observation(*key) is None and route is not None and route.kind is not RouteKind.UNICAST:
             return _skipped("reason.no-way", address=address)
         return _unavailable(facts, "reason.not-run", key)
-    keys = (key, *((("tcp-path", f"{address} {facts.port}"),) if facts.observation("tcp-path", f"{address} {facts.port}") else ()))
+    keys = (
+        key,
+        *(
+            (("tcp-path", f"{address} {facts.port}"),)
+            if facts.observation("tcp-path", f"{address} {facts.port}")
+            else ()
+        ),
+    )
     if result.reached_ttl is not None:
         return StepView("passed", describe.trace(result), None, keys)
     connected = facts.reach(address).reading is Reading.CONNECTED or facts.alive(address)
@@ -528,7 +577,9 @@ def statistics(facts: Facts) -> StepView:
     grown = [f"{name} +{delta}" for name, delta in moved if delta > 0]
     if not grown:
         return StepView("passed", note("fact.counters-still"), None, keys)
-    return StepView("passed", note("fact.counters", counters=", ".join(grown)), note("reason.counters-whole-machine"), keys)
+    return StepView(
+        "passed", note("fact.counters", counters=", ".join(grown)), note("reason.counters-whole-machine"), keys
+    )
 
 
 @_step("listeners")
@@ -542,7 +593,9 @@ def listeners(facts: Facts) -> StepView:
     if address is not None:
         facts.get("address", AddressResult, address)
         if not facts.is_local(address):
-            return StepView("unavailable", note("reason.far-listeners", host=facts.request.target.host), note("reason.far-host"))
+            return StepView(
+                "unavailable", note("reason.far-listeners", host=facts.request.target.host), note("reason.far-host")
+            )
     key = ("sockets", str(facts.port))
     result = facts.get("sockets", SocketsResult, str(facts.port))
     if result is None:
@@ -555,7 +608,11 @@ def listeners(facts: Facts) -> StepView:
         fact = note("fact.queue-full", port=facts.port, queue=full.queue, limit=full.queue_limit)
         return StepView("failed", fact, None, (key,))
     first = listening[0]
-    where = f"[{first.local_address}]:{first.local_port}" if first.family == 6 else f"{first.local_address}:{first.local_port}"
+    where = (
+        f"[{first.local_address}]:{first.local_port}"
+        if first.family == 6
+        else f"{first.local_address}:{first.local_port}"
+    )
     refused = address is not None and facts.reach(address).failed
     fact = note("fact.listening", where=where, process=owner_text(first))
     return StepView("warning" if refused else "passed", fact, None, (key,))
@@ -579,7 +636,9 @@ def port_owner(facts: Facts) -> StepView:
         return StepView("passed", note("fact.bind-works", address=bind.address, port=bind.port), None, keys)
     if held:
         where = f"{held[0].local_address}:{held[0].local_port}"
-        return StepView("failed", note("fact.port-held", where=where, state=held[0].state, process=owner_text(held[0])), None, keys)
+        return StepView(
+            "failed", note("fact.port-held", where=where, state=held[0].state, process=owner_text(held[0])), None, keys
+        )
     return StepView("failed", note("fact.bind-failed", port=bind.port, errno=first.errno or "?"), None, keys)
 
 
@@ -611,12 +670,20 @@ def buffers(facts: Facts) -> StepView:
         return _unavailable(facts, "reason.not-run", key)
     pressed = [
         (name, pages, limits)
-        for name, pages, limits in (("TCP", result.tcp_pages, result.tcp_limits), ("UDP", result.udp_pages, result.udp_limits))
+        for name, pages, limits in (
+            ("TCP", result.tcp_pages, result.tcp_limits),
+            ("UDP", result.udp_pages, result.udp_limits),
+        )
         if pages is not None and limits is not None and pages >= limits[1] > 0
     ]
     if pressed:
         name, pages, limits = pressed[0]
-        return StepView("failed", note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2]), None, (key,))
+        return StepView(
+            "failed",
+            note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2]),
+            None,
+            (key,),
+        )
     short = result.memory_available < result.memory_total * facts.threshold("memory_share")
     fact = note("fact.buffers-memory", available=result.memory_available >> 20, total=result.memory_total >> 20)
     return StepView("failed" if short else "passed", fact, None, (key,))

@@ -58,7 +58,11 @@ def judge(facts: Facts, order: Order) -> Conclusion:
     if first is not None:
         final = not any(rank[c] < rank[first.cause] for c in open_causes)
         return Conclusion(
-            outcome="fault", finding=first, others=others, standings=standings, final=final,
+            outcome="fault",
+            finding=first,
+            others=others,
+            standings=standings,
+            final=final,
             complete=final and not names_open,
         )
     try:
@@ -70,7 +74,11 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         # A warning of the name service is not worth keeping a user with a working target waiting for.
         blocking = open_causes if facts.request.kind == "name-service" else set()
         return Conclusion(
-            outcome="healthy", finding=None, others=others, standings=standings, final=not blocking,
+            outcome="healthy",
+            finding=None,
+            others=others,
+            standings=standings,
+            final=not blocking,
             complete=not blocking,
         )
     done = not undecided and not open_causes

@@ -400,7 +400,10 @@ def _filtered_questions(facts: Facts) -> Finding | None:
         confidence="certain",
         scope="this-machine",
         step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
-        evidence=(("check-dns", describe.server_answer(first)), ("check-dns", note("fact.stopped-here", errno="EPERM"))),
+        evidence=(
+            ("check-dns", describe.server_answer(first)),
+            ("check-dns", note("fact.stopped-here", errno="EPERM")),
+        ),
         values=values(address=first.server, port=first.port),
     )
 

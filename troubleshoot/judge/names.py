@@ -159,7 +159,7 @@ def no_address_record(facts: Facts) -> Finding | None:
     """The name exists, without an address of the family that was asked for."""
     words = _denied(facts, Answer.NO_DATA)
     if not words:
-        return None
+        return _other_family(facts)
     first = next(w for w in words if w.answer is Answer.NO_DATA)
     family = {4: "IPv4", 6: "IPv6"}.get(facts.request.family or 0, "IPv4/IPv6")
     return Finding(
@@ -170,6 +170,26 @@ def no_address_record(facts: Facts) -> Finding | None:
         evidence=_said(words, "resolve-name"),
         values=values(name=_name(facts), family=family),
         address=first.server,
+    )
+
+
+def _other_family(facts: Facts) -> Finding | None:
+    """The hosts file has the name, and no name server was asked or knows it: the family asked for is missing."""
+    wanted = facts.request.family
+    if wanted is None or _unresolved(facts) is None or _words(facts):
+        return None
+    hosts = facts.hosts_file()
+    entries = [e for e in (hosts.entries if hosts is not None and hosts.used else ()) if family_of(e.address) != wanted]
+    if hosts is None or not entries:
+        return None
+    fact = note("fact.hosts-entry", path=hosts.path, line=entries[0].line, address=entries[0].address, name=_name(facts))
+    return Finding(
+        cause="no-address-record",
+        confidence="certain",
+        scope="name-service",
+        step="resolve-name",
+        evidence=(("hosts-file", fact),),
+        values=values(name=_name(facts), family=f"IPv{wanted}"),
     )
 
 

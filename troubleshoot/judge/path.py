@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from probes.base import Note, note
 from probes.failure import IcmpError, IcmpMeaning
@@ -13,9 +14,10 @@ from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot import describe
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
+
 
 def _failing(facts: Facts) -> Reach | None:
     """The address whose path is to be judged, where no address of the target answers; else ``None``."""
@@ -109,7 +111,7 @@ def _ring(trace: TracerouteResult) -> tuple[int, str] | None:
     counts = Counter(name for _, name in seen)
     for ttl, name in seen:
         places = [t for t, n in seen if n == name]
-        if counts[name] >= 3 and all(b - a > 1 for a, b in zip(places, places[1:], strict=False)):
+        if counts[name] >= 3 and all(b - a > 1 for a, b in pairwise(places)):
             return ttl, name
     return None
 
@@ -149,9 +151,7 @@ def firewall_reject(facts: Facts) -> Finding | None:
         scope="remote-host" if by_host else "path",
         step=_step(facts),
         evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
-        values=values(
-            router=error.sender, hop=hop, address=found.address, found=describe.icmp(error), port=facts.port
-        ),
+        values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error), port=facts.port),
         variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
         address=error.sender,
@@ -165,9 +165,11 @@ def _late(facts: Facts, found: Reach) -> bool:
     """
     ping, trace = facts.peek_ping(found.address), facts.peek_trace(found.address)
     waits = [found.heard_ms]
-    for echo in ping.echoes if ping is not None else ():
-        if echo.icmp is not None and echo.icmp.meaning in UNREACHABLE and echo.rtt_ms is not None:
-            waits.append(echo.rtt_ms)
+    waits += [
+        echo.rtt_ms
+        for echo in (ping.echoes if ping is not None else ())
+        if echo.icmp is not None and echo.icmp.meaning in UNREACHABLE and echo.rtt_ms is not None
+    ]
     for hop in trace.hops if trace is not None else ():
         waits += [a.rtt_ms for a in hop.answers if a.icmp is not None and a.icmp.meaning in UNREACHABLE]
     return min(waits) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
@@ -262,7 +264,7 @@ def _absent_here(facts: Facts, found: Reach) -> Finding | None:
         evidence=(
             _said(facts, found),
             *((("ping-remote", describe.neighbour(neighbour)),) if neighbour else ()),
-            *((("ping-router", describe.neighbour(n)) for n in routers[:1])),
+            *(("ping-router", describe.neighbour(n)) for n in routers[:1]),
         ),
         values=values(address=found.address, interface=name),
         variant="local",
@@ -439,9 +441,11 @@ def path_broken(facts: Facts) -> Finding | None:
             _said(facts, found),
             *_path_said(facts, found.address),
             *((("ping-router", describe.ping(gateway_ping)),) if gateway_ping is not None else ()),
-            *((("ping-remote-subnet", describe.ping(p)) for p in beyond[:2])),
+            *(("ping-remote-subnet", describe.ping(p)) for p in beyond[:2]),
         ),
-        values=values(hop=hop, router=router or route.gateway, address=found.address) if hop else values(address=found.address),
+        values=values(hop=hop, router=router or route.gateway, address=found.address)
+        if hop
+        else values(address=found.address),
         variant="default" if hop and router else "nothing-answered",
         hop=hop or None,
         address=router,
@@ -473,13 +477,18 @@ def no_listener(facts: Facts) -> Finding | None:
             confidence="certain" if sockets is not None else "likely",
             scope="remote-host",
             step=step,
-            evidence=(_said(facts, found), *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ())),
+            evidence=(
+                _said(facts, found),
+                *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ()),
+            ),
             values=common,
             variant="local",
             hop=0,
             address=found.address,
         )
-    by_host = found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
+    by_host = (
+        found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
+    )
     if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
         facts.trace(found.address)
         return Finding(
@@ -503,10 +512,18 @@ def no_listener(facts: Facts) -> Finding | None:
         return None
     return Finding(
         cause="no-listener",
-        confidence="likely" if distance is not None and final == distance else "possible" if final is not None and distance is not None else "likely",
+        confidence="likely"
+        if distance is not None and final == distance
+        else "possible"
+        if final is not None and distance is not None
+        else "likely",
         scope="remote-host",
         step="connect",
-        evidence=(_said(facts, found), *((("connect", describe.tcp_path(path)),) if path else ()), *_path_said(facts, found.address)),
+        evidence=(
+            _said(facts, found),
+            *((("connect", describe.tcp_path(path)),) if path else ()),
+            *_path_said(facts, found.address),
+        ),
         values=common,
         hop=distance or final,
         address=found.address,
@@ -525,7 +542,6 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
     living = [r for r in decided if r.reading is Reading.CONNECTED]
     if not dead or facts.hosts_override():
         return None
-    families = {family_of(r.address) for r in dead}, {family_of(r.address) for r in living}
     return Finding(
         cause="some-addresses-dead",
         confidence="certain",
@@ -536,7 +552,6 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
             name=facts.request.target.host,
             found=", ".join(r.address for r in dead),
             expected=", ".join(r.address for r in living),
-            family="IPv6" if families[0] == {6} else "IPv4",
         ),
         address=dead[0].address,
         # A loopback name stands for both families, and a service listens on one: programs try the other.
@@ -548,12 +563,17 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
 def accept_queue_full(facts: Facts) -> Finding | None:
     """The target is this machine: its listener's accept queue is full."""
     focus = facts.focus
-    if facts.unresolved() or focus is None or facts.port is None or not facts.is_local(focus.address) or not facts.blocked():
+    if (
+        facts.unresolved()
+        or focus is None
+        or facts.port is None
+        or not facts.is_local(focus.address)
+        or not facts.blocked()
+    ):
         return None
     entry = facts.full_queue(facts.port) if focus.reading is Reading.SILENT else None
     if entry is None:
         return None
-    owner = next(iter(entry.owners), None)
     return Finding(
         cause="accept-queue-full",
         confidence="certain",
@@ -563,7 +583,7 @@ def accept_queue_full(facts: Facts) -> Finding | None:
             ("listeners", note("fact.queue-full", port=facts.port, queue=entry.queue, limit=entry.queue_limit)),
             _said(facts, focus),
         ),
-        values=values(address=focus.address, port=facts.port, process=f"{owner.name} (pid {owner.pid})" if owner else None),
+        values=values(address=focus.address, port=facts.port),
         variant="local",
         hop=0,
         address=focus.address,
