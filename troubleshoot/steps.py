@@ -412,6 +412,8 @@ def ping_router(facts: Facts) -> StepView:
     """Does the router answer?"""
     if not facts.destinations and facts.resolving:
         raise NotYet("resolve")
+    if not facts.destinations and facts.request.router is None:
+        return _no_address(facts)
     for address in facts.destinations[:1]:
         facts.route(address)
     router = next(iter(facts.routers), None)
