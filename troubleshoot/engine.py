@@ -69,7 +69,7 @@ async def diagnose(
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
     request = request_of(name, parsed, options, catalogue, privileged=can_send_raw(context))
-    run_ = _Run(request, options, catalogue, context, on_event, interrupted or asyncio.Event())
+    run_ = _Run(request, options, catalogue, context, on_event=on_event, interrupted=interrupted or asyncio.Event())
     await run_.go()
     return run_.report(code_input or code)
 
@@ -237,6 +237,7 @@ class _Run:
         options: Options,
         catalogue: Catalogue,
         context: Context,
+        *,
         on_event: OnEvent | None,
         interrupted: asyncio.Event,
     ) -> None:
