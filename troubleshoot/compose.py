@@ -291,7 +291,6 @@ class _Composer:
 
     def without_finding(self, alternatives: list[Alternative]) -> Verdict:
         outcome = self.conclusion.outcome
-        evidence: list[Evidence] = []
         failed_step = None
         if outcome == "healthy":
             key = "verdict.healthy"
@@ -305,9 +304,11 @@ class _Composer:
             actions = [self.say(n) for n in self.settling()]
         tried = "connect" if self.facts.port is not None else "ping-remote"
         transport = self.request.target.transport
-        for reach in self.facts.reaches()[:3]:
-            if reach.reading is not Reading.UNTRIED:
-                evidence.append(Evidence(step=tried, fact=self.say(describe.reach(reach, self.facts.port, transport))))
+        evidence = [
+            Evidence(step=tried, fact=self.say(describe.reach(reach, self.facts.port, transport)))
+            for reach in self.facts.reaches()[:3]
+            if reach.reading is not Reading.UNTRIED
+        ]
         if not evidence or outcome == "inconclusive":
             evidence += [
                 Evidence(step=i, fact=self.say(v.summary))
