@@ -171,7 +171,9 @@ class Observe(Protocol[RequestT_contra, ResultT_co]):
 
     def __call__(
         self, request: RequestT_contra, context: Context, progress: Callable[[ResultT_co], None]
-    ) -> Awaitable[ResultT_co]: ...
+    ) -> Awaitable[ResultT_co]:
+        """Observe once; raises :class:`CannotObserve` where it cannot look at all."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
