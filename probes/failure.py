@@ -107,9 +107,7 @@ class IcmpError:
         if self.family == 4:
             if self.type == 3:
                 return _UNREACHABLE_4.get(self.code, IcmpMeaning.OTHER)
-            return {11: IcmpMeaning.TIME_EXCEEDED, 12: IcmpMeaning.PARAMETER_PROBLEM}.get(
-                self.type, IcmpMeaning.OTHER
-            )
+            return {11: IcmpMeaning.TIME_EXCEEDED, 12: IcmpMeaning.PARAMETER_PROBLEM}.get(self.type, IcmpMeaning.OTHER)
         if self.type == 1:
             return _UNREACHABLE_6.get(self.code, IcmpMeaning.OTHER)
         return {
