@@ -138,6 +138,8 @@ def strings(source: Source, node: ast.expr) -> set[str]:
         return strings(source, node.body) | strings(source, node.orelse)
     if isinstance(node, ast.JoinedStr):
         return {"".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values)}
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+        return {text for value in node.value.values for text in strings(source, value)}
     if isinstance(node, ast.Name):
         found = [*assigned(source, node), *given_to(source, node)]
         return {text for value in found for text in strings(source, value)}
