@@ -92,8 +92,8 @@ def test_names_are_names() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    stored = (ROOT / "troubleshoot/reproduce/CLAIMS.md").read_text(encoding="utf-8")
-    assert stored == page(), "run: python -m troubleshoot.reproduce --page > troubleshoot/reproduce/CLAIMS.md"
+    stored = (ROOT / "tests/engine/REPRODUCED.md").read_text(encoding="utf-8")
+    assert stored == page(), "run: python -m troubleshoot.reproduce --page > tests/engine/REPRODUCED.md"
 
 
 def test_the_text_tells_the_calls_and_the_difference() -> None:
