@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from tests.lab.topology import Lab, NameServer, Service
 
 
-class NotReal(AssertionError):
+class NotReal(AssertionError):  # noqa: N818 - a finding of the lab about itself
     """The injected fault does not show."""
 
 
@@ -291,13 +291,16 @@ class Off:
         lab.cut(self.node)
 
     def verify(self, lab: Lab) -> None:
-        origin = "mate" if lab.plan[self.node].near.network == lab.plan.routers else "neighbour"
+        # a neighbour of the machine asks, and first shows that it can ask at all
+        if self.node == "router1":
+            origin, other = "neighbour", lab.values["client"]
+        elif lab.plan[self.node].near.network == 0:
+            origin, other = "router1", lab.values["client"]
+        else:
+            origin, other = "mate", lab.plan.last_router.far.address(4)
+        require(pings(lab, origin, other, 1.0), f"{self}: its whole network is gone")
         for family in (4, 6):
             require(not pings(lab, origin, value(lab, self.node, family), 0.2), f"{self}: it answers a neighbour")
-        other = "last_router" if origin == "mate" else "client"
-        if self.node != "router1":
-            address = lab.plan.last_router.far.address(4) if other == "last_router" else value(lab, "client", 4)
-            require(pings(lab, origin, address, 1.0), f"{self}: its whole network is gone")
 
 
 @fault("interface")
@@ -568,6 +571,39 @@ class UnusedAddress:
         address = lab.fill(self.address)
         origin = "neighbour" if address in (lab.values["spare_local"], lab.values["spare_local6"]) else "mate"
         require(not pings(lab, origin, address, 0.2), f"{self}: somebody answers")
+
+
+@fault("sysctl")
+@dataclass(frozen=True)
+class Sysctl:
+    """Kernel settings of ``node``: paths below ``/proc/sys/net`` and their values."""
+
+    node: str
+    values: Mapping[str, int]
+
+    def inject(self, lab: Lab) -> None:
+        lab.sysctl(self.node, self.values)
+
+    def verify(self, lab: Lab) -> None:
+        for key, wanted in self.values.items():
+            said = lab.run(self.node, "cat", f"/proc/sys/net/{key}").stdout.strip()
+            require(said == str(wanted), f"{self}: {key} is {said}")
+
+
+@fault("symptom")
+@dataclass(frozen=True)
+class Symptom:
+    """The other faults together keep the client from connecting: a plain connect() is tried and must not succeed."""
+
+    address: str = "{server}"
+    port: str = "{port}"
+
+    def inject(self, lab: Lab) -> None:
+        """Nothing: this is the check of a combination."""
+
+    def verify(self, lab: Lab) -> None:
+        outcome = try_tcp(lab, "client", lab.fill(self.address), int(lab.fill(self.port)), 0.4)
+        require(outcome != 0, f"{self}: the client connects all the same")
 
 
 @fault("bad-input")

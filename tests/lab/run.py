@@ -112,7 +112,7 @@ def main() -> int:
     if why and os.getuid() != 0 and "WSADIAG_LAB_ROOTLESS" not in os.environ:
         os.environ["WSADIAG_LAB_ROOTLESS"] = "1"
         command = rootless([sys.executable, *sys.argv])
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
     if why:
         print(f"skipped: {why}", file=sys.stderr)
         return SKIPPED
@@ -127,7 +127,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         try:
-            for outcome in pool.map(lambda run: attempt(*run, options.seed), runs):
+            for outcome in pool.map(lambda run: attempt(run[0], run[1], options.seed), runs):
                 outcomes.append(outcome)
                 print(line(outcome), flush=True)
                 if options.save and outcome.report:

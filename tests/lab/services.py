@@ -102,7 +102,7 @@ class Server:
         data, sender = opened.recvfrom(4096)
         if kind.startswith("dns:"):
             data = dns_reply(data, int(kind[4:]))
-        if kind != "silent" and data:
+        if kind != "silent":
             opened.sendto(data, sender)
 
     def accept(self, opened: socket.socket, kind: str) -> None:

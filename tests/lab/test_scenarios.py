@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.lab.scenario import FOLDER, Scenario, load, load_all, play
 from tests.lab.topology import unavailable
 
-CASES = [
-    pytest.param(scenario, who, id=f"{scenario.name}-{who}")
-    for scenario in load_all()
-    for who in scenario.who
-]
+CASES = [pytest.param(scenario, who, id=f"{scenario.name}-{who}") for scenario in load_all() for who in scenario.who]
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +32,7 @@ def test_there_are_scenarios() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
-def test_file_says_what_is_wrong(path) -> None:  # type: ignore[no-untyped-def]
+def test_file_says_what_is_wrong(path: Path) -> None:
     """A scenario that expects a fault makes one that the lab can check; each accepted verdict has its reason."""
     scenario = load(path)
     assert scenario.title

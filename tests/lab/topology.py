@@ -27,6 +27,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -108,8 +109,9 @@ def rootless(argv: Sequence[str]) -> list[str]:
     script = (
         "set -e; PATH=$PATH:/usr/sbin:/sbin; export PATH\n"
         "mount -t tmpfs tmpfs /run; mkdir -p /run/netns /run/lock /run/etc /run/work\n"
-        "if [ -d /etc/netns ]; then mount -t tmpfs tmpfs /etc/netns\n"
-        "else mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work overlay /etc; mkdir /etc/netns; fi\n"
+        "if [ -d /etc/netns ]; then mount -t tmpfs tmpfs /etc/netns; else\n"
+        " mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work overlay /etc; mkdir /etc/netns\n"
+        "fi\n"
         'ip link set lo up; exec "$@"'
     )
     unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--propagation", "private"]
@@ -208,11 +210,11 @@ class Lab:
         return done
 
     def ip(self, node: str, *lines: str) -> None:
-        """Run lines of ip(8) on ``node``, in one process."""
+        """Run lines of the ip tool on ``node``, in one process."""
         _batch(["ip", "-n", self.ns(node)], lines)
 
     def nft(self, node: str, rules: str) -> None:
-        """Load nft(8) rules on ``node``."""
+        """Load packet filter rules on ``node``."""
         self.run(node, "nft", "-f", "-", stdin=rules)
 
     def sysctl(self, node: str, settings: Mapping[str, str | int]) -> None:
@@ -229,7 +231,7 @@ class Lab:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         with _open_lock:
             if not _open:
                 atexit.register(_close_all)
@@ -627,7 +629,7 @@ def _batches(groups: Mapping[str, Sequence[str]]) -> None:
 
 
 def _close_all() -> None:
-    for lab in list(_open):
+    for lab in tuple(_open):  # each takes itself off the list
         lab.down()
 
 

@@ -25,7 +25,7 @@ QUEUE_S = 0.2  # a link with a rate holds this much before it drops
 class Direction:
     """Frames from one interface to another."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the order is that of a wire's description
         self, out: socket.socket, delay_ms: float, jitter_ms: float, loss: float, rate_mbit: float, rng: random.Random
     ) -> None:
         self.out = out
@@ -78,7 +78,7 @@ def main() -> None:
         # select() takes microseconds; epoll would round a delay of 0.25 ms up to a whole one
         readable, _, _ = select.select(watched, [], [], max(0.0, heap[0][0] - time.monotonic()) if heap else None)
         for ready in readable:
-            if ready is sys.stdin:
+            if not isinstance(ready, socket.socket):
                 return
             now = time.monotonic()
             for _ in range(64):
