@@ -72,6 +72,8 @@ class TcpPathResult:
     packets: int
 
 
+#: How often silence is reported, seconds.
+PROGRESS_S: Final = 0.15
 #: Silent TTLs kept behind the last answer.
 TRAILING_KEPT: Final = 3
 
@@ -190,6 +192,7 @@ async def observe(
     """
     need_linux("tcp-path")
     walk = _Walk(request, endpoint(request.address, request.port), context)
+    told, told_s = 0, errqueue.now().monotonic_s
     try:
         while not walk.failed_here:
             turn = walk.ladder.turn(errqueue.now().monotonic_s)
@@ -199,13 +202,16 @@ async def observe(
                 continue
             if turn.wait_s is None:
                 break
-            pause = min(turn.wait_s, 0.15)
+            pause = min(turn.wait_s, PROGRESS_S)
             if walk.tasks:
                 await asyncio.wait(walk.tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             else:
                 await asyncio.sleep(pause)
             await _reap(walk)
-            progress(walk.result())
+            now = errqueue.now().monotonic_s
+            if len(walk.hops) != told or now - told_s >= PROGRESS_S:
+                told, told_s = len(walk.hops), now
+                progress(walk.result())
     finally:
         await give_up(list(walk.tasks))
     return walk.result()

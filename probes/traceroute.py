@@ -77,6 +77,8 @@ class TracerouteResult:
     errno: str | None = None
 
 
+#: How often silence is reported, seconds.
+PROGRESS_S: Final = 0.15
 #: Silent hops kept behind the last answer.
 TRAILING_KEPT: Final = 3
 
@@ -185,6 +187,7 @@ class _Trace:
         self.answers: dict[int, list[HopAnswer]] = {}
         self.sent: dict[int, int] = {}
         self.packets = 0
+        self.heard = 0
         self.reached: tuple[int, str] | None = None
         self.ended: tuple[int, IcmpError] | None = None
         self.errno: int | None = None
@@ -231,12 +234,11 @@ class _Walk:
         self._stamps: dict[tuple[int, int], errqueue.Stamp] = {}
         self._tries: dict[int, int] = {}
 
-    async def run(self, watch: Watch, look: Callable[[_Walk], bool]) -> None:
-        """Walk until the plan is done, or ``look``, called after every step, says that it is enough."""
+    async def run(self, watch: Watch, look: Callable[[_Walk], None]) -> None:
+        """Walk until the plan is done; ``look``, called after every step, may tell the plan of what others found."""
         while True:
             self._listen()
-            if look(self):
-                return
+            look(self)
             now = errqueue.now().monotonic_s
             turn = self.ladder.turn(now)
             if turn.ttl is not None:
@@ -244,7 +246,7 @@ class _Walk:
                 if not self._send(turn.ttl):
                     return
             elif turn.wait_s is not None:
-                await watch.wait(min(turn.wait_s, 0.15))
+                await watch.wait(min(turn.wait_s, PROGRESS_S))
             else:
                 return
 
@@ -288,6 +290,7 @@ class _Walk:
         self.ladder.answered(ttl, rtt_ms / 1000, heard.answer_from, final=not exceeded)
         answers = self.trace.answers.setdefault(ttl, [])
         answers.append(HopAnswer(heard.answer_from, icmp, rtt_ms))
+        self.trace.heard += 1
         if exceeded:
             return
         if self.trace.target.sent(heard.answer_from):
@@ -308,16 +311,20 @@ async def observe(
     trace = _Trace(request, target)
     udp: _Walk | None = None
 
-    def look(walk: _Walk) -> bool:
-        progress(trace.result())
+    told, told_s = 0, errqueue.now().monotonic_s
+
+    def look(walk: _Walk) -> None:
+        nonlocal told, told_s
+        now = errqueue.now().monotonic_s
+        if trace.heard != told or now - told_s >= PROGRESS_S:
+            told, told_s = trace.heard, now
+            progress(trace.result())
         if trace.reached is not None:
-            walk.ladder.found_elsewhere(trace.reached[0])
-            return False
+            walk.ladder.found_elsewhere(trace.reached[0], trace.answers)
+            return
         # datagrams lead no further: time for echo requests
-        quiet = walk.ladder.quiet_beyond(errqueue.now().monotonic_s)
-        if walk is udp and (trace.ended is not None or quiet):
+        if walk is udp and (trace.ended is not None or walk.ladder.quiet_beyond(now)):
             start_echo.set()
-        return False
 
     start_echo = asyncio.Event()
 
@@ -349,7 +356,9 @@ async def observe(
                     return  # not permitted: what the datagrams tell is all
                 watch.add(lane.socket)
                 first = min(udp.ladder.last + 1, trace.ended[0] if trace.ended else request.max_ttl, request.max_ttl)
-                await _Walk(trace, lane, "icmp", max(1, first), context).run(watch, look)
+                walk = _Walk(trace, lane, "icmp", max(1, first), context)
+                walk.ladder.trailing_tries = 1  # datagrams have been there twice
+                await walk.run(watch, look)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(walk_with_datagrams())

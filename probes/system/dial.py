@@ -89,11 +89,13 @@ class Dial:
             errqueue.set_ttl(opened, self._ttl)
         self.begun = errqueue.now()
         number = opened.connect_ex(self._target.sockaddr)
-        if number not in (0, errno_module.EINPROGRESS, errno_module.EWOULDBLOCK):
+        in_progress = number in (0, errno_module.EINPROGRESS, errno_module.EWOULDBLOCK)
+        if in_progress:
+            name = opened.getsockname()
+            self.local_address = text_of(str(name[0]), int(name[3]) if len(name) > 3 else 0)
+        self._look(opened, 0 if in_progress else number)
+        if not in_progress and self.icmp is None:
             raise OSError(number, "connect")
-        name = opened.getsockname()
-        self.local_address = text_of(str(name[0]), int(name[3]) if len(name) > 3 else 0)
-        self._look(opened)
 
     def _fail_at_once(self, error: OSError) -> None:
         self.answered = self.at_once = True
@@ -101,9 +103,12 @@ class Dial:
         if self.begun is not None:
             self.duration_ms = errqueue.elapsed_ms(self.begun)
 
-    def _look(self, opened: socket.socket) -> None:
-        """See whether there is an answer. SO_ERROR goes first: draining the queue clears it."""
-        number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def _look(self, opened: socket.socket, number: int = 0) -> None:
+        """See whether there is an answer, beside the ``number`` that a call gave.
+
+        SO_ERROR goes first: draining the queue clears it.
+        """
+        number = number or opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         received_s: float | None = None
         for entry in errqueue.drain(opened):
             if entry.icmp is not None and entry.icmp.meaning is not IcmpMeaning.TOO_BIG and self.icmp is None:

@@ -8,6 +8,7 @@ or has been quiet for longer than the round trips seen so far; and silence count
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: TTLs released together, and the distance between two packets.
@@ -49,11 +50,12 @@ class Ladder:
     tries: int
     wait_s: float
     first: int = 1
+    trailing_tries: int = TRAILING_TRIES
     #: The least TTL that brought a final answer, of the target or of whoever refuses in its name.
     end: int | None = None
     #: The greatest TTL that a router answered.
     last: int = 0
-    #: The same routers have come round again: nothing is gained by going on.
+    #: Nothing is gained by going on: the same routers have come round again, or the path has no end in reach.
     looping: bool = False
     _steps: dict[int, _Step] = field(default_factory=dict)
     _top: int = 0
@@ -86,6 +88,10 @@ class Ladder:
         if final:
             self.end = ttl if self.end is None else min(ttl, self.end)
             return
+        if ttl > self._top:
+            # the look at the far end met a router: a loop, or a path longer than anybody asked to follow
+            self.looping = True
+            return
         self.last = max(self.last, ttl)
         if sender is not None:
             ttls = self._seen.setdefault(sender, [])
@@ -95,9 +101,14 @@ class Ladder:
             spread = max(ttls) - min(ttls)
             self.looping = self.looping or (len(ttls) >= 3 and spread >= 4) or len(ttls) >= 4
 
-    def found_elsewhere(self, ttl: int) -> None:
-        """Take note that the end lies at ``ttl`` or before, as another kind of packet has shown."""
-        self.end = ttl if self.end is None else min(ttl, self.end)
+    def found_elsewhere(self, end: int | None, answered: Iterable[int]) -> None:
+        """Take over what another kind of packet has shown: the TTL of the end, and those that answered."""
+        for ttl in answered:
+            step = self._steps.setdefault(ttl, _Step(sent=1))
+            if step.rtt_s is None:
+                step.rtt_s = 0.0
+        if end is not None:
+            self.end = end if self.end is None else min(end, self.end)
 
     @property
     def quiet_s(self) -> float:
@@ -179,7 +190,7 @@ class Ladder:
     def _retry_at(self, ttl: int, step: _Step) -> float | None:
         """Return when a silent TTL is due again, or ``None`` where it has been tried often enough."""
         below = ttl < self.last or self.end is not None
-        if step.sent >= (self.tries if below else min(self.tries, TRAILING_TRIES)):
+        if step.sent >= (self.tries if below else min(self.tries, self.trailing_tries)):
             return None
         return step.last_s + RETRY_AFTER_S[min(step.sent - 1, len(RETRY_AFTER_S) - 1)]
 
