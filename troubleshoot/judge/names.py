@@ -182,7 +182,9 @@ def _other_family(facts: Facts) -> Finding | None:
     entries = [e for e in (hosts.entries if hosts is not None and hosts.used else ()) if family_of(e.address) != wanted]
     if hosts is None or not entries:
         return None
-    fact = note("fact.hosts-entry", path=hosts.path, line=entries[0].line, address=entries[0].address, name=_name(facts))
+    fact = note(
+        "fact.hosts-entry", path=hosts.path, line=entries[0].line, address=entries[0].address, name=_name(facts)
+    )
     return Finding(
         cause="no-address-record",
         confidence="certain",
