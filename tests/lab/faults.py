@@ -213,6 +213,8 @@ class Filter:
             sending.sendto(b"lab", (address, port))
 
 
+#: An IPv6 route of the kernel's own has metric 256, one set by hand 1024; IPv4 knows no such difference.
+STRONGER = {4: "", 6: " metric 1"}
 #: What ip-route(8) complains of, by type of route.
 COMPLAINT = {
     "unreachable": "No route to host",
@@ -242,7 +244,7 @@ class Route:
                 word = "default" if self.node == "client" else network
                 lines.append(f"-{family} route del {word}")
             else:
-                lines.append(f"-{family} route replace {self.type} {network}")
+                lines.append(f"-{family} route replace {self.type} {network}{STRONGER[family]}")
         for line in lines:
             subprocess.run(["ip", "-n", lab.ns(self.node), *line.split()], check=True)
 
@@ -267,7 +269,7 @@ class Loop:
         for family in families(self.family):
             back = lab.plan.router(self.router - 1).far.address(family)
             network = value(lab, "server_network", family)
-            words = f"-{family} route replace {network} via {back}".split()
+            words = f"-{family} route replace {network} via {back}{STRONGER[family]}".split()
             subprocess.run(["ip", "-n", lab.ns(f"router{self.router}"), *words], check=True)
 
     def verify(self, lab: Lab) -> None:

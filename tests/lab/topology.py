@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import atexit
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -138,10 +139,17 @@ def which(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-def mapped() -> bool:
-    """Whether this is the root of a user namespace that has no other user (then nobody's uid cannot be taken)."""
-    lines = Path("/proc/self/uid_map").read_text(encoding="ascii").split("\n")
-    return not any(int(line.split()[2]) > NOBODY for line in lines if line.strip())
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+#: Still root's files, but none of root's powers: for trees and interpreters that nobody else may read, and for user
+#: namespaces, which have no other user.
+WITHOUT_CAPABILITIES = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+
+
+@functools.cache
+def nobody_can_run() -> bool:
+    """Whether the program runs as an ordinary user from here (its folders may be closed to others)."""
+    argv = [*AS_NOBODY, sys.executable, "-B", "-c", "import icmplib, msgspec, psutil, dns, troubleshoot.entry"]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
 def _base36(number: int) -> str:
@@ -193,9 +201,7 @@ class Lab:
         """Return the command that runs ``argv`` on ``node`` with that machine's resolv.conf, hosts and services."""
         drop: list[str] = []
         if unprivileged:
-            drop = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
-            if not mapped():
-                drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+            drop = list(AS_NOBODY if nobody_can_run() else WITHOUT_CAPABILITIES)
         return ["ip", "netns", "exec", self.ns(node), *drop, *argv]
 
     def run(
