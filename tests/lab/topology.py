@@ -311,7 +311,8 @@ class Lab:
             settings["ipv4/ip_forward"] = 1
             settings["ipv6/conf/all/forwarding"] = 1
         if name == "client":
-            settings["ipv4/ping_group_range"] = "0 2147483647" if self.settings.datagram_ping else "1 0"
+            if self.settings.datagram_ping:  # off by default; a user namespace maps no group but 0
+                settings["ipv4/ping_group_range"] = "0 2147483647" if nobody_can_run() else "0 0"
             if not self.settings.client_ipv6:
                 settings["ipv6/conf/all/disable_ipv6"] = 1
                 settings["ipv6/conf/default/disable_ipv6"] = 1
@@ -503,12 +504,12 @@ def _reverse(records: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _dnsmasq(lab: Lab, node: str, mode: str, records: Iterable[tuple[str, str]]) -> list[str]:
-    lines = ["no-resolv", "no-hosts", "user=root", "group=root", "pid-file=", "bind-interfaces", "local=/#/"]
+    lines = ["no-resolv", "no-hosts", "pid-file=", "bind-interfaces", "local=/#/"]
     lines += [f"listen-address={lab.plan[node].near.address(family)}" for family in (4, 6)]
     lines += [f"host-record={name},{address}" for name, address in records]
     path = lab.folder(node) / "dnsmasq.conf"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return [which("dnsmasq") or "dnsmasq", "--keep-in-foreground", f"--conf-file={path}"]
+    return [which("dnsmasq") or "dnsmasq", "--no-daemon", f"--conf-file={path}"]
 
 
 def _unbound(lab: Lab, node: str, mode: str, records: Iterable[tuple[str, str]]) -> list[str]:
