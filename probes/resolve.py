@@ -66,7 +66,7 @@ class ResolveRequest:
     name: str
     family: int | None = None
     wait_s: float = 1.5
-    system_wait_s: float = 6.0
+    system_wait_s: float = 3.6
 
 
 @dataclass(frozen=True, slots=True)

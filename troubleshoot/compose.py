@@ -184,7 +184,8 @@ class _Composer:
 
     def reproduction(self) -> Reproduction:
         """Compare what was seen now with the code that was brought."""
-        if self.request.kind in ("api-misuse", "no-network-meaning") and not self._unresolved():
+        untried = "connect" not in self.request.steps and not self._unresolved()
+        if self.request.kind == "no-network-meaning" or (self.request.kind == "api-misuse" and untried):
             return Reproduction(outcome="not-attempted", observed=None)
         if self.conclusion.outcome == "healthy":
             return Reproduction(outcome="not-reproduced", observed=None)

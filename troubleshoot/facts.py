@@ -85,6 +85,11 @@ class Reach:
 UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
 
 
+def second_look(address: str) -> str:
+    """Return the subject of the pings that are sent to a silent address a few seconds after the first ones."""
+    return f"{address} again"
+
+
 def family_of(address: str) -> int:
     """Return 4 or 6 for an address literal."""
     return 6 if ":" in address else 4
@@ -326,14 +331,19 @@ class Facts:
 
     def ping(self, address: str) -> PingResult | None:
         """Return the pings of an address (:class:`NotYet` while they run and none was answered)."""
-        result = self.peek("ping", PingResult, address)
+        result = self.peek_ping(address)
         if result is not None and (result.received or any(e.icmp for e in result.echoes)):
             return result
-        return self.get("ping", PingResult, address)
+        self.get("ping", PingResult, address)
+        self.get("ping", PingResult, second_look(address))
+        return result
 
     def peek_ping(self, address: str) -> PingResult | None:
-        """Return the pings of an address as far as known."""
-        return self.peek("ping", PingResult, address)
+        """Return the pings of an address as far as known; where the first were silent, the second look counts."""
+        first = self.peek("ping", PingResult, address)
+        if first is not None and (first.received or any(e.icmp or e.failure for e in first.echoes)):
+            return first
+        return self.peek("ping", PingResult, second_look(address)) or first
 
     def trace(self, address: str) -> TracerouteResult | None:
         """Return the path to an address (:class:`NotYet` while its end is not known)."""
@@ -665,7 +675,7 @@ class Facts:
         answers = [a for a in (self.resolve.answers if self.resolve else ()) if a.server == server]
         if not answers:
             return None
-        return any(a.answer not in SILENCE or a.connected for a in answers)
+        return any(a.answer not in SILENCE for a in answers)
 
     def hidden(self) -> bool:
         """Whether processes that could be at fault may not be looked into by this user."""

@@ -24,7 +24,7 @@ from probes.link import LinkRequest
 from probes.neighbours import NeighboursRequest, NeighboursResult
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.path_mtu import PathMtuRequest
-from probes.ping import PingRequest
+from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyRequest
 from probes.resolve import ResolveRequest
 from probes.route import RouteKind, RouteRequest
@@ -34,7 +34,7 @@ from probes.statistics import StatisticsRequest
 from probes.tcp_path import TcpPathRequest
 from probes.traceroute import TracerouteRequest
 from probes.wire import WireRequest
-from troubleshoot.facts import Facts, Reading, family_of, plain
+from troubleshoot.facts import Facts, Reading, family_of, plain, second_look
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
@@ -72,7 +72,7 @@ def _all(facts: Facts) -> Iterator[Job]:
     if request.kind == "no-network-meaning":
         return
     yield from _this_machine(facts, steps)
-    if request.kind == "api-misuse" and "resolve-name" not in steps:
+    if request.kind == "api-misuse" and not steps & _NETWORK_STEPS:
         return
     if not steps & _NETWORK_STEPS:
         return
@@ -265,6 +265,8 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
     quiet = focus.reading is Reading.UNDECIDED and focus.heard_ms >= facts.threshold("look_around_ms")
     route = facts.peek_route(focus.address)
     interfaces = facts.peek("interfaces", InterfacesResult)
+    if _may_be_reported_later(facts, focus.address):
+        yield Job("ping", second_look(focus.address), PingRequest(focus.address))
     if facts.is_local(focus.address):
         if focus.failed:
             yield Job("network-subsystem", "", NetworkSubsystemRequest())
@@ -298,6 +300,19 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT))
     ):
         yield Job("link", focus.address, LinkRequest(focus.address, name, None))
+
+
+def _may_be_reported_later(facts: Facts, address: str) -> bool:
+    """Whether a router may have kept back its report of a dead host, because others used up its ICMP limit.
+
+    Questions to a dead name server behind the same router are answered with such reports too, and a Linux router
+    sends six in a row and then one a second. A few seconds later there is room for another.
+    """
+    first = facts.peek("ping", PingResult, address)
+    ended = first is not None and ("ping", address) not in facts.running
+    quiet = first is not None and not first.received and not any(e.icmp or e.failure for e in first.echoes)
+    dead_servers = any(facts.server_responds(s) is False for s in facts.servers)
+    return ended and quiet and dead_servers and bool(facts.last_hop(address)) and not facts.alive(address)
 
 
 def _could_be_local(interfaces: InterfacesResult, name: str, address: str) -> bool:

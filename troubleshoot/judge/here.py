@@ -290,14 +290,16 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
             values=common,
             variant="narrow",
         )
-    if (
-        route.gateway is not None
-        and route.gateway_on_link is False
-        and facts.neighbour_dead(facts.neighbour(route.gateway))
-    ):
+    if route.gateway is not None and route.gateway_on_link is False:
+        # A router outside every subnet is also how some providers hand out single addresses: it has to be dead, or
+        # the target where a usual mask would make it local, before the mask is suspected.
+        dead = facts.neighbour_dead(facts.neighbour(route.gateway))
+        near = route.source is not None and _same_conventional_subnet(route.source, address)
+        if not dead and not (near and facts.blocked()):
+            return None
         return Finding(
             cause="wrong-subnet-mask",
-            confidence="likely",
+            confidence="likely" if dead else "possible",
             scope="this-machine",
             step="subnet-mask",
             evidence=(("subnet-mask", note("fact.router-outside", router=route.gateway)), *_tried(facts, address)),

@@ -71,7 +71,14 @@ def _router_error(facts: Facts, found: Reach) -> IcmpError | None:
 def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
     if sender is not None and plain(sender) == plain(address):
         return facts.distance(address) or facts.last_hop(address) + 1
-    return facts.hop_of(address, sender)
+    known = facts.hop_of(address, sender)
+    if known is not None:
+        return known
+    # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
+    # the first silent one behind a row of routers that all answered.
+    last = facts.last_hop(address)
+    unbroken = last and all(facts.router_at(address, ttl) is not None for ttl in range(1, last + 1))
+    return last + 1 if unbroken and sender is not None else None
 
 
 @rule("routing-loop")
@@ -92,7 +99,7 @@ def routing_loop(facts: Facts) -> Finding | None:
         cause="routing-loop",
         confidence="certain" if ring is not None and expired else "likely",
         scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps and ring else _step(facts),
+        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
         evidence=(_said(facts, found), *_path_said(facts, found.address)),
         values=values(router=router, hop=hop, address=found.address),
         variant="default" if hop else "unlocated",
@@ -431,7 +438,7 @@ def path_broken(facts: Facts) -> Finding | None:
     if gateway_ping is not None and gateway_ping.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     beyond = facts.remote_neighbour_asked(found.address)
-    confidence: Confidence = "likely" if hop and beyond else "possible"
+    confidence: Confidence = "likely" if hop and beyond and route.gateway_on_link is not False else "possible"
     return Finding(
         cause="path-broken",
         confidence=confidence,

@@ -39,12 +39,14 @@ def api_misuse(facts: Facts) -> Finding | None:
     """The code can only come from how the program called the socket API."""
     if facts.request.kind != "api-misuse":
         return None
-    # A missing destination may come from a name that did not resolve: only then is the network looked at.
-    if "resolve-name" in facts.request.steps and facts.has_name and facts.unresolved():
+    # A missing destination may come from a name that did not resolve, an invalid argument from a blackhole route:
+    # for those codes the network is looked at too, and what it shows outranks this.
+    looked = "resolve-name" in facts.request.steps
+    if looked and facts.has_name and facts.unresolved():
         return None
     return Finding(
         cause="api-misuse",
-        confidence="likely" if "resolve-name" in facts.request.steps else "certain",
+        confidence="likely" if looked else "certain",
         scope="application",
         step="api-usage",
         evidence=(("api-usage", note("fact.code-from-calls", code=facts.request.code)),),
