@@ -8,7 +8,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
@@ -40,11 +40,15 @@ class TracerouteRequest:
 
 @dataclass(frozen=True, slots=True)
 class HopAnswer:
-    """One answer: from whom, which ICMP message (``None`` for an echo reply), after how long."""
+    """One answer: from whom, which ICMP message (``None`` for an echo reply), after how long.
+
+    ``reply_ttl`` is the TTL (hop limit) with which the answer itself arrived, ``None`` where the system is mute.
+    """
 
     address: str | None
     icmp: IcmpError | None
     rtt_ms: float
+    reply_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class _Heard:
     answer_from: str | None
     icmp: IcmpError | None
     received_s: float | None
+    reply_ttl: int | None = None
 
 
 class _Lane(Protocol):
@@ -141,10 +146,10 @@ class _UdpLane:
             else:
                 self.short_quotes = True
                 continue
-            found.append(_Heard(ttl, number, error.icmp.sender, error.icmp, error.received_s))
+            found.append(_Heard(ttl, number, error.icmp.sender, error.icmp, error.received_s, error.ttl))
         # data came back: something listens there, so the packets do arrive, but it is not told at which TTL
         found.extend(
-            _Heard(0, -1, datagram.source, None, datagram.received_s)
+            _Heard(0, -1, datagram.source, None, datagram.received_s, datagram.ttl)
             for datagram in self._queue.received()
             if self._target.sent(datagram.source)
         )
@@ -173,6 +178,7 @@ class _EchoLane:
                 self._target.text if answer.icmp is None else answer.icmp.sender,
                 answer.icmp,
                 answer.received_s,
+                answer.ttl,
             )
             for answer in self._echo.answers()
         ]
@@ -282,14 +288,15 @@ class _Walk:
         ttl = self.ladder.last + 1
         stamp = next((s for (t, _n), s in sorted(self._stamps.items()) if t >= ttl), None)
         if stamp is not None and self.trace.reached is None:
-            self._take(_Heard(ttl, 0, heard.answer_from, None, None), errqueue.elapsed_ms(stamp, heard.received_s))
+            placed = replace(heard, ttl=ttl, number=0)
+            self._take(placed, errqueue.elapsed_ms(stamp, heard.received_s))
 
     def _take(self, heard: _Heard, rtt_ms: float) -> None:
         ttl, icmp = heard.ttl, heard.icmp
         exceeded = icmp is not None and icmp.meaning is IcmpMeaning.TIME_EXCEEDED
         self.ladder.answered(ttl, rtt_ms / 1000, heard.answer_from, final=not exceeded)
         answers = self.trace.answers.setdefault(ttl, [])
-        answers.append(HopAnswer(heard.answer_from, icmp, rtt_ms))
+        answers.append(HopAnswer(heard.answer_from, icmp, rtt_ms, heard.reply_ttl))
         self.trace.heard += 1
         if exceeded:
             return

@@ -53,6 +53,7 @@ SO_TIMESTAMPNS: Final = 35
 SO_TIMESTAMPING: Final = 37
 SO_RXQ_OVFL: Final = 40
 SO_ATTACH_FILTER: Final = 26
+SO_MEMINFO: Final = 55
 
 # <linux/errqueue.h>: ee_origin of struct sock_extended_err
 SO_EE_ORIGIN_NONE: Final = 0
