@@ -160,6 +160,7 @@ class _Search:
         self._packets = 0
         self._sizes: dict[int, int] = {}
         self._rtt_s: float | None = None
+        self._answered_s: float | None = None
 
     async def run(self, largest: int) -> PathMtuResult:
         """Search, and return all that was found."""
@@ -190,14 +191,14 @@ class _Search:
             return
         self._reached(least)
         silent = step.answer == "silence"
+        if silent and self.lane.name == "udp":
+            # the host may have answered others of our probes often enough: ask again when it owes an answer
+            await self._owed()
+            if (await self._ask(size)).answer == "reached":
+                self._reached(size)
+                return
         self.found = replace(self.found, black_hole=silent, exact=False)
         low, high = await self._narrow(least, size)
-        if silent and self.lane.name == "udp":
-            # was it the path that kept silent, or the host that had answered often enough?
-            await self._pause(REFILL_S)
-            if (await self._ask(high)).answer == "reached":
-                self._reached(high)
-                low, high = await self._narrow(high, size)
         self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size)
 
     async def _narrow(self, low: int, high: int) -> tuple[int, int]:
@@ -223,9 +224,18 @@ class _Search:
             self.found = replace(self.found, mtu=size, largest_udp_payload=size - OVERHEAD[self.version])
 
     async def _ask(self, size: int) -> MtuStep:
-        """Send one size, a second time where the first stays silent, and record what came."""
+        """Send one size, a second time where the first stays silent, and record what came.
+
+        A host that answered a datagram a moment ago may have reached its limit. Its silence counts only where
+        it owed an answer: one more datagram is sent when that is so.
+        """
+        begun_s = errqueue.now().monotonic_s
         step = await self._once(size)
         if step.answer == "silence":
+            step = await self._once(size)
+        limited = self._answered_s is not None and begun_s < self._answered_s + REFILL_S
+        if step.answer == "silence" and self.lane.name == "udp" and limited:
+            await self._owed()
             step = await self._once(size)
         self.found = replace(self.found, steps=(*self.found.steps, step))
         self.progress(self.found)
@@ -253,6 +263,7 @@ class _Search:
             for answered, icmp in self.lane.heard():
                 if self._sizes.get(answered) != size:
                     continue  # late, for another size
+                self._answered_s = errqueue.now().monotonic_s
                 self._rtt_s = max(self._rtt_s or 0.0, errqueue.elapsed_ms(sent) / 1000)
                 return _step(size, icmp)
             left = end - errqueue.now().monotonic_s
@@ -260,8 +271,9 @@ class _Search:
                 return MtuStep(size, "silence")
             await self.watch.wait(left)
 
-    async def _pause(self, seconds: float) -> None:
-        end = errqueue.now().monotonic_s + seconds
+    async def _owed(self) -> None:
+        """Wait until the host's limit must allow an answer again."""
+        end = (self._answered_s or 0.0) + REFILL_S
         while (left := end - errqueue.now().monotonic_s) > 0:
             await self.watch.wait(left)
             self.lane.heard()

@@ -34,12 +34,15 @@ class TcpAnswer(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TcpPathRequest:
-    """SYNs for TTL 1 to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts."""
+    """SYNs for TTL 1 to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts.
+
+    Those behind the last answer are tried twice at most: there is probably nobody.
+    """
 
     address: str
     port: int
     max_ttl: int = 30
-    tries: int = 2
+    tries: int = 3
     wait_s: float = 0.8
 
 

@@ -17,8 +17,8 @@ GAP_S = 0.003
 #: Silent TTLs tried beyond the last one that answered, and their number where none did.
 TRAIL = 5
 TRAIL_OF_NOTHING = 8
-#: After how long a silent TTL is tried again: at once for a lost packet, later for a rate limit.
-RETRY_AFTER_S = (0.3, 0.7)
+#: After how long a silent TTL is tried again: soon for a lost packet, then when a limit of one a second allows it.
+RETRY_AFTER_S = (0.3, 0.8)
 #: Silent TTLs beyond the last answer are tried no more often than this: they are probably beyond the end.
 TRAILING_TRIES = 2
 
@@ -26,6 +26,7 @@ TRAILING_TRIES = 2
 @dataclass(slots=True)
 class _Step:
     sent: int = 0
+    first_s: float = 0.0
     last_s: float = 0.0
     rtt_s: float | None = None
 
@@ -76,8 +77,10 @@ class Ladder:
         step.sent += 1
         step.last_s = now_s
         self._free_s = now_s + GAP_S
-        if ttl <= self._top:
-            self._wave_s = now_s
+        if step.sent == 1:
+            step.first_s = now_s
+            if ttl <= self._top:
+                self._wave_s = now_s
 
     def answered(self, ttl: int, rtt_s: float, sender: str | None, *, final: bool) -> None:
         """Take note of an answer; ``final`` where no greater TTL can bring another one."""
@@ -117,8 +120,13 @@ class Ladder:
 
     def quiet_beyond(self, now_s: float) -> bool:
         """Tell whether nothing came for the TTLs behind the last answer although an answer was due."""
-        behind = [step for ttl, step in self._steps.items() if ttl > self.last and step.sent]
-        return self.end is None and bool(behind) and all(now_s - step.last_s > self.quiet_s for step in behind)
+        quiet_at = self._quiet_at()
+        return quiet_at is not None and quiet_at <= now_s
+
+    def _quiet_at(self) -> float | None:
+        """Return when the silence behind the last answer begins to mean something, if it lasts."""
+        behind = [step.first_s for ttl, step in self._steps.items() if ttl > self.last and step.sent]
+        return None if self.end is not None or not behind else max(behind) + self.quiet_s
 
     def turn(self, now_s: float) -> Turn:
         """Say what to do now."""
@@ -149,9 +157,14 @@ class Ladder:
                 return Turn(ttl=self.max_ttl)
             if far.last_s + self.wait_s > now_s:
                 waits.append(far.last_s + self.wait_s - now_s)
+        elif self._may_look_far() and (quiet_at := self._quiet_at()) is not None:
+            waits.append(max(0.001, quiet_at - now_s))
         if (more := self._next_wave_at()) is not None:
             waits.append(max(0.001, more - now_s))
         return Turn(wait_s=min(waits)) if waits else Turn()
+
+    def _may_look_far(self) -> bool:
+        return self.end is None and not self.looping and self._limit() <= self._top < self.max_ttl
 
     def _limit(self) -> int:
         """Return the greatest TTL worth trying as far as is known."""
@@ -184,7 +197,7 @@ class Ladder:
             if due is not None and due <= now_s:
                 self._top = min(limit, self._top + WAVE)
                 self._wave_s = now_s
-        elif self.end is None and not self.looping and self._top < self.max_ttl and self.quiet_beyond(now_s):
+        elif self._may_look_far() and self.quiet_beyond(now_s):
             self._far = True
 
     def _retry_at(self, ttl: int, step: _Step) -> float | None:

@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,13 +137,28 @@ class PathLab:
                 link, number = (index, 1) if net < index else (index + 1, 2)
                 self.sh(host, f"ip route add 10.78.{net}.0/24 via 10.78.{link}.{number}")
                 self.sh(host, f"ip -6 route add fd78:{net}::/64 via fd78:{link}::{number}")
+        self._start("server", _LISTENER)
+
+    def _start(self, host: str, code: str) -> subprocess.Popen[bytes]:
+        """Start a Python program on a host and wait until it says that it is ready."""
         process = subprocess.Popen(
-            ["ip", "netns", "exec", self.name("server"), sys.executable, "-c", _LISTENER], stdout=subprocess.PIPE
+            ["ip", "netns", "exec", self.name(host), sys.executable, "-c", code], stdout=subprocess.PIPE
         )
         self._started.append(process)
         assert process.stdout is not None
         with process.stdout as ready:
             assert ready.readline() == b"ready\n"
+        return process
+
+    @contextmanager
+    def program(self, host: str, code: str) -> Iterator[None]:
+        """Have a Python program, which prints ``ready``, run on a host meanwhile."""
+        process = self._start(host, code)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def sh(self, host: str, script: str) -> str:
         """Run a shell script on a host."""
@@ -168,17 +185,29 @@ class PathLab:
         return int(self.sh(host, "nft list counter inet cnt n").split("packets")[1].split()[0])
 
     def calm(self) -> None:
-        """Take every filter away and let limits and neighbour tables recover, so that tests do not meddle."""
+        """Take every filter away and let all forget their neighbours, so that tests do not meddle."""
         for host in HOSTS:
-            self.sh(host, "nft flush ruleset; ip neigh flush all; ip -6 neigh flush all; ip route flush cache")
-            # the allowance of a sender is kept with the peer; lifting the limit for a moment would not refill it
+            self.sh(host, "nft flush ruleset; ip neigh flush all; ip -6 neigh flush all")
         self.sh("client", "sysctl -qw net.ipv4.ping_group_range='1 0'")
 
-    def limits(self, *, lifted: bool) -> None:
-        """Lift the routers' and the server's limits of ICMP errors, or put the kernel's defaults back."""
-        value = 0 if lifted else 1000
+    def lift_limits(self) -> None:
+        """Let every host send ICMP errors without limit.
+
+        There is no way back: a limit put back finds the allowance of every sender at nothing.
+        """
         for host in HOSTS:
-            self.sh(host, f"sysctl -qw net.ipv4.icmp_ratelimit={value} net.ipv6.icmp.ratelimit={value}")
+            self.sh(host, "sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
+
+    def exhaust(self, ttl: int) -> None:
+        """Use up what the device ``ttl`` hops away allows the client in ICMP errors."""
+        self.run(f"""
+            import socket
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+                flood.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, {ttl})
+                for port in range(40000, 40012):
+                    flood.sendto(b"x", ({SERVER[4]!r}, port))
+                    time.sleep(0.002)
+        """)
 
     def run(self, code: str, *, uid: int = 0) -> Any:
         """Run Python on the client and return what it left in ``result``; ``observe(name, **request)`` runs a probe."""
