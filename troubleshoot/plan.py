@@ -86,7 +86,9 @@ def _all(facts: Facts) -> Iterator[Job]:
         yield Job("services-file", target.service, ServicesFileRequest(target.transport, service=target.service))
     yield Job("interfaces", "", InterfacesRequest())
     yield Job("proxy", "", ProxyRequest(target.host))
-    if "connect" in steps or "ping-remote" in steps or "check-dns" in steps:
+    nameless = not facts.targets and not facts.resolving
+    over_network = request.kind != "api-misuse" or "connect" in steps or nameless
+    if over_network and steps & {"connect", "ping-remote", "check-dns"}:
         yield from _network(facts, steps)
     else:
         for address in facts.targets:
@@ -158,7 +160,8 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
     yield from _around(facts, steps, looked_into)
     yield from _what_failed(facts)
     for address in facts.targets:
-        if port is not None and facts.is_local(address):
+        if port is not None and facts.is_local(address) and _answered_or_quiet(facts, address):
+            # After the attempt: a queue that was full then is full now, a listener that came later is not blamed.
             yield Job("sockets", str(port), SocketsRequest(port, target.transport))
             if "port-owner" in steps:
                 yield Job("bind", str(port), BindRequest(address, port, target.transport))
@@ -180,6 +183,11 @@ def _attempt(facts: Facts, address: str, port: int) -> Job:
     if facts.request.target.transport == "udp":
         return Job("datagram", f"{address} {port}", DatagramRequest(address, port, facts.request.question_hex))
     return Job("connect", f"{address} {port}", ConnectRequest(address, port))
+
+
+def _answered_or_quiet(facts: Facts, address: str) -> bool:
+    reach = facts.reach(address)
+    return reach.decided or reach.heard_ms >= facts.threshold("look_around_ms")
 
 
 def _looked_into(facts: Facts, reachable: list[str]) -> list[str]:

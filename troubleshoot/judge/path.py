@@ -166,20 +166,21 @@ def firewall_reject(facts: Facts) -> Finding | None:
 
 
 def _late(facts: Facts, found: Reach) -> bool:
-    """Whether the refusal took as long as a router takes to give up on a neighbour (about 3 s).
+    """Whether a router took its time to report the host: it tried to resolve the neighbour's address first.
 
-    Every report of it must have: one that came at once, to whichever packet, was no failed address resolution.
+    A routing decision is reported within the round trip, to whichever packet; a failed address resolution to all
+    that waited for it, after up to 3 s. TCP may learn late of an early report (the socket was busy), so that pings
+    and traceroute count first.
     """
     ping, trace = facts.peek_ping(found.address), facts.peek_trace(found.address)
-    waits = [found.heard_ms]
-    waits += [
+    waits = [
         echo.rtt_ms
         for echo in (ping.echoes if ping is not None else ())
         if echo.icmp is not None and echo.icmp.meaning in UNREACHABLE and echo.rtt_ms is not None
     ]
     for hop in trace.hops if trace is not None else ():
         waits += [a.rtt_ms for a in hop.answers if a.icmp is not None and a.icmp.meaning in UNREACHABLE]
-    return min(waits) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
+    return max(waits, default=found.heard_ms) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
 
 
 @rule("network-unreachable")
