@@ -85,6 +85,18 @@ class Reach:
 UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
 
 
+def scoped(address: str | None, interface: str | None) -> str | None:
+    """Return a link-local address with its interface, without which nothing can be sent to it (RFC 4007)."""
+    if address is None or interface is None or "%" in address or not address.lower().startswith("fe80:"):
+        return address
+    return f"{address}%{interface}"
+
+
+def gateway_of(route: RouteResult) -> str | None:
+    """Return the route's next router in the form that can be pinged, ``None`` where there is none."""
+    return scoped(route.gateway, route.interface)
+
+
 def second_look(address: str) -> str:
     """Return the subject of the pings that are sent to a silent address a few seconds after the first ones."""
     return f"{address} again"
@@ -290,7 +302,11 @@ class Facts:
         for address in self.destinations:
             route = self.peek_route(address)
             if route is not None and route.kind is not RouteKind.LOCAL:
-                gateways = [route.gateway] if route.gateway else [d.gateway for d in route.defaults[:1]]
+                gateways = (
+                    [gateway_of(route)]
+                    if route.gateway
+                    else [scoped(d.gateway, d.interface) for d in route.defaults[:1]]
+                )
                 found += [g for g in gateways if g is not None and g not in found]
         return tuple(found)
 

@@ -14,7 +14,7 @@ from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import describe
-from troubleshoot.facts import Facts, Reach, Reading, family_of, plain
+from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 
 _FORBIDDING = frozenset({RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE})
@@ -293,7 +293,7 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     if route.gateway is not None and route.gateway_on_link is False:
         # A router outside every subnet is also how some providers hand out single addresses: it has to be dead, or
         # the target where a usual mask would make it local, before the mask is suspected.
-        dead = facts.neighbour_dead(facts.neighbour(route.gateway))
+        dead = facts.neighbour_dead(facts.neighbour(gateway_of(route) or route.gateway))
         near = route.source is not None and _same_conventional_subnet(route.source, address)
         if not dead and not (near and facts.blocked()):
             return None
@@ -543,7 +543,7 @@ def router_down(facts: Facts) -> Finding | None:
             continue
         if facts.targets and (facts.alive(address) or facts.last_hop(address)):
             continue  # something came back by way of it
-        neighbour = facts.neighbour(route.gateway)
+        neighbour = facts.neighbour(gateway_of(route) or route.gateway)
         if neighbour is None or not facts.neighbour_dead(neighbour):
             continue
         used = next((i for i in facts.interfaces() if i.name == route.interface), None)

@@ -430,12 +430,13 @@ def path_broken(facts: Facts) -> Finding | None:
         return None
     if facts.remote_neighbour_alive(found.address) is not None:
         return None
-    router_state = facts.neighbour(route.gateway) if route.gateway else None
+    gateway = gateway_of(route)
+    router_state = facts.neighbour(gateway) if gateway else None
     if facts.neighbour_dead(router_state):
         return None
     hop = facts.last_hop(found.address)
     router = facts.router_at(found.address, hop) if hop else None
-    gateway_ping = facts.ping(route.gateway) if route.gateway and not hop else None
+    gateway_ping = facts.ping(gateway) if gateway and not hop else None
     if gateway_ping is not None and gateway_ping.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     beyond = facts.remote_neighbour_asked(found.address)
