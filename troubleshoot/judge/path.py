@@ -14,7 +14,7 @@ from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot import describe
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
