@@ -230,6 +230,8 @@ TABLE: dict[str, str] = {
     "connect": "probes.connect",
     "datagram": "probes.datagram",
     "tcp-path": "probes.tcp_path",
+    "answer-ttl": "probes.answer_ttl",
+    "service": "probes.service",
     "wire": "probes.wire",
     "statistics": "probes.statistics",
     "sockets": "probes.sockets",
