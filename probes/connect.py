@@ -36,7 +36,7 @@ class ConnectRequest:
 
     address: str
     port: int
-    patience_s: float = 5.4
+    patience_s: float = 7.0
     attempts: int = 3
     stagger_s: float = 0.35
 
@@ -172,5 +172,5 @@ PROBE = Probe(
     observe=observe,
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
-    deadline_s=7.0,
+    deadline_s=8.5,
 )

@@ -418,21 +418,28 @@ class Facts:
                 address, _reading_of(first.failure, first.icmp), first.icmp, first.failure, first.errno, heard, syns
             )
         waited = max((a.started_ms + a.duration_ms for a in result.attempts), default=0.0)
-        decided = result.complete or self._silence_is_enough(address, syns, waited)
+        # A slow path answers its first packet only after every router on it has resolved its neighbour.
+        waited_out = result.complete and waited >= self.threshold("neighbour_wait_ms") + 4 * self.rtt_ms(address)
+        decided = waited_out or self._silence_is_enough(address, syns, waited)
         reading = Reading.SILENT if decided else Reading.UNDECIDED
         return Reach(address, reading, failure=Failure.NO_ANSWER, packets=syns, heard_ms=waited)
 
     def _silence_is_enough(self, address: str, packets: int, waited_ms: float) -> bool:
         """Whether silence towards a port means something although the wait is not over.
 
-        The host is known to be alive, so nobody will report it dead later (that takes 3 s); several packets
-        went unanswered, so it is not one that was lost; and the slowest answer seen would be here long since.
+        The host is known to be alive, so nobody will report it dead later; several packets went unanswered, so it
+        is not one that was lost; and the slowest answer seen would be here long since. Or the host's neighbour is
+        alive, so the path works, and the time in which a router reports a dead host (3.05 s) is over.
         """
-        return (
-            self.alive(address)
-            and packets >= self.threshold("silence_packets")
-            and waited_ms >= self.threshold("silence_ms") + 4 * self.rtt_ms(address)
-        )
+        if packets < self.threshold("silence_packets"):
+            return False
+        if self.alive(address):
+            return waited_ms >= self.threshold("silence_ms") + 4 * self.rtt_ms(address)
+        route = self.peek_route(address)
+        if route is None or route.on_link or self.is_local(address):
+            return False
+        beside = [p.rtt_max_ms for p in self.remote_neighbour_asked(address) if p.received and p.rtt_max_ms is not None]
+        return bool(beside) and waited_ms >= self.threshold("report_ms") + 4 * max(beside)
 
     def _reach_by_datagram(self, address: str, port: int) -> Reach:
         subject = f"{address} {port}"

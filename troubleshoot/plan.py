@@ -34,7 +34,7 @@ from probes.statistics import StatisticsRequest
 from probes.tcp_path import TcpPathRequest
 from probes.traceroute import TracerouteRequest
 from probes.wire import WireRequest
-from troubleshoot.facts import Facts, Reading, family_of, plain, second_look
+from troubleshoot.facts import Facts, Reading, family_of, gateway_of, plain, second_look
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
@@ -311,16 +311,21 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
 
 
 def _may_be_reported_later(facts: Facts, address: str) -> bool:
-    """Whether a router may have kept back its report of a dead host, because others used up its ICMP limit.
+    """Whether pings that met silence are worth repeating before anything is concluded from it.
 
-    Questions to a dead name server behind the same router are answered with such reports too, and a Linux router
-    sends six in a row and then one a second. A few seconds later there is room for another.
+    A path that is slow loses its first seconds to address resolution at every router. And a router may have kept
+    back its report of a dead host: a Linux router sends six in a row and then one a second, and questions to a dead
+    name server behind it use them up.
     """
     first = facts.peek("ping", PingResult, address)
     ended = first is not None and ("ping", address) not in facts.running
     quiet = first is not None and not first.received and not any(e.icmp or e.failure for e in first.echoes)
-    dead_servers = any(facts.server_responds(s) is False for s in facts.servers)
-    return ended and quiet and dead_servers and bool(facts.last_hop(address)) and not facts.alive(address)
+    route = facts.peek_route(address)
+    gateway = gateway_of(route) if route is not None else None
+    if not ended or not quiet or gateway is None or facts.alive(address):
+        return False
+    undecided = facts.reach(address).reading in (Reading.UNDECIDED, Reading.SILENT)
+    return undecided and not facts.neighbour_dead(facts.peek_neighbour(gateway))
 
 
 def _could_be_local(interfaces: InterfacesResult, name: str, address: str) -> bool:
