@@ -56,13 +56,15 @@ class Combination:
 @dataclass(frozen=True, slots=True)
 class AddressFamilyResult:
     """``ipv6_disabled`` reflects the sysctl ``net.ipv6.conf.all.disable_ipv6`` (or no IPv6 in the kernel at all);
-    ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works.
+    ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works. ``ipv6_present`` tells whether the kernel has IPv6
+    at all (its settings are there), whatever this process may do with it.
     """  # noqa: D205
 
     combinations: tuple[Combination, ...]
     ipv4_loopback: bool
     ipv6_loopback: bool
     ipv6_disabled: bool
+    ipv6_present: bool | None = None
 
 
 def _number(name: str) -> int | None:
@@ -102,6 +104,17 @@ def _disabled(context: Context) -> bool:
         return False
 
 
+def _present(context: Context) -> bool | None:
+    try:
+        context.read_text("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    except FileNotFoundError:
+        # without /proc nothing is known
+        return False if (context.root / "proc/sys/net/ipv4").exists() else None
+    except OSError:
+        return None
+    return True
+
+
 async def observe(
     request: AddressFamilyRequest,  # noqa: ARG001 - every probe takes the same three
     context: Context,
@@ -119,6 +132,7 @@ async def observe(
             ipv4_loopback=_binds(context, socket.AF_INET, "127.0.0.1"),
             ipv6_loopback=_binds(context, socket.AF_INET6, "::1"),
             ipv6_disabled=_disabled(context),
+            ipv6_present=_present(context),
         )
 
 

@@ -15,11 +15,15 @@ _CAP_NET_BIND_SERVICE = 10
 
 @dataclass(frozen=True, slots=True)
 class BindRequest:
-    """``address`` is a literal of this machine or unspecified (``0.0.0.0``, ``::``)."""
+    """``address`` is a literal of this machine or unspecified (``0.0.0.0``, ``::``).
+
+    ``pid`` is the failing program's process, where it is known: its right to low ports is looked up.
+    """
 
     address: str
     port: int
     transport: str = "tcp"
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class BindResult:
     ``unprivileged_start`` is ``net.ipv4.ip_unprivileged_port_start``; ``may_bind_low`` whether this process has
     CAP_NET_BIND_SERVICE; ``ephemeral_range`` the ports that outgoing connections use; ``reserved`` whether
     ``ip_local_reserved_ports`` holds the port: the kernel then never picks it by itself, and binding it works.
+    ``process_may_bind_low`` is the capability of the process ``pid``, ``None`` where it was not asked for or is gone.
     """
 
     address: str
@@ -52,6 +57,7 @@ class BindResult:
     may_bind_low: bool = False
     ephemeral_range: tuple[int, int] | None = None
     reserved: bool = False
+    process_may_bind_low: bool | None = None
 
 
 def _endpoint(request: BindRequest) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
@@ -96,15 +102,15 @@ def _read(context: Context, name: str) -> str:
         return ""
 
 
-def _has_capability(context: Context) -> bool:
+def _has_capability(context: Context, process: int | str = "self") -> bool | None:
     try:
-        status = context.read_text("/proc/self/status")
+        status = context.read_text(f"/proc/{process}/status")
     except OSError:
-        return False
+        return None
     for line in status.splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_NET_BIND_SERVICE & 1)
-    return False
+    return None
 
 
 def _is_reserved(port: int, text: str) -> bool:
@@ -143,9 +149,10 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
             transport=request.transport,
             attempts=tuple(attempts),
             unprivileged_start=int(start) if start.isdecimal() else None,
-            may_bind_low=_has_capability(context),
+            may_bind_low=bool(_has_capability(context)),
             ephemeral_range=(int(ends[0]), int(ends[1])) if len(ends) == 2 else None,
             reserved=_is_reserved(request.port, _read(context, "ip_local_reserved_ports")),
+            process_may_bind_low=None if request.pid is None else _has_capability(context, request.pid),
         )
 
     for how in ways:
@@ -160,7 +167,7 @@ def _request_for(target: ProbeTarget) -> BindRequest:
     if target.port is None:
         raise NotApplicable("reason.needs-port", probe="bind")
     wildcard = "::" if target.family == 6 else "0.0.0.0"
-    return BindRequest(target.address or target.host or wildcard, target.port, target.transport)
+    return BindRequest(target.address or target.host or wildcard, target.port, target.transport, target.pid)
 
 
 PROBE: Probe[BindRequest, BindResult] = Probe(

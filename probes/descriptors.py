@@ -14,6 +14,10 @@ from probes.system.linux import holders, sockdiag
 
 #: How many peers and destinations are named, the busiest first.
 MAX_PEERS = 10
+#: How many sockets of a named process are described one by one.
+MAX_HELD = 100
+#: From this share of the outgoing ports on it is worth the time to find out who holds them.
+_CROWDED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,36 @@ class PeerCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessPorts:
+    """How many outgoing ports the sockets of a process hold; ``pid`` ``None``: of none that can be seen."""
+
+    pid: int | None
+    name: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSocket:
+    """One socket of the process that was asked for, by its ``descriptor``.
+
+    ``protocol`` is the kernel's word (``TCP``, ``UDPv6``, ``UNIX-STREAM``), ``state`` a word as ss(8) has them:
+    ``unconnected`` is a TCP socket that is neither bound nor listening nor connected, or a UDP socket without a
+    peer; ``None`` where the kind has no state that is looked up. ``unread`` is bytes, for a listener the connections
+    that wait. ``non_blocking`` is O_NONBLOCK of the descriptor.
+    """
+
+    descriptor: int
+    protocol: str | None
+    state: str | None
+    local_address: str | None = None
+    local_port: int | None = None
+    remote_address: str | None = None
+    remote_port: int | None = None
+    non_blocking: bool | None = None
+    unread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DescriptorsResult:
     """``open_at_end`` minus ``open_at_start`` over ``watched_s`` is the trend.
 
@@ -50,7 +84,11 @@ class DescriptorsResult:
     ``ephemeral_range`` are the first and last local port that TCP picks for outgoing connections,
     ``ephemeral_used`` how many of them any TCP socket of the machine holds, and ``ephemeral_busiest`` the
     destinations with most of them (a port can be shared by connections to different destinations, so that
-    one destination can run out of ports while others can be reached).
+    one destination can run out of ports while others can be reached). ``ephemeral_states`` counts the sockets on
+    those ports by state; ``ephemeral_processes`` by process, and is empty while less than half of the ports are used.
+
+    ``held`` describes the sockets of a process that was named by its ``pid`` (at most 100); it is empty where
+    the heaviest process was looked for, and where the process may not be looked into (``sockets`` is ``None`` then).
     """
 
     pid: int | None
@@ -68,6 +106,9 @@ class DescriptorsResult:
     ephemeral_range: tuple[int, int] | None = None
     ephemeral_used: int | None = None
     ephemeral_busiest: tuple[PeerCount, ...] = ()
+    ephemeral_states: tuple[tuple[str, int], ...] = ()
+    ephemeral_processes: tuple[ProcessPorts, ...] = ()
+    held: tuple[HeldSocket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,24 +223,101 @@ def _sockets(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> _So
     )
 
 
-def _ephemeral(
-    context: Context, here: list[sockdiag.DiagSocket]
-) -> tuple[tuple[int, int] | None, int | None, tuple[PeerCount, ...]]:
+def _udp(context: Context, process: Path) -> list[sockdiag.DiagSocket]:
+    """Return the UDP sockets of the network namespace that ``process`` is in."""
+    if context.root == Path("/") and _same_network(process):
+        with contextlib.suppress(OSError), sockdiag.open_channel(context) as channel:
+            return [one for family in (4, 6) for one in sockdiag.dump(channel, family, "udp")]
+    with contextlib.suppress(OSError):
+        return list(sockdiag.read_proc_net(process, "udp"))
+    return []
+
+
+def _held(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> tuple[HeldSocket, ...]:
+    proc = context.root / "proc"
+    process = proc / str(pid)
+    try:
+        descriptors = sorted(holders.socket_descriptors(proc, pid))
+    except OSError:
+        return ()
+    if not descriptors:
+        return ()
+    known = here if _same_network(process) else _tcp(context, process)
+    by_inode = {one.inode: one for one in (*known, *_udp(context, process)) if one.inode}
+    found = []
+    for descriptor, inode in descriptors[:MAX_HELD]:
+        protocol = holders.protocol_of(proc, pid, descriptor)
+        one = by_inode.get(inode)
+        peer = one is not None and one.remote_port != 0
+        bare = protocol is not None and protocol.removesuffix("v6") in ("TCP", "UDP")
+        found.append(
+            HeldSocket(
+                descriptor=descriptor,
+                protocol=protocol,
+                state=one.state if one is not None else "unconnected" if bare else None,
+                local_address=one.local_address if one is not None else None,
+                local_port=one.local_port if one is not None else None,
+                remote_address=one.remote_address if one is not None and peer else None,
+                remote_port=one.remote_port if one is not None and peer else None,
+                non_blocking=holders.non_blocking(proc, pid, descriptor),
+                unread=one.receive_queue if one is not None else None,
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ephemeral:
+    range: tuple[int, int] | None = None
+    used: int | None = None
+    busiest: tuple[PeerCount, ...] = ()
+    states: tuple[tuple[str, int], ...] = ()
+    processes: tuple[ProcessPorts, ...] = ()
+
+
+def _ephemeral(context: Context, here: list[sockdiag.DiagSocket]) -> _Ephemeral:
     try:
         first, last = (int(word) for word in context.read_text("/proc/sys/net/ipv4/ip_local_port_range").split())
     except (OSError, ValueError):
-        return None, None, ()
+        return _Ephemeral()
     used: set[int] = set()
     towards: Counter[tuple[str, str, int]] = Counter()
+    states: Counter[str] = Counter()
+    inodes: list[int] = []
     for one in here:
         if first <= one.local_port <= last:
             used.add(one.local_port)
+            states[one.state] += 1
+            inodes.append(one.inode)
             if one.remote_port:
                 towards[one.state, one.remote_address, one.remote_port] += 1
     busiest = tuple(
         PeerCount(state, address, count, port) for (state, address, port), count in towards.most_common(MAX_PEERS)
     )
-    return (first, last), len(used), busiest
+    crowded = len(inodes) >= (last - first + 1) * _CROWDED
+    return _Ephemeral(
+        (first, last),
+        len(used),
+        busiest,
+        tuple(states.most_common()),
+        _by_process(context, inodes) if crowded else (),
+    )
+
+
+def _by_process(context: Context, inodes: list[int]) -> tuple[ProcessPorts, ...]:
+    proc = context.root / "proc"
+    try:
+        held = holders.find(proc, inodes)
+    except OSError:
+        return ()
+    counts: Counter[int | None] = Counter()
+    for inode in inodes:
+        if inode:  # a connection that waits for its end belongs to nobody
+            counts.update(held.by_inode.get(inode, (None,)))
+    return tuple(
+        ProcessPorts(pid, None if pid is None else _name(context, pid), count)
+        for pid, count in counts.most_common(MAX_PEERS)
+    )
 
 
 def _system(context: Context) -> tuple[int, int]:
@@ -222,7 +340,7 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
     sockets = _Sockets(None, (), ()) if process is None else _sockets(context, process.pid, here)
     if process is not None and sockets.count is None:
         hidden += 1
-    ephemeral_range, ephemeral_used, busiest = _ephemeral(context, here)
+    ports = _ephemeral(context, here)
     return DescriptorsResult(
         pid=None if process is None else process.pid,
         name=None if process is None else _name(context, process.pid),
@@ -236,9 +354,12 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
         socket_states=sockets.states,
         waiting_close=sockets.waiting_close,
         hidden=hidden,
-        ephemeral_range=ephemeral_range,
-        ephemeral_used=ephemeral_used,
-        ephemeral_busiest=busiest,
+        ephemeral_range=ports.range,
+        ephemeral_used=ports.used,
+        ephemeral_busiest=ports.busiest,
+        ephemeral_states=ports.states,
+        ephemeral_processes=ports.processes,
+        held=_held(context, request.pid, here) if request.pid is not None and sockets.count is not None else (),
     )
 
 

@@ -47,7 +47,8 @@ class SocketEntry:
     ``time_left_s`` is the remaining time of a closing state. ``owners`` is empty where none may be seen;
     ``owner_hidden`` says that an owner exists and cannot be seen from here: without privilege, or because it
     is in another container or is the kernel itself. A socket with neither belongs to no process: its
-    program closed it, or has not accepted it yet. ``device`` is the interface it is bound to.
+    program closed it, or has not accepted it yet. ``device`` is the interface it is bound to. ``user`` is the name of
+    the user ``uid``, who owns the socket: that can be seen even where the process cannot.
     """
 
     family: int
@@ -65,6 +66,7 @@ class SocketEntry:
     owners: tuple[Owner, ...] = ()
     owner_hidden: bool = False
     device: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,19 @@ def _describe(one: sockdiag.DiagSocket, transport: str, held: holders.Holders, o
         owners=tuple(owners[pid] for pid in pids),
         owner_hidden=one.inode != 0 and not pids,
         device=_device(one.device),
+        user=_user(one.uid),
     )
+
+
+def _user(uid: int | None) -> str | None:
+    if uid is None:
+        return None
+    import pwd  # noqa: PLC0415 - there is none on Windows
+
+    try:
+        return holders.tame(pwd.getpwuid(uid).pw_name)
+    except (KeyError, OSError):
+        return None
 
 
 def _device(index: int) -> str | None:

@@ -45,6 +45,11 @@ def socket_inodes(proc: Path, pid: int) -> list[int]:
 
     Raises ``PermissionError`` where they may not be seen and ``FileNotFoundError`` where the process is gone.
     """
+    return [inode for _, inode in socket_descriptors(proc, pid)]
+
+
+def socket_descriptors(proc: Path, pid: int) -> list[tuple[int, int]]:
+    """Return (descriptor, inode) of every socket descriptor of a process; raises as :func:`socket_inodes`."""
     found = []
     with os.scandir(proc / str(pid) / "fd") as entries:
         for entry in entries:
@@ -53,8 +58,30 @@ def socket_inodes(proc: Path, pid: int) -> list[int]:
             except FileNotFoundError:
                 continue  # closed since
             if target.startswith(_PREFIX):
-                found.append(int(target[len(_PREFIX) : -1]))
+                found.append((int(entry.name), int(target[len(_PREFIX) : -1])))
     return found
+
+
+def protocol_of(proc: Path, pid: int, descriptor: int) -> str | None:
+    """Return the kernel's word for a socket's protocol (``TCP``, ``UDPv6``, ``UNIX-STREAM``), ``None`` where hidden."""
+    try:
+        word = os.getxattr(proc / str(pid) / "fd" / str(descriptor), "system.sockprotoname")
+    except OSError:
+        return None
+    return tame(word.rstrip(b"\0").decode("ascii", "replace")) or None
+
+
+def non_blocking(proc: Path, pid: int, descriptor: int) -> bool | None:
+    """Return whether ``O_NONBLOCK`` is set on a descriptor, ``None`` where that may not be seen."""
+    try:
+        with (proc / str(pid) / "fdinfo" / str(descriptor)).open(encoding="ascii", errors="replace") as file:
+            text = file.read(4096)
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("flags:"):
+            return bool(int(line.split()[1], 8) & os.O_NONBLOCK)
+    return None
 
 
 def find(proc: Path, inodes: Collection[int]) -> Holders:
