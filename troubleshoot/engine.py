@@ -116,7 +116,8 @@ def replay(report: Report, language: Language) -> Report:
         packets=report.packets,
         language=language,
     )
-    return compose(facts, judge(facts, catalogue.judgement), _views(facts), catalogue, circumstances)
+    conclusion = judge(facts, catalogue.judgement)
+    return compose(facts, conclusion, _views(facts, conclusion), catalogue, circumstances)
 
 
 async def observe(name: str, target: Target, options: Options) -> Observation[Any]:
@@ -381,16 +382,17 @@ class _Run:
             packets=self.context.packets_sent,
             language=self.options.language,
         )
-        return compose(facts, conclusion, _views(facts), self.catalogue, circumstances)
+        return compose(facts, conclusion, _views(facts, conclusion), self.catalogue, circumstances)
 
 
-def _views(facts: Facts) -> dict[str, StepView]:
+def _views(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
     """Return the view of every step of the checklist; one whose probe did not end is skipped, and says so."""
     views = {}
+    cut = "reason.not-finished" if conclusion.final else "reason.time-up"
     for identifier in facts.request.steps:
         try:
             views[identifier] = STEPS[identifier](facts)
         except NotYet:
-            reason = note("reason.not-finished")
+            reason = note(cut)
             views[identifier] = StepView("skipped", reason, reason)
     return views
