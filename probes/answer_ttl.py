@@ -2,7 +2,7 @@
 
 Works without root. A socket that is told to ignore small TTLs (``IP_MINTTL``, RFC 5082) hears an answer whose TTL
 is large enough and counts one that is too small, so each connect tells on which side of one number the TTL lies.
-A search that tries likely numbers first takes two to twelve connects, a few at a time, and four more confirm it.
+A search that tries likely numbers first takes two to twelve connects, a few at a time, and up to six confirm it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class TtlAnswer(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerTtlRequest:
-    """``expected`` are TTLs to try first, such as that of another answer of the host: a right guess saves rounds.
+    """``expected`` are TTLs to try first, that of another answer of the host at the head: right guesses save rounds.
 
     ``wait_s`` is how long an answer is waited for while the round-trip time is not known; ``rtt_ms`` is that
-    time where the caller knows it. No more than ``most`` connects are made, whatever happens; 14 do for every TTL
-    of an answer that came over less than 25 routers, 6 for one that was expected.
+    time where the caller knows it. No more than ``most`` connects are made, whatever happens; 16 do for every TTL
+    of an answer that came over less than 25 routers, 6 for the one expected most.
     """
 
     address: str
@@ -50,7 +50,7 @@ class AnswerTtlRequest:
     rtt_ms: float | None = None
     expected: tuple[int, ...] = ()
     wait_s: float = 1.0
-    most: int = 16
+    most: int = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,9 @@ _INITIAL: Final = {64: 0.5, 128: 0.2, 255: 0.3}
 _AT_ONCE: Final = (3, 2, 2, 1)
 #: Silence is believed after this many tries, where the kernel does not count what a socket ignores.
 _TRIES: Final = 2
-#: By how much the SYNs that confirm leave with another TTL: two pairs, since TTLs that vary may fit one by chance.
-_SHIFTS: Final = (16, 32)
+#: By how much the SYNs that confirm leave with another TTL, one pair of connects each. TTLs that vary at random fit
+#: a pair by chance once in four: two pairs do for what was expected most, everything else takes a third.
+_SHIFTS: Final = (16, 32, 24)
 #: The least wait for an answer, seconds: a busy host may take that long.
 _LEAST_WAIT_S: Final = 0.15
 #: What a socket ignored does not wake anybody: its count is looked at this often, at first and at last, seconds.
@@ -98,7 +99,8 @@ _LOOK_S: Final = (0.001, 0.02)
 class _Shot:
     """One connect. ``least`` is the TTL that its answer must have, ``ttl`` the one of its SYN (``None``: as usual).
 
-    ``heard`` is what came and had that TTL, ``ignored`` tells that something came and had less.
+    ``heard`` is what came and had that TTL, ``ignored`` tells that something came and had less, ``counts`` whether
+    the kernel keeps such a count at all.
     """
 
     def __init__(self, least: int, ttl: int | None = None) -> None:
@@ -106,6 +108,7 @@ class _Shot:
         self.ttl = ttl
         self.heard: TtlAnswer | None = None
         self.ignored = False
+        self.counts = True
         self.errno = 0
         self.icmp: IcmpError | None = None
         self.icmp_ttl: int | None = None
@@ -164,7 +167,8 @@ class _Shot:
             try:
                 opened.getpeername()
             except OSError:
-                self.ignored = discarded(opened) > 0
+                count = discarded(opened)
+                self.counts, self.ignored = count is not None, bool(count)
                 return self.ignored
         self.heard = _kind(number, self.icmp) or TtlAnswer.LOCAL_FAILURE
         self.errno = number
@@ -212,7 +216,7 @@ class _Search:
         self.least, self.beyond = 1, 256
         self.connects = self.rounds = 0
         self.kinds: set[TtlAnswer] = set()
-        self.counted = False
+        self.ignored = False
         self.tries: dict[tuple[int, int | None], int] = {}
         self.pending: list[_Shot] = []
         self.confirming: list[_Shot] = []
@@ -248,7 +252,10 @@ class _Search:
         if self.beyond - self.least > 1:
             at_once = _AT_ONCE[min(self.rounds, len(_AT_ONCE) - 1)]
             return [_Shot(n) for n in thresholds(self.least, self.beyond, self.expected, at_once)]
-        self.confirming = [shot for shift in self._shifts() for shot in _pair(self.least, self.usual_ttl + shift)]
+        shifts = self._shifts()[: 2 if self.expected[:1] == (self.least,) else None]
+        pairs = [_pair(self.least, self.usual_ttl + shift) for shift in shifts]
+        # first those that must be heard, then those that must not: TTLs that alternate fit no such order
+        self.confirming = [shot for part in zip(*pairs, strict=True) for shot in part]
         return list(self.confirming)
 
     def _shifts(self) -> list[int]:
@@ -268,15 +275,12 @@ class _Search:
         silent = [shot for shot in self.pending if shot not in known]
         if self.over:
             return
-        if not self.kinds and not self.counted:
+        if not self.kinds and not self.ignored:
             self._nothing_yet(silent)
             return
-        if silent and not self.counted:
-            # this kernel may keep no count: silence that lasts is all there will be
-            believed = [shot for shot in silent if self.tries.get((shot.least, shot.ttl), 0) >= _TRIES]
-            for shot in believed:
-                shot.ignored = True
-            known, silent = known + believed, [shot for shot in silent if shot not in believed]
+        # without a count, silence that lasts is all that tells of an answer ignored
+        believed = [s for s in silent if not s.counts and self.tries.get((s.least, s.ttl), 0) >= _TRIES]
+        known, silent = known + believed, [shot for shot in silent if shot not in believed]
         if self.confirming:
             self.pending = [self._again(shot) for shot in silent]
             if not silent:
@@ -298,7 +302,7 @@ class _Search:
         return twin
 
     def _hear(self, shot: _Shot) -> None:
-        self.counted |= shot.ignored
+        self.ignored |= shot.ignored
         if shot.heard is None:
             return
         self.kinds.add(shot.heard)

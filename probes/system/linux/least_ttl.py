@@ -1,9 +1,9 @@
 """Have a socket ignore what arrives with too small a TTL, and learn that it did (ip(7), ipv6(7), RFC 5082).
 
 ``IP_MINTTL`` and ``IPV6_MINHOPCOUNT`` stand open to any user. The kernel counts each segment that it discards
-on their account with the socket itself, and ``SO_MEMINFO`` (Linux 4.12) tells that count: an answer that came
-with too small a TTL is so told from one that never came. An ICMP error is measured by the TTL of the packet that
-it quotes, and is not counted.
+on their account with the socket itself (Linux 4.7), and ``SO_MEMINFO`` tells that count (Linux 4.12): an answer
+that came with too small a TTL is so told from one that never came. An ICMP error is measured by the TTL of the
+packet that it quotes, and is not counted.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def default_ttl(opened: socket.socket) -> int:
     return opened.getsockopt(socket.IPPROTO_IP, socket.IP_TTL)
 
 
-def discarded(opened: socket.socket) -> int:
-    """Return how many segments this socket has discarded; 0 where the kernel does not tell."""
+def discarded(opened: socket.socket) -> int | None:
+    """Return how many segments this socket has discarded; ``None`` where the kernel does not tell."""
     try:
         words = opened.getsockopt(socket.SOL_SOCKET, constants.SO_MEMINFO, 64)
     except OSError:
-        return 0
-    return int(struct.unpack_from("=I", words, 4 * _DROPS)[0]) if len(words) >= 4 * (_DROPS + 1) else 0
+        return None
+    return int(struct.unpack_from("=I", words, 4 * _DROPS)[0]) if len(words) >= 4 * (_DROPS + 1) else None
