@@ -92,7 +92,7 @@ _TRIES: Final = 2
 _SHIFTS: Final = (16, 32, 24)
 #: The least wait for an answer, seconds: a busy host may take that long.
 _LEAST_WAIT_S: Final = 0.15
-#: What a socket ignored does not wake anybody: its count is looked at this often, at first and at last, seconds.
+#: What a socket ignored wakes nobody: its count is looked at this often, at first and at last, seconds.
 _LOOK_S: Final = (0.001, 0.02)
 
 
@@ -132,13 +132,12 @@ class _Shot:
                 # refused at once by this machine, or the answer came while connect() ran
                 number = 0 if number == errno_module.EINPROGRESS else number
                 end = begun.monotonic_s + wait_s
-                pause = _LOOK_S[0]
                 while not self._look(opened, begun, number):
-                    left = end - errqueue.now().monotonic_s
-                    if left <= 0:
+                    now = errqueue.now().monotonic_s
+                    if now >= end:
                         return
-                    await watch.wait(min(left, pause))
-                    pause = min(_LOOK_S[1], pause * 1.5)
+                    pause = max(_LOOK_S[0], min(_LOOK_S[1], (now - begun.monotonic_s) / 8))
+                    await watch.wait(min(end - now, pause))
 
     def _set_up(self, opened: socket.socket) -> None:
         errqueue.enable(opened)
@@ -169,6 +168,7 @@ class _Shot:
             except OSError:
                 count = discarded(opened)
                 self.counts, self.ignored = count is not None, bool(count)
+                self.rtt_ms = errqueue.elapsed_ms(begun) if self.ignored else None
                 return self.ignored
         self.heard = _kind(number, self.icmp) or TtlAnswer.LOCAL_FAILURE
         self.errno = number
@@ -303,11 +303,11 @@ class _Search:
 
     def _hear(self, shot: _Shot) -> None:
         self.ignored |= shot.ignored
+        if shot.rtt_ms is not None:
+            self.rtt_ms = shot.rtt_ms if self.rtt_ms is None else min(self.rtt_ms, shot.rtt_ms)
         if shot.heard is None:
             return
         self.kinds.add(shot.heard)
-        if shot.rtt_ms is not None:
-            self.rtt_ms = shot.rtt_ms if self.rtt_ms is None else min(self.rtt_ms, shot.rtt_ms)
         if shot.icmp is not None and self.icmp is None:
             self.icmp, self.icmp_ttl = shot.icmp, shot.icmp_ttl
         if shot.heard is TtlAnswer.LOCAL_FAILURE:
