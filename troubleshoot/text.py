@@ -16,7 +16,20 @@ from troubleshoot.errors import UserError
 if TYPE_CHECKING:
     from troubleshoot.catalogue import Language
 
-_PLACE = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}")
+#: Both forms as a sentence writes them → the one after a consonant, the one after a vowel.
+_PARTICLES = {
+    "을(를)": ("을", "를"),
+    "이(가)": ("이", "가"),
+    "은(는)": ("은", "는"),
+    "와(과)": ("과", "와"),
+    "(으)로": ("으로", "로"),
+}
+_PLACE = re.compile(rf"\{{\{{|\}}\}}|\{{([a-z][a-z0-9_]*)\}}({'|'.join(map(re.escape, _PARTICLES))})?")
+#: The final consonant of each digit's Korean name (영 일 이 삼 사 오 육 칠 팔 구), "" for none.
+_DIGIT_FINALS = ("ㅇ", "ㄹ", "", "ㅁ", "", "", "ㄱ", "ㄹ", "ㄹ", "")
+#: As a number's last word 10 to 10^11 all end in a consonant other than ㄹ (십 백 천 만 억), 10^12 (조) in a vowel.
+_MANY_ZEROS = 12
+_RIEUL = 8  # the place of ㄹ among the 27 finals of a syllable (Unicode, section 3.12)
 
 
 class Sayable(Protocol):
@@ -48,18 +61,60 @@ class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:
-    """Put ``values`` into the places of ``sentence``; a place without a value stays visible as ``<name>``."""
+    """Put ``values`` into the places of ``sentence``; a place without a value stays visible as ``<name>``.
+
+    Of a pair of Korean particles right behind a place the one that fits the value is kept. Both stay where it is
+    not known how the value is read: it ends in Latin letters, in a bracket, or in a digit that belongs to letters.
+    """
 
     def place(found: re.Match[str]) -> str:
-        name = found[1]
-        return found[0][0] if name is None else values.get(name, f"<{name}>")
+        name, pair = found[1], found[2]
+        if name is None:
+            return found[0][0]
+        value = values.get(name, f"<{name}>")
+        return value if pair is None else value + _particle(pair, value)
 
     return _PLACE.sub(place, sentence)
 
 
+def _particle(pair: str, word: str) -> str:
+    """Return the form of ``pair`` that fits behind ``word``, ``pair`` itself where that cannot be told."""
+    final = _final(word)
+    if final is None:
+        return pair
+    after_consonant, after_vowel = _PARTICLES[pair]
+    # After ㄹ the particle (으)로 drops its vowel as after none.
+    return after_vowel if not final or (final == "ㄹ" and pair == "(으)로") else after_consonant
+
+
+def _final(word: str) -> str | None:
+    """Return the consonant in which ``word`` ends when it is read aloud, "" for a vowel, ``None`` if unknown.
+
+    Consonants other than ㄹ are not told apart. A digit that follows a Latin letter (``eth0``, ``IPv6``) is as often
+    read in English.
+    """
+    last = word[-1:]
+    if _is_hangul(last):
+        place = (ord(last) - ord("가")) % 28
+        return "ㄹ" if place == _RIEUL else "ㅇ" if place else ""
+    number = re.search(r"(?<![0-9])[0-9]+\Z", word)
+    if number is None:
+        return None
+    before = word[: number.start()][-1:]
+    if before.isalpha() and not _is_hangul(before):
+        return None
+    if len(number[0]) - len(number[0].rstrip("0")) >= _MANY_ZEROS:
+        return None
+    return _DIGIT_FINALS[int(last)]
+
+
+def _is_hangul(letter: str) -> bool:
+    return "가" <= letter <= "힣"
+
+
 def places(sentence: str) -> frozenset[str]:
     """Return the names of the places in ``sentence``."""
-    return frozenset(name for name in _PLACE.findall(sentence) if name)
+    return frozenset(name for name, _ in _PLACE.findall(sentence) if name)
 
 
 def say(note: Sayable, wording: Mapping[str, str]) -> str:

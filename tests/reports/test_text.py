@@ -62,6 +62,45 @@ def test_filling_never_fails(sentence: str, values: dict[str, str]) -> None:
     fill(sentence, values)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        # as written: 을/를, 이/가, 은/는, 과/와, 으로/로
+        ("서버", "서버를 서버가 서버는 서버와 서버로"),
+        ("라우터", "라우터를 라우터가 라우터는 라우터와 라우터로"),
+        ("방화벽", "방화벽을 방화벽이 방화벽은 방화벽과 방화벽으로"),
+        ("서울", "서울을 서울이 서울은 서울과 서울로"),
+        ("192.0.2.1", "192.0.2.1을 192.0.2.1이 192.0.2.1은 192.0.2.1과 192.0.2.1로"),
+        ("::2", "::2를 ::2가 ::2는 ::2와 ::2로"),
+        ("10.0.0.3", "10.0.0.3을 10.0.0.3이 10.0.0.3은 10.0.0.3과 10.0.0.3으로"),
+        ("255", "255를 255가 255는 255와 255로"),
+        ("6", "6을 6이 6은 6과 6으로"),
+        ("7", "7을 7이 7은 7과 7로"),
+        ("host:8080", "host:8080을 host:8080이 host:8080은 host:8080과 host:8080으로"),
+        ("1.8", "1.8을 1.8이 1.8은 1.8과 1.8로"),
+        ("서버2", "서버2를 서버2가 서버2는 서버2와 서버2로"),
+        ("0", "0을 0이 0은 0과 0으로"),
+        # 만 and 억 end in a consonant, 조 does not
+        ("100000000", "100000000을 100000000이 100000000은 100000000과 100000000으로"),
+        *(
+            (word, f"{word}을(를) {word}이(가) {word}은(는) {word}와(과) {word}(으)로")
+            for word in (
+                "example.com", "eth0", "IPv6", "fd00::a1", "nginx (pid 4711)", "", "ㄱ", "٣", "서버 ", "1000000000000",
+                "1\n",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_korean_particle_is_the_one_that_fits(value: str, said: str) -> None:
+    assert fill("{x}을(를) {x}이(가) {x}은(는) {x}와(과) {x}(으)로", {"x": value}) == said
+
+
+def test_a_korean_particle_elsewhere_is_left_alone() -> None:
+    assert fill("{x}에서 {y}은(는)", {"x": "1이(가)"}) == "1이(가)에서 <y>은(는)"
+    assert fill("{{x}}이(가) {x}(으)로는 4을(를)", {"x": "4"}) == "{x}이(가) 4로는 4을(를)"
+    assert places("{x}이(가) {y}을(를) {{z}}") == {"x", "y"}
+
+
 def test_a_refusal_reads_as_a_sentence() -> None:
     assert str(Refusal("usage.option-pid", value="x")) == (
         "--pid x does not fit; the number of a process would, such as 4711"
