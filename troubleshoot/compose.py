@@ -209,13 +209,17 @@ class _Composer:
             eai = resolve.system.eai if resolve is not None and resolve.system is not None else None
             return [self._winsock(eai or "EAI_AGAIN")]
         numbers = [self._number_of(r) for r in self.facts.reaches() if r.failed]
-        if not numbers:
-            numbers = [
-                self._winsock(attempt.errno)
-                for observation in self.facts.of("bind")
-                for attempt in getattr(observation.result, "attempts", ())[:1]
-                if attempt.errno is not None
-            ]
+        numbers += [
+            self._winsock(attempt.errno)
+            for observation in self.facts.of("bind")
+            for attempt in getattr(observation.result, "attempts", ())[:1]
+            if attempt.errno is not None
+        ]
+        numbers += [
+            self._winsock(errno)
+            for observation in self.facts.of("datagram")
+            if (errno := getattr(observation.result, "errno", None)) is not None
+        ]
         return [n for n in numbers if n]
 
     def _number_of(self, found: Reach) -> int:
@@ -280,7 +284,12 @@ class _Composer:
         text = self.catalogue.causes[finding.cause].text(self.around.language)
         values = self.values_of(finding)
         lines = text.actions.get(finding.variant, text.actions["default"])
-        return tuple(fill(line, values) for line in lines if places(line) <= values.keys())
+        found = tuple(fill(line, values) for line in lines if places(line) <= values.keys())
+        if finding.cause != "api-misuse":
+            return found
+        # The calls to look at come first: they are about this very code.
+        hints = self.catalogue.code(self.request.code).developer_hints
+        return (*(self.say(note("verdict.hint", source=hint)) for hint in hints), *found)
 
     def left_open(self, finding: Finding, known: set[str]) -> list[Alternative]:
         """Return the causes that the evidence cannot tell from the finding, with what would."""

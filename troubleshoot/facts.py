@@ -102,6 +102,11 @@ def second_look(address: str) -> str:
     return f"{address} again"
 
 
+def bind_subject(address: str, port: int) -> str:
+    """Return the subject of the trial to bind a port of an address."""
+    return f"{address} {port}"
+
+
 def family_of(address: str) -> int:
     """Return 4 or 6 for an address literal."""
     return 6 if ":" in address else 4
@@ -703,9 +708,11 @@ class Facts:
     def hidden(self) -> bool:
         """Whether processes that could be at fault may not be looked into by this user."""
         result = self.peek("descriptors", DescriptorsResult)
+        # Where only the sockets of the heaviest process are hidden, its number of descriptors is not.
+        counted = result is not None and result.open_at_start is not None and result.sockets is None
         return (
             result is not None
-            and result.hidden > 0
+            and result.hidden > (1 if counted else 0)
             and self.request.pid is None
             and "open-sockets" in self.request.reference_steps
         )

@@ -31,15 +31,17 @@ from probes.route import RouteKind, RouteRequest
 from probes.services_file import ServicesFileRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
-from probes.tcp_path import TcpPathRequest
+from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.wire import WireRequest
-from troubleshoot.facts import Facts, Reading, family_of, gateway_of, plain, second_look
+from troubleshoot.facts import Facts, Reach, Reading, bind_subject, family_of, gateway_of, plain, second_look
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
 #: Steps that need the target to be looked at over the network.
 _NETWORK_STEPS = frozenset(
+#: Where a datagram is thrown away, should it ever leave (RFC 863).
+_DISCARD = 9
     {"connect", "ping-remote", "traceroute", "resolve-name", "check-dns", "path-mtu", "address-valid"}
 )
 
@@ -100,7 +102,7 @@ def _all(facts: Facts) -> Iterator[Job]:
 
 def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
     """The steps that look at this machine's own resources."""
-    request, target = facts.request, facts.request.target
+    request = facts.request
     if "network-subsystem" in steps:
         yield Job("network-subsystem", "", NetworkSubsystemRequest())
         yield Job("interfaces", "", InterfacesRequest())
@@ -108,24 +110,55 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield Job("address-family", "", AddressFamilyRequest())
     if "buffers" in steps:
         yield Job("buffers", "", BuffersRequest())
-    if "open-sockets" in steps or (request.pid is not None and request.kind == "api-misuse"):
+        yield from _named(facts)
+    if "open-sockets" in steps or (request.pid is not None and "api-usage" in steps):
         watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
         yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s))
-    if "port-owner" in steps and target.port is not None:
-        yield from _port(facts, target.port)
+    if "port-owner" in steps or request.code == "WSAEADDRNOTAVAIL":
+        yield from _port(facts)
+    if request.code == "WSAEACCES":
+        for address in facts.targets:
+            result = facts.peek("address", AddressResult, address)
+            if result is not None and result.kind is AddressKind.BROADCAST:
+                # Without SO_BROADCAST the kernel refuses it before anything is sent.
+                port = facts.port or _DISCARD
+                yield Job("datagram", f"{address} {port}", DatagramRequest(address, port))
 
 
-def _port(facts: Facts, port: int) -> Iterator[Job]:
+def _named(facts: Facts) -> Iterator[Job]:
+    """What the target's name and service name stand for on this machine."""
     target = facts.request.target
-    local = target.host is None or any(facts.is_local(a) for a in facts.targets) or _unspecified(target.host)
+    if target.host is not None and facts.has_name:
+        yield Job("resolve", target.host, ResolveRequest(target.host, facts.request.family))
+        yield Job("hosts-file", target.host, HostsFileRequest(target.host))
+    if target.service is not None:
+        yield Job("services-file", target.service, ServicesFileRequest(target.transport, service=target.service))
     for address in facts.targets:
         yield Job("address", address, AddressRequest(address))
-    if not local:
+
+
+def _port(facts: Facts) -> Iterator[Job]:
+    """Bind the port where the program would; for WSAEADDRNOTAVAIL the address, whoever it belongs to."""
+    yield from _named(facts)
+    request, target = facts.request, facts.request.target
+    foreign = request.code == "WSAEADDRNOTAVAIL"
+    port = facts.port if facts.port is not None or not foreign else 0
+    if port is None:
         return
-    own = next((a for a in facts.targets if facts.is_local(a) or _unspecified(a)), None)
-    address = own or ("::" if facts.request.family == 6 else "0.0.0.0")
-    yield Job("sockets", str(port), SocketsRequest(port, target.transport))
-    yield Job("bind", str(port), BindRequest(address, port, target.transport))
+    own = [a for a in facts.targets if facts.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))]
+    if target.host is None:
+        own = [everywhere for everywhere in ("0.0.0.0", "::") if request.family in (None, family_of(everywhere))]
+    for address in own:
+        yield Job("sockets", str(port), SocketsRequest(port, target.transport))
+        subject = bind_subject(address, port)
+        yield Job("bind", subject, BindRequest(address, port, target.transport, request.pid))
+
+
+def _could_be_bound(facts: Facts, address: str) -> bool:
+    """Whether the address is of a kind that a machine can have (known once its kind is)."""
+    result = facts.peek("address", AddressResult, address)
+    kinds = (AddressKind.UNICAST, AddressKind.LINK_LOCAL, AddressKind.LOOPBACK)
+    return result is not None and result.kind in kinds and not result.zone_missing
 
 
 def _unspecified(host: str) -> bool:
@@ -163,8 +196,6 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
         if port is not None and facts.is_local(address) and _answered_or_quiet(facts, address):
             # After the attempt: a queue that was full then is full now, a listener that came later is not blamed.
             yield Job("sockets", str(port), SocketsRequest(port, target.transport))
-            if "port-owner" in steps:
-                yield Job("bind", str(port), BindRequest(address, port, target.transport))
     if "path-mtu" in steps:
         for address in looked_into[:1]:
             yield Job("path-mtu", address, PathMtuRequest(address))
@@ -177,6 +208,8 @@ def _may_be_tried(facts: Facts, address: str) -> bool:
         return False
     never = {AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK}
     return result.kind not in never and not result.zone_missing
+    if facts.request.code == "WSAEADDRINUSE" and result.local:
+        return False  # the port is to be bound, and whoever has it is left alone
 
 
 def _attempt(facts: Facts, address: str, port: int) -> Job:
@@ -277,6 +310,9 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         yield Job("ping", second_look(focus.address), PingRequest(focus.address))
     if facts.is_local(focus.address):
         if focus.failed:
+    if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED):
+        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
+        yield Job("address-family", "", AddressFamilyRequest())
             yield Job("network-subsystem", "", NetworkSubsystemRequest())
         return
     if not focus.failed and not quiet:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.address import AddressResult
+from probes.address import AddressKind, AddressResult
 from probes.address_family import AddressFamilyResult
 from probes.base import Note, note
 from probes.bind import BindResult
 from probes.buffers import BuffersResult
 from probes.descriptors import DescriptorsResult
+from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.link import LinkResult
 from probes.network_subsystem import NetworkSubsystemResult
@@ -25,9 +26,20 @@ from probes.route import RouteKind
 from probes.sockets import SocketsResult
 from probes.statistics import StatisticsResult
 from troubleshoot import describe
-from troubleshoot.facts import SILENCE, Facts, NotYet, Reading, plain
+from troubleshoot.facts import SILENCE, Facts, NotYet, Reading, bind_subject, family_of, plain
+from troubleshoot.judge import usage
 from troubleshoot.judge.names import DENIALS
-from troubleshoot.judge.program import owner_text
+from troubleshoot.judge.program import (
+    CLOSING,
+    binds,
+    endpoint_text,
+    exhausted_towards_target,
+    in_the_way,
+    owner_text,
+    process_text,
+    refused,
+    short_of_memory,
+)
 from troubleshoot.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.report import StepStatus
 
@@ -273,6 +285,10 @@ def address_valid(facts: Facts) -> StepView:
             and result.kind.value == "unspecified"
         )
         fact = note("fact.address-never", address=address, kind=result.kind.value)
+        if facts.request.code == "WSAEACCES" and result.kind is AddressKind.BROADCAST:
+            fact = note("fact.address-broadcast", address=address)
+        if binding:
+            fact = note("fact.address-everywhere", address=address)
         return StepView("passed" if binding else "failed", fact, None, (key,))
     if result.local:
         return StepView("passed", note("fact.address-own", address=address), None, (key,))
@@ -555,7 +571,8 @@ def connect(facts: Facts) -> StepView:
     failed = [r for r in reaches if r.failed]
     good = [r for r in reaches if r.reading is Reading.CONNECTED]
     if not failed and not good:
-        return _skipped("reason.not-to-be-tried")
+        binding = facts.request.code == "WSAEADDRINUSE" and any(facts.is_local(r.address) for r in reaches)
+        return _skipped("reason.binding" if binding else "reason.not-to-be-tried")
     if failed:
         status: StepStatus = "warning" if good and all(facts.is_loopback(r.address) for r in reaches) else "failed"
         if transport == "udp" and failed[0].reading is Reading.SILENT:
@@ -623,25 +640,58 @@ def listeners(facts: Facts) -> StepView:
 @_step("port-owner")
 def port_owner(facts: Facts) -> StepView:
     """Who holds the local port, and can it be bound?"""
+    trials = binds(facts)
     if facts.port is None:
         return _skipped("reason.no-port")
-    keys = (("bind", str(facts.port)), ("sockets", str(facts.port)))
-    bind = facts.get("bind", BindResult, str(facts.port))
-    sockets = facts.get("sockets", SocketsResult, str(facts.port))
-    if bind is None:
+    keys = (*(("bind", bind_subject(t.address, t.port)) for t in trials), ("sockets", str(facts.port)))
+    facts.get("sockets", SocketsResult, str(facts.port))
+    if not trials:
+        if facts.has_name and not facts.targets and facts.resolving:
+            raise NotYet("resolve")
         if facts.targets and not any(facts.is_local(a) for a in facts.targets):
             return _skipped("reason.not-own-address", address=facts.targets[0])
-        return _unavailable(facts, "reason.not-run", *keys)
-    held = [e for e in (sockets.entries if sockets else ()) if e.local_port == facts.port]
-    first = bind.attempts[0]
-    if first.failure is None:
-        return StepView("passed", note("fact.bind-works", address=bind.address, port=bind.port), None, keys)
-    if held:
-        where = f"{held[0].local_address}:{held[0].local_port}"
-        return StepView(
-            "failed", note("fact.port-held", where=where, state=held[0].state, process=owner_text(held[0])), None, keys
-        )
-    return StepView("failed", note("fact.bind-failed", port=bind.port, errno=first.errno or "?"), None, keys)
+        tried = next((("bind", o.subject) for o in facts.of("bind")), ("bind", str(facts.port)))
+        return _unavailable(facts, "reason.not-run", tried)
+    failed = [t for t in trials if t.attempts[0].failure is not None]
+    if not failed:
+        return _bindable(facts, trials[0], keys)
+    in_use = refused(trials, Failure.ADDRESS_IN_USE)
+    if not in_use:
+        first = failed[0]
+        # A family that this machine lacks cannot be bound, and does not keep the other from it.
+        lacking = len(failed) < len(trials) and first.attempts[0].failure not in _DENIALS
+        if lacking:
+            free = next(t for t in trials if t.attempts[0].failure is None)
+            return _bindable(facts, free, keys)
+        errno = first.attempts[0].errno or "?"
+        return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), None, keys)
+    entries = in_the_way(facts, in_use)
+    if not entries:
+        return StepView("failed", note("fact.holder-unseen", port=facts.port), None, keys)
+    first_held = next((e for e in entries if e.state == "listen"), entries[0])
+    fact = note(
+        "fact.port-held",
+        where=endpoint_text(first_held),
+        state=first_held.state,
+        process=owner_text(first_held),
+    )
+    if all(e.state in CLOSING for e in entries):
+        left = max((e.time_left_s or 0.0 for e in entries), default=0.0)
+        fact = note("fact.port-closing", port=facts.port, count=len(entries), seconds=f"{left:.0f}")
+    why = note("reason.owner-hidden") if any(e.owner_hidden for e in entries) else None
+    return StepView("failed", fact, why, keys)
+
+
+_DENIALS = (Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
+
+
+def _bindable(facts: Facts, trial: BindResult, keys: tuple[tuple[str, str], ...]) -> StepView:
+    """The port can be bound; where that takes a privilege which the failing program may lack, it is odd."""
+    start = trial.unprivileged_start
+    if facts.request.code == "WSAEACCES" and start is not None and trial.port < start:
+        status: StepStatus = "passed" if trial.process_may_bind_low else "warning"
+        return StepView(status, note("fact.port-privileged", port=trial.port, start=start), None, keys)
+    return StepView("passed", note("fact.bind-works", address=trial.address, port=trial.port), None, keys)
 
 
 @_step("open-sockets")
@@ -651,15 +701,27 @@ def open_sockets(facts: Facts) -> StepView:
     result = facts.get("descriptors", DescriptorsResult)
     if result is None:
         return _unavailable(facts, "reason.not-run", key)
-    why = note("reason.processes-hidden", count=result.hidden) if result.hidden else None
+    count = result.hidden - (1 if result.pid is not None and result.sockets is None else 0)
+    why = note("reason.processes-hidden", count=count) if count > 0 else None
     share = facts.threshold("descriptor_share")
-    if result.open_at_end is None or result.limit is None:
+    ephemeral = result.ephemeral_range
+    towards = exhausted_towards_target(facts)
+    if ephemeral is not None and facts.request.code != "WSAEMFILE":
+        total = ephemeral[1] - ephemeral[0] + 1
+        used = towards or result.ephemeral_used or 0
+        if used >= total * facts.threshold("ephemeral_share"):
+            fact = note("fact.ephemeral", used=used, total=total, low=ephemeral[0], high=ephemeral[1])
+            return StepView("failed", fact, why, (key,))
+    if result.open_at_start is None or result.limit is None:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
-        return StepView("warning" if result.hidden else "passed", fact, why, (key,))
-    process = f"{result.name or '?'} (pid {result.pid})"
-    fact = note("fact.descriptors", process=process, used=result.open_at_end, limit=result.limit)
-    full = result.open_at_end >= result.limit * share or result.system_used >= result.system_limit * share
-    status: StepStatus = "failed" if full else "warning" if result.hidden and facts.request.pid is None else "passed"
+        return StepView("warning" if count > 0 else "passed", fact, why, (key,))
+    used = max(result.open_at_start, result.open_at_end or 0)
+    fact = note("fact.descriptors", process=process_text(result), used=used, limit=result.limit)
+    system = result.system_used >= result.system_limit * share
+    if system:
+        fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
+    full = used >= result.limit * share or system
+    status: StepStatus = "failed" if full else "warning" if count > 0 and facts.request.pid is None else "passed"
     return StepView(status, fact, why, (key,))
 
 
@@ -670,25 +732,14 @@ def buffers(facts: Facts) -> StepView:
     result = facts.get("buffers", BuffersResult)
     if result is None:
         return _unavailable(facts, "reason.not-run", key)
-    pressed = [
-        (name, pages, limits)
-        for name, pages, limits in (
-            ("TCP", result.tcp_pages, result.tcp_limits),
-            ("UDP", result.udp_pages, result.udp_limits),
-        )
-        if pages is not None and limits is not None and pages >= limits[1] > 0
-    ]
-    if pressed:
-        name, pages, limits = pressed[0]
-        return StepView(
-            "failed",
-            note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2]),
-            None,
-            (key,),
-        )
-    short = result.memory_available < result.memory_total * facts.threshold("memory_share")
+    short = short_of_memory(facts, result)
+    if short:
+        return StepView("failed", short[0][1], None, (key,))
     fact = note("fact.buffers-memory", available=result.memory_available >> 20, total=result.memory_total >> 20)
-    return StepView("failed" if short else "passed", fact, None, (key,))
+    if result.tcp_limits is None:
+        # The pools are the whole machine's; what is left of them is not known here, so that it is not called fine.
+        return StepView("warning", fact, note("reason.limits-hidden"), (key,))
+    return StepView("passed", fact, None, (key,))
 
 
 @_step("path-mtu")
@@ -716,9 +767,17 @@ def address_family(facts: Facts) -> StepView:
     result = facts.get("address-family", AddressFamilyResult)
     if result is None:
         return _unavailable(facts, "reason.not-run", key)
-    if result.ipv6_disabled or not result.ipv6_loopback:
-        return StepView("warning", note("fact.family-missing", family="IPv6"), None, (key,))
-    if not result.ipv4_loopback:
+    refused_6 = any(
+        c.errno is not None and c.family == "AF_INET6" and c.protocol == "IPPROTO_TCP" for c in result.combinations
+    )
+    if result.ipv6_disabled or refused_6:
+        asked = {family_of(a) for a in facts.targets} == {6} or facts.request.family == 6
+        status: StepStatus = "failed" if asked else "warning"
+        return StepView(status, note("fact.family-missing", family="IPv6"), None, (key,))
+    refused_4 = any(
+        c.errno is not None and c.family == "AF_INET" and c.protocol == "IPPROTO_TCP" for c in result.combinations
+    )
+    if refused_4:
         return StepView("failed", note("fact.family-missing", family="IPv4"), None, (key,))
     works = sum(1 for c in result.combinations if c.errno is None)
     return StepView("passed", note("fact.families", works=works, tried=len(result.combinations)), None, (key,))
@@ -734,8 +793,14 @@ def network_subsystem(facts: Facts) -> StepView:
     dead = [e for e in result.exchanges if e.errno is not None]
     if result.loopback_up is False:
         return StepView("failed", note("fact.loopback-down"), None, (key,))
-    if any(e.family == 4 for e in dead):
+    if dead and all(e.errno is not None for e in result.exchanges if e.family == 4):
         return StepView("failed", note("fact.loopback-dead", errno=dead[0].errno), None, (key,))
+    if not result.counters:
+        return StepView("warning", note("fact.no-counters"), None, (key,))
+    if any(e.family == 4 for e in dead):
+        errno = next(e.errno for e in dead if e.family == 4)
+        transport = next(e.transport for e in dead if e.family == 4)
+        return StepView("warning", note("fact.loopback-partly", transport=transport, errno=errno), None, (key,))
     if dead:
         return StepView("warning", note("fact.family-missing", family="IPv6"), None, (key,))
     return StepView("passed", note("fact.loopback-works", count=len(result.exchanges)), None, (key,))
@@ -743,8 +808,26 @@ def network_subsystem(facts: Facts) -> StepView:
 
 @_step("api-usage")
 def api_usage(facts: Facts) -> StepView:
-    """How did the program call the socket API? Only its source, or a trace of its calls, can tell."""
-    if facts.request.kind in ("api-misuse", "no-network-meaning"):
-        key = "fact.code-from-calls" if facts.request.kind == "api-misuse" else "fact.code-without-meaning"
-        return StepView("failed", note(key, code=facts.request.code), note("reason.look-at-calls"))
-    return StepView("unavailable", note("reason.look-at-calls"), note("reason.look-at-calls"))
+    """How did the program call the socket API?
+
+    With ``--pid`` the state of its sockets tells; without, only its source, or a trace of its calls.
+    """
+    misuse = facts.request.kind == "api-misuse"
+    look = note("reason.look-at-calls")
+    if facts.request.kind == "no-network-meaning":
+        return StepView("failed", note("fact.code-without-meaning", code=facts.request.code), look)
+    if facts.request.pid is not None:
+        key = ("descriptors", "")
+        result = facts.get("descriptors", DescriptorsResult)
+        if result is None:
+            return _unavailable(facts, "reason.not-run", key)
+        if result.sockets is None:
+            hidden = note("reason.process-hidden", pid=facts.request.pid)
+            return StepView("unavailable", hidden, hidden, (key,))
+        fits = misuse or bool(usage.fitting(facts, result))
+        return StepView(
+            "failed" if misuse else "warning" if fits else "passed", usage.summary(facts, result), look, (key,)
+        )
+    if misuse:
+        return StepView("failed", note("fact.code-from-calls", code=facts.request.code), look)
+    return StepView("unavailable", look, look)

@@ -54,7 +54,11 @@ def address_invalid(facts: Facts) -> Finding | None:
     else:
         for candidate in facts.targets:
             sort = facts.kind(candidate)
-            never = sort in _NEVER and not (target.transport == "udp" and sort is AddressKind.MULTICAST)
+            never = (
+                sort in _NEVER
+                and sort not in usable
+                and not (target.transport == "udp" and sort is AddressKind.MULTICAST)
+            )
             if not never and not facts.zone_missing(candidate):
                 return None
             address, kind = candidate, "link-local without %interface" if not never else (sort.value if sort else None)

@@ -1,0 +1,129 @@
+"""What the sockets of the failing program (``--pid``) say about a code that comes from its calls.
+
+A code such as WSAENOTCONN names a state of the socket. The states of all sockets of the process are read, and those
+in which a call could have raised the code are named. The program may have moved on since: a state that fits is a
+lead, and none that fits proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from probes.base import Note, note
+from probes.descriptors import DescriptorsResult, HeldSocket
+from troubleshoot.facts import Facts
+
+#: No more sockets than this are put into the evidence.
+_NAMED = 5
+
+#: The two ends of a connection's life, by the kernel's words (RFC 9293, section 3.3.2).
+HALF_CLOSED = frozenset({"fin-wait-1", "fin-wait-2", "closing", "last-ack"})
+CONNECTED = frozenset({"established", "close-wait", *HALF_CLOSED})
+_UNCONNECTED = frozenset({"unconnected", "bound", "listen", "syn-sent"})
+
+
+def _stream(held: HeldSocket) -> bool:
+    return (held.protocol or "").startswith(("TCP", "MPTCP"))
+
+
+def _in(*states: str) -> Callable[[HeldSocket], bool]:
+    return lambda held: held.state in states
+
+
+def _stream_in(*states: str) -> Callable[[HeldSocket], bool]:
+    return lambda held: _stream(held) and held.state in states
+
+
+#: Code → whether a call on such a socket raises it, as the entries of the catalogue and ``reproduce.toml`` have it.
+FITS: dict[str, Callable[[HeldSocket], bool]] = {
+    "WSAENOTCONN": _in(*_UNCONNECTED),
+    "WSAEISCONN": lambda held: held.state in CONNECTED or _stream_in("listen")(held),
+    "WSAESHUTDOWN": _stream_in(*HALF_CLOSED),
+    "WSAEALREADY": _stream_in("syn-sent"),
+    "WSAEINPROGRESS": _stream_in("syn-sent"),
+    "WSAEWOULDBLOCK": lambda held: bool(held.non_blocking),
+    "WSAEOPNOTSUPP": lambda held: _stream_in("listen")(held) or (held.state is not None and not _stream(held)),
+    "WSAEINVAL": _stream_in("unconnected", "bound", "listen", "established"),
+    "WSAEDESTADDRREQ": lambda held: not _stream(held) and held.state == "unconnected",
+    "WSAENOPROTOOPT": lambda held: held.protocol is not None and not _stream(held),
+    "WSAEPROTOTYPE": lambda held: held.protocol is not None,
+    "WSAEMSGSIZE": lambda held: held.protocol is not None and not _stream(held),
+    "WSAEACCES": lambda held: (held.protocol or "").startswith("UDP"),
+}
+#: Codes about descriptors that are no socket, or no longer one.
+_NOT_SOCKETS = frozenset({"WSAENOTSOCK", "WSAEBADF"})
+
+
+def looked_at(facts: Facts) -> DescriptorsResult | None:
+    """Return what was read of the process that the user named, where its sockets may be seen."""
+    if facts.request.pid is None:
+        return None
+    result = facts.get("descriptors", DescriptorsResult)
+    return result if result is not None and result.sockets is not None else None
+
+
+def fitting(facts: Facts, result: DescriptorsResult) -> tuple[HeldSocket, ...]:
+    """Return the sockets in a state in which a call could have raised the code."""
+    fits = FITS.get(facts.request.code)
+    return tuple(held for held in result.held if fits is not None and fits(held))
+
+
+def summary(facts: Facts, result: DescriptorsResult) -> Note:
+    """Say in one line how many sockets of the process fit the code."""
+    process = f"{result.name or '?'} (pid {result.pid})"
+    total = len(result.held)
+    if facts.request.code in _NOT_SOCKETS:
+        others = (result.open_at_start or 0) - (result.sockets or 0)
+        return note("fact.held-others", process=process, total=result.sockets or 0, count=max(others, 0))
+    if facts.request.code not in FITS:
+        return note("fact.held-count", process=process, total=total)
+    found = fitting(facts, result)
+    if not found:
+        return note("fact.held-none", process=process, total=total, code=facts.request.code)
+    return note("fact.held-some", process=process, total=total, count=len(found), code=facts.request.code)
+
+
+def evidence(facts: Facts) -> tuple[tuple[str, Note], ...]:
+    """Return the summary and the sockets that fit, or that the process may not be looked into."""
+    if facts.request.pid is None:
+        return ()
+    result = looked_at(facts)
+    if result is None:
+        observation = facts.observation("descriptors")
+        reason = observation.reason if observation is not None and observation.reason is not None else None
+        hidden = note("reason.process-hidden", pid=facts.request.pid)
+        return (("api-usage", reason if reason is not None else hidden),)
+    sockets = fitting(facts, result)[:_NAMED]
+    return (("api-usage", summary(facts, result)), *(("api-usage", describe(held)) for held in sockets))
+
+
+def describe(held: HeldSocket) -> Note:
+    """Say what one socket is, and in which state."""
+    where = _where(held)
+    protocol = held.protocol or "?"
+    number = held.descriptor
+    if held.non_blocking:
+        protocol = f"{protocol}, O_NONBLOCK"
+    if held.state == "listen":
+        return note("fact.held-listening", descriptor=number, protocol=protocol, where=where)
+    if held.state in ("unconnected", "bound"):
+        return note("fact.held-unconnected", descriptor=number, protocol=protocol)
+    if held.state == "syn-sent":
+        return note("fact.held-connecting", descriptor=number, protocol=protocol, where=where)
+    if held.state in HALF_CLOSED:
+        return note("fact.held-half-closed", descriptor=number, protocol=protocol, where=where)
+    if held.state == "close-wait":
+        return note("fact.held-peer-closed", descriptor=number, protocol=protocol, where=where)
+    if held.state == "established":
+        return note("fact.held-connected", descriptor=number, protocol=protocol, where=where)
+    return note("fact.held-other", descriptor=number, protocol=protocol)
+
+
+def _where(held: HeldSocket) -> str:
+    """The peer's end, for a listener its own."""
+    address, port = held.remote_address, held.remote_port
+    if address is None:
+        address, port = held.local_address, held.local_port
+    if address is None:
+        return "?"
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
