@@ -233,6 +233,7 @@ TABLE: dict[str, str] = {
     "answer-ttl": "probes.answer_ttl",
     "service": "probes.service",
     "wire": "probes.wire",
+    "own-filter": "probes.own_filter",
     "statistics": "probes.statistics",
     "sockets": "probes.sockets",
     "bind": "probes.bind",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from probes.address import AddressKind, AddressRequest, AddressResult
 from probes.address_family import AddressFamilyRequest
+from probes.answer_ttl import AnswerTtlRequest
 from probes.bind import BindRequest
 from probes.buffers import BuffersRequest
 from probes.connect import ConnectRequest
@@ -23,6 +24,7 @@ from probes.interfaces import InterfacesRequest, InterfacesResult
 from probes.link import LinkRequest
 from probes.neighbours import NeighboursRequest, NeighboursResult
 from probes.network_subsystem import NetworkSubsystemRequest
+from probes.own_filter import OwnFilterRequest
 from probes.path_mtu import PathMtuRequest
 from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyRequest
@@ -38,10 +40,10 @@ from troubleshoot.facts import Facts, Reach, Reading, bind_subject, family_of, g
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
-#: Steps that need the target to be looked at over the network.
-_NETWORK_STEPS = frozenset(
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
+#: Steps that need the target to be looked at over the network.
+_NETWORK_STEPS = frozenset(
     {"connect", "ping-remote", "traceroute", "resolve-name", "check-dns", "path-mtu", "address-valid"}
 )
 
@@ -108,9 +110,9 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield Job("interfaces", "", InterfacesRequest())
     if "address-family" in steps:
         yield Job("address-family", "", AddressFamilyRequest())
+        yield from _named(facts)
     if "buffers" in steps:
         yield Job("buffers", "", BuffersRequest())
-        yield from _named(facts)
     if "open-sockets" in steps or (request.pid is not None and "api-usage" in steps):
         watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
         yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s))
@@ -206,10 +208,10 @@ def _may_be_tried(facts: Facts, address: str) -> bool:
     result = facts.peek("address", AddressResult, address)
     if result is None or facts.request.target.port == 0:
         return False
-    never = {AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK}
-    return result.kind not in never and not result.zone_missing
     if facts.request.code == "WSAEADDRINUSE" and result.local:
         return False  # the port is to be bound, and whoever has it is left alone
+    never = {AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK}
+    return result.kind not in never and not result.zone_missing
 
 
 def _attempt(facts: Facts, address: str, port: int) -> Job:
@@ -308,18 +310,23 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
     interfaces = facts.peek("interfaces", InterfacesResult)
     if _may_be_reported_later(facts, focus.address):
         yield Job("ping", second_look(focus.address), PingRequest(focus.address))
-    if facts.is_local(focus.address):
-        if focus.failed:
     if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED):
         yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
         yield Job("address-family", "", AddressFamilyRequest())
+    if facts.is_local(focus.address):
+        if focus.failed:
             yield Job("network-subsystem", "", NetworkSubsystemRequest())
         return
     if not focus.failed and not quiet:
         return
-    if focus.failure is Failure.ADDRESS_NOT_AVAILABLE:
-        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
+    if focus.reading is Reading.RESET and port is not None and route is not None and not route.on_link:
+        ping = facts.peek_ping(focus.address)
+        expected = tuple({e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None})
+        if expected or ("ping", focus.address) not in facts.running:
+            request = AnswerTtlRequest(focus.address, port, rtt_ms=focus.heard_ms, expected=expected)
+            yield Job("answer-ttl", f"{focus.address} {port}", request)
     if not facts.request.privileged:
+        yield from _own_filter(facts, focus, quiet=quiet)
         return
     if (
         port is not None
@@ -344,6 +351,19 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT))
     ):
         yield Job("link", focus.address, LinkRequest(focus.address, name, None))
+
+
+def _own_filter(facts: Facts, focus: Reach, *, quiet: bool) -> Iterator[Job]:
+    """Without root: does a connection that meets silence, or a reset from hop 1, leave this machine at all?"""
+    route = facts.peek_route(focus.address)
+    if facts.request.target.transport != "tcp" or facts.port is None or route is None or route.interface is None:
+        return
+    path = facts.peek("tcp-path", TcpPathResult, f"{focus.address} {facts.port}")
+    at_once = focus.reading is Reading.RESET and path is not None and path.final_ttl == 1 and not route.on_link
+    if quiet or focus.reading is Reading.SILENT or at_once:
+        rtt_ms = max(1.0, facts.rtt_ms(focus.address))
+        request = OwnFilterRequest(focus.address, facts.port, route.interface, rtt_ms)
+        yield Job("own-filter", f"{focus.address} {facts.port}", request)
 
 
 def _may_be_reported_later(facts: Facts, address: str) -> bool:

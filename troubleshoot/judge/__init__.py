@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from troubleshoot.catalogue import Judgement as Order
 from troubleshoot.facts import Facts, NotYet, Reading
-from troubleshoot.judge import here, names, path, program
+from troubleshoot.judge import here, names, path, program, refuser
 from troubleshoot.judge.model import RULES, Finding, Standing
 from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]
 
 #: Importing them fills the table.
-MODULES = (here, names, path, program)
+MODULES = (here, names, path, program, refuser)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

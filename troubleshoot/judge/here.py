@@ -8,6 +8,7 @@ from probes.address import AddressKind
 from probes.base import Note, note
 from probes.failure import Failure, IcmpMeaning
 from probes.interfaces import Interface
+from probes.own_filter import OwnFilterResult
 from probes.resolve import Answer
 from probes.route import RouteKind, RouteResult
 from probes.sockets import SocketEntry, SocketsResult
@@ -16,6 +17,7 @@ from probes.wire import WireResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.report import Confidence
 
 _FORBIDDING = frozenset({RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE})
 _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK})
@@ -47,6 +49,9 @@ def address_invalid(facts: Facts) -> Finding | None:
     target = facts.request.target
     if facts.request.code == "WSAEADDRINUSE" or target.host is None:
         return None
+    # Access is refused where a port is to be bound everywhere, and to a broadcast address without SO_BROADCAST: both
+    # can be used, and have causes of their own.
+    usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if facts.request.code == "WSAEACCES" else set()
     address = next(iter(facts.targets), target.host)
     kind = None
     if target.port == 0 or facts.port == 0:
@@ -366,17 +371,41 @@ def local_firewall(facts: Facts) -> Finding | None:
         return None
     path = facts.tcp_path(focus.address)
     trace = facts.trace(focus.address)
-    if path is None or trace is None or route is None or route.on_link:
+    if path is None or trace is None or route is None:
+        return None
+    seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
+    counted = facts.get("own-filter", OwnFilterResult, f"{focus.address} {facts.port}")
+    if counted is not None and (facts.alive(focus.address) or facts.last_hop(focus.address)):
+        stopped = _stopped_here(counted, focus)
+        if stopped is not None:
+            confidence, fact = stopped
+            seen = (*base, ("connect", fact))
+            return Finding(cause="local-firewall", confidence=confidence, evidence=seen, **common)  # type: ignore[arg-type]
+        if counted.control is not None and counted.control.sent:
+            return None
+    if route.on_link:
         return None
     first = facts.router_at_by_trace(focus.address, 1)
-    seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
-    if focus.reading is Reading.SILENT and first is not None and path.passed_ttl == 0 and path.final is None:
-        # A SYN with TTL 1 died before the first router could say "time exceeded"; other packets did not.
-        also = (("firewall-drop", note("verdict.open-first-router")),)
-        return Finding(cause="local-firewall", confidence="likely", evidence=seen, also=also, **common)  # type: ignore[arg-type]
-    if focus.reading is Reading.RESET and path.final is TcpAnswer.RESET and path.final_ttl == 1:
-        also = (("firewall-reset", note("verdict.open-first-router")),)
-        return Finding(cause="local-firewall", confidence="likely", evidence=seen, also=also, **common)  # type: ignore[arg-type]
+    vanishes = focus.reading is Reading.SILENT and first is not None and path.passed_ttl == 0 and path.final is None
+    reset_at_once = focus.reading is Reading.RESET and path.final is TcpAnswer.RESET and path.final_ttl == 1
+    if not vanishes and not reset_at_once:
+        return None
+    # A SYN with TTL 1 is dropped or refused before the first router could say "time exceeded"; other packets are not.
+    also = (("firewall-drop" if vanishes else "firewall-reset", note("verdict.open-first-router")),)
+    return Finding(cause="local-firewall", confidence="possible", evidence=seen, also=also, **common)  # type: ignore[arg-type]
+
+
+def _stopped_here(counted: OwnFilterResult, focus: Reach) -> tuple[Confidence, Note] | None:
+    """What the interface's counters say: SYNs that never left, or answers that came and were not let in."""
+    name = counted.interface
+    kept_up = counted.control is not None and counted.control.sent > 0
+    if kept_up and any(r.sent == 0 for r in counted.attempts):
+        # Other traffic can only raise the count: one round without a packet sent is proof.
+        return "certain", note("fact.wire-nothing-left", interface=name)
+    quiet = all(r.received == 0 for r in counted.idle)
+    came = len(counted.attempts) > 2 and all(r.received > 0 for r in counted.attempts)
+    if kept_up and focus.reading is Reading.SILENT and quiet and came:
+        return "likely", note("fact.counted-eaten", interface=name)
     return None
 
 

@@ -9,17 +9,15 @@ from probes.base import Note, note
 from probes.failure import IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.route import RouteKind
-from probes.sockets import SocketsResult
 from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
-from probes.wire import WireResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
 
-def _failing(facts: Facts) -> Reach | None:
+def failing(facts: Facts) -> Reach | None:
     """The address whose path is to be judged, where no address of the target answers; else ``None``."""
     if facts.unresolved() or not facts.targets or not facts.blocked():
         return None
@@ -29,15 +27,17 @@ def _failing(facts: Facts) -> Reach | None:
     return focus
 
 
-def _step(facts: Facts) -> str:
+def step_of(facts: Facts) -> str:
+    """Return the step that tried the target itself."""
     return "connect" if facts.port else "ping-remote"
 
 
-def _said(facts: Facts, found: Reach) -> tuple[str, Note]:
-    return (_step(facts), describe.reach(found, facts.port, facts.request.target.transport))
+def said(facts: Facts, found: Reach) -> tuple[str, Note]:
+    """Return the attempt's fact as evidence."""
+    return (step_of(facts), describe.reach(found, facts.port, facts.request.target.transport))
 
 
-def _path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+def path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What traceroute and pings showed, as far as they got."""
     trace, ping = facts.peek_trace(address), facts.peek_ping(address)
     return (
@@ -84,7 +84,7 @@ def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
 @rule("routing-loop")
 def routing_loop(facts: Facts) -> Finding | None:
     """The same routers come round again."""
-    found = _failing(facts)
+    found = failing(facts)
     if found is None:
         return None
     expired = found.icmp is not None and found.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
@@ -99,8 +99,8 @@ def routing_loop(facts: Facts) -> Finding | None:
         cause="routing-loop",
         confidence="certain" if ring is not None and expired else "likely",
         scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
-        evidence=(_said(facts, found), *_path_said(facts, found.address)),
+        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        evidence=(said(facts, found), *path_said(facts, found.address)),
         values=values(router=router, hop=hop, address=found.address),
         variant="default" if hop else "unlocated",
         hop=hop,
@@ -126,7 +126,7 @@ def _ring(trace: TracerouteResult) -> tuple[int, str] | None:
 @rule("firewall-reject")
 def firewall_reject(facts: Facts) -> Finding | None:
     """A device answers with an ICMP refusal."""
-    found = _failing(facts)
+    found = failing(facts)
     error = _router_error(facts, found) if found is not None else None
     if found is None or error is None:
         return None
@@ -156,8 +156,8 @@ def firewall_reject(facts: Facts) -> Finding | None:
         cause="firewall-reject",
         confidence=confidence,
         scope="remote-host" if by_host else "path",
-        step=_step(facts),
-        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        step=step_of(facts),
+        evidence=(said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
         values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error), port=facts.port),
         variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
@@ -186,7 +186,7 @@ def _late(facts: Facts, found: Reach) -> bool:
 @rule("network-unreachable")
 def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
-    found = _failing(facts)
+    found = failing(facts)
     error = _router_error(facts, found) if found is not None else None
     if found is None or error is None or error.meaning not in UNREACHABLE:
         return None
@@ -203,8 +203,8 @@ def network_unreachable(facts: Facts) -> Finding | None:
         cause="network-unreachable",
         confidence="certain" if general else "likely",
         scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
-        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        evidence=(said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
         values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error)),
         variant="default" if hop else "unlocated",
         hop=hop,
@@ -215,7 +215,7 @@ def network_unreachable(facts: Facts) -> Finding | None:
 @rule("host-down")
 def host_down(facts: Facts) -> Finding | None:
     """The target's own link (or its last router) says that it is absent."""
-    found = _failing(facts)
+    found = failing(facts)
     if found is None:
         return None
     route = facts.route(found.address)
@@ -239,8 +239,8 @@ def host_down(facts: Facts) -> Finding | None:
         cause="host-down",
         confidence="certain" if hop is not None and hop == facts.last_hop(found.address) else "likely",
         scope="remote-host",
-        step="ping-remote" if "ping-remote" in facts.request.steps else _step(facts),
-        evidence=(_said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
+        evidence=(said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
         values=values(address=found.address, router=error.sender),
         variant="remote",
         hop=hop + 1 if hop is not None else None,
@@ -268,9 +268,9 @@ def _absent_here(facts: Facts, found: Reach) -> Finding | None:
         cause="host-down",
         confidence=confidence,
         scope="local-network",
-        step="ping-remote" if "ping-remote" in facts.request.steps else _step(facts),
+        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
         evidence=(
-            _said(facts, found),
+            said(facts, found),
             *((("ping-remote", describe.neighbour(neighbour)),) if neighbour else ()),
             *(("ping-router", describe.neighbour(n)) for n in routers[:1]),
         ),
@@ -281,61 +281,10 @@ def _absent_here(facts: Facts, found: Reach) -> Finding | None:
     )
 
 
-@rule("firewall-reset")
-def firewall_reset(facts: Facts) -> Finding | None:
-    """A device nearer than the host sends the reset."""
-    found = _failing(facts)
-    if found is None or found.reading is not Reading.RESET:
-        return None
-    path = facts.tcp_path(found.address)
-    if path is None or path.final is not TcpAnswer.RESET or path.final_ttl is None:
-        return None
-    facts.trace(found.address)
-    distance = facts.distance(found.address)
-    base = (_said(facts, found), (_step(facts), describe.tcp_path(path)), *_path_said(facts, found.address))
-    if distance is not None and path.final_ttl < distance:
-        # Linux looks at the TTL before its forward chain: the refuser stands one hop before the TTL that brought
-        # the reset where that hop also answered "time exceeded" for the port, else at that hop itself.
-        hop = path.final_ttl - 1 if path.passed_ttl == path.final_ttl - 1 and path.passed_ttl else path.final_ttl
-        router = facts.router_at(found.address, hop)
-        return Finding(
-            cause="firewall-reset",
-            confidence="likely",
-            scope="path",
-            step=_step(facts),
-            evidence=base,
-            values=values(router=router, hop=hop, address=found.address, port=facts.port),
-            variant="default" if router else "unnamed",
-            hop=hop,
-            address=router,
-        )
-    wire = facts.get("wire", WireResult, f"{found.address} {facts.port}")
-    ping = facts.peek_ping(found.address)
-    reply = next((e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None), None)
-    if wire is None or wire.answer_in != "reset" or wire.answer_ttl is None or reply is None:
-        return None
-    nearer = wire.answer_ttl - reply
-    if distance is None or not 0 < nearer < distance:
-        return None
-    hop = distance - nearer
-    router = facts.router_at(found.address, hop)
-    return Finding(
-        cause="firewall-reset",
-        confidence="likely",
-        scope="path",
-        step=_step(facts),
-        evidence=(*base, ("connect", describe.wire(wire)), ("ping-remote", note("fact.reply-ttl", ttl=reply))),
-        values=values(router=router, hop=hop, address=found.address, port=facts.port),
-        variant="default" if router else "unnamed",
-        hop=hop,
-        address=router,
-    )
-
-
 @rule("firewall-drop")
 def firewall_drop(facts: Facts) -> Finding | None:
     """This port vanishes silently while other traffic reaches the host."""
-    found = _failing(facts)
+    found = failing(facts)
     if found is None or found.reading is not Reading.SILENT or facts.port is None:
         return None
     if not facts.alive(found.address):
@@ -365,8 +314,8 @@ def firewall_drop(facts: Facts) -> Finding | None:
         cause="firewall-drop",
         confidence=confidence,
         scope=scope,
-        step=_step(facts),
-        evidence=(_said(facts, found), (_step(facts), describe.tcp_path(path)), *_path_said(facts, found.address)),
+        step=step_of(facts),
+        evidence=(said(facts, found), (step_of(facts), describe.tcp_path(path)), *path_said(facts, found.address)),
         values=values(hop=hop, router=router, address=found.address, port=facts.port),
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
@@ -381,8 +330,8 @@ def _silent_datagrams(facts: Facts, found: Reach) -> Finding:
         cause="firewall-drop",
         confidence="possible",
         scope="remote-host",
-        step=_step(facts),
-        evidence=(_said(facts, found), *_path_said(facts, found.address)),
+        step=step_of(facts),
+        evidence=(said(facts, found), *path_said(facts, found.address)),
         values=values(address=found.address, port=facts.port),
         variant="udp",
     )
@@ -398,10 +347,10 @@ def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Findin
         cause="firewall-drop",
         confidence="likely",
         scope="remote-host",
-        step=_step(facts),
+        step=step_of(facts),
         evidence=(
-            _said(facts, found),
-            *_path_said(facts, found.address),
+            said(facts, found),
+            *path_said(facts, found.address),
             ("ping-remote-subnet", describe.ping(neighbour)),
         ),
         values=values(hop=hop, router=router, address=found.address, port=facts.port),
@@ -415,7 +364,7 @@ def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Findin
 @rule("path-broken")
 def path_broken(facts: Facts) -> Finding | None:
     """Packets of every protocol die after a hop, and nobody says why."""
-    found = _failing(facts)
+    found = failing(facts)
     if found is None or found.reading is not Reading.SILENT:
         return None
     route = facts.route(found.address)
@@ -445,10 +394,10 @@ def path_broken(facts: Facts) -> Finding | None:
         cause="path-broken",
         confidence=confidence,
         scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else _step(facts),
+        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
         evidence=(
-            _said(facts, found),
-            *_path_said(facts, found.address),
+            said(facts, found),
+            *path_said(facts, found.address),
             *((("ping-router", describe.ping(gateway_ping)),) if gateway_ping is not None else ()),
             *(("ping-remote-subnet", describe.ping(p)) for p in beyond[:2]),
         ),
@@ -459,84 +408,6 @@ def path_broken(facts: Facts) -> Finding | None:
         hop=hop or None,
         address=router,
         also=(("host-down", note("verdict.open-host-down")), ("firewall-drop", note("verdict.open-stealth"))),
-    )
-
-
-@rule("no-listener")
-def no_listener(facts: Facts) -> Finding | None:
-    """The host itself refuses: nothing listens on that port."""
-    if facts.unresolved() or not facts.targets or not facts.blocked() or facts.port is None:
-        return None
-    found = facts.focus
-    if found is None:
-        return None
-    transport = facts.request.target.transport
-    common = values(address=found.address, port=facts.port)
-    step = "listeners" if "listeners" in facts.request.steps and facts.is_local(found.address) else "connect"
-    if facts.is_local(found.address):
-        if found.reading not in (Reading.RESET, Reading.ICMP):
-            return None
-        sockets = facts.get("sockets", SocketsResult, str(facts.port))
-        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
-        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
-        if listening:
-            return None
-        return Finding(
-            cause="no-listener",
-            confidence="certain" if sockets is not None else "likely",
-            scope="remote-host",
-            step=step,
-            evidence=(
-                _said(facts, found),
-                *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ()),
-            ),
-            values=common,
-            variant="local",
-            hop=0,
-            address=found.address,
-        )
-    by_host = (
-        found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
-    )
-    if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
-        facts.trace(found.address)
-        return Finding(
-            cause="no-listener",
-            confidence="certain",
-            scope="remote-host",
-            step="connect",
-            evidence=(_said(facts, found),),
-            values=common,
-            variant="udp",
-            hop=facts.distance(found.address),
-            address=found.address,
-        )
-    if found.reading is not Reading.RESET:
-        return None
-    path = facts.tcp_path(found.address)
-    facts.trace(found.address)
-    distance = facts.distance(found.address)
-    final = path.final_ttl if path is not None else None
-    if distance is not None and final is not None and final < distance:
-        return None
-    return Finding(
-        cause="no-listener",
-        confidence="likely"
-        if distance is not None and final == distance
-        else "possible"
-        if final is not None and distance is not None
-        else "likely",
-        scope="remote-host",
-        step="connect",
-        evidence=(
-            _said(facts, found),
-            *((("connect", describe.tcp_path(path)),) if path else ()),
-            *_path_said(facts, found.address),
-        ),
-        values=common,
-        hop=distance or final,
-        address=found.address,
-        also=(("firewall-reset", note("verdict.open-reset")),),
     )
 
 
@@ -555,8 +426,8 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
         cause="some-addresses-dead",
         confidence="certain",
         scope="remote-host",
-        step=_step(facts),
-        evidence=tuple(_said(facts, r) for r in [*dead[:3], *living[:2]]),
+        step=step_of(facts),
+        evidence=tuple(said(facts, r) for r in [*dead[:3], *living[:2]]),
         values=values(
             name=facts.request.target.host,
             found=", ".join(r.address for r in dead),
@@ -590,7 +461,7 @@ def accept_queue_full(facts: Facts) -> Finding | None:
         step="listeners" if "listeners" in facts.request.steps else "connect",
         evidence=(
             ("listeners", note("fact.queue-full", port=facts.port, queue=entry.queue, limit=entry.queue_limit)),
-            _said(facts, focus),
+            said(facts, focus),
         ),
         values=values(address=focus.address, port=facts.port),
         variant="local",
@@ -602,15 +473,15 @@ def accept_queue_full(facts: Facts) -> Finding | None:
 @rule("service-resets")
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is reset at once, so fast that it shows in connect() itself."""
-    found = _failing(facts)
+    found = failing(facts)
     if found is None or found.reading is not Reading.CUT:
         return None
     return Finding(
         cause="service-resets",
         confidence="likely",
         scope="remote-host",
-        step=_step(facts),
-        evidence=(_said(facts, found),),
+        step=step_of(facts),
+        evidence=(said(facts, found),),
         values=values(address=found.address, port=facts.port),
         hop=facts.distance(found.address),
         address=found.address,

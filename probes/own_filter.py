@@ -1,0 +1,167 @@
+"""Tell without root whether this machine's own packet filter stops a connection: by its interfaces' packet counters.
+
+A SYN that leaves raises the interface's count of sent packets, an answer that arrives raises the count of received
+ones before the filter sees it, and a reset that the local filter makes up comes back over loopback. Each round makes
+one connect and reads the counts (proc_net_dev, proc(5)) before and after; idle rounds of the same length in between
+show what else is on the wire, and a datagram that must leave shows that the counts are kept up at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno as errno_module
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.system import need_linux
+from probes.system.endpoint import endpoint
+from probes.system.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFilterRequest:
+    """``interface`` is the one that packets to ``address`` leave by; ``rtt_ms`` the round trip as far as known."""
+
+    address: str
+    port: int
+    interface: str
+    rtt_ms: float = 1.0
+    rounds: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """By how much the counts rose: ``sent`` and ``received`` on the interface, ``looped`` on loopback."""
+
+    sent: int
+    received: int
+    looped: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFilterResult:
+    """``attempts`` are the rounds with a connect, ``idle`` those without, ``control`` one with a datagram.
+
+    ``control`` is ``None`` where the local stack refused to send it; without its ``sent`` the counts of the
+    interface say nothing. There are two, before and after, and the smaller figures count: some drivers bring their
+    counts up to date only now and then. ``window_ms`` is the length of a round.
+    """
+
+    address: str
+    port: int
+    interface: str
+    attempts: tuple[Round, ...]
+    idle: tuple[Round, ...]
+    control: Round | None
+    window_ms: float
+
+
+def _counts(context: Context, interface: str) -> tuple[int, int, int]:
+    """Return packets sent and received by the interface, and those received by loopback."""
+    sent = received = looped = 0
+    for line in context.read_text("/proc/net/dev").splitlines():
+        name, colon, rest = line.partition(":")
+        fields = rest.split()
+        if not colon or len(fields) < 10:
+            continue
+        if name.strip() == interface:
+            received, sent = int(fields[1]), int(fields[9])
+        elif name.strip() == "lo":
+            looped = int(fields[1])
+    return sent, received, looped
+
+
+def _risen(before: tuple[int, int, int], after: tuple[int, int, int]) -> Round:
+    return Round(*(late - early for early, late in zip(before, after, strict=True)))
+
+
+async def observe(
+    request: OwnFilterRequest, context: Context, progress: Callable[[OwnFilterResult], None]
+) -> OwnFilterResult:
+    """Make ``rounds`` connects one after another, each followed by an idle round.
+
+    Raises :class:`NotApplicable` for an address that is no literal and where there are no such counters.
+    """
+    need_linux("own-filter")
+    target = endpoint(request.address, request.port)
+    window_s = min(0.6, max(0.02, 4 * request.rtt_ms / 1000))
+    control = await _control(request, context, window_s)
+    attempts: list[Round] = []
+    idle: list[Round] = []
+
+    def result() -> OwnFilterResult:
+        return OwnFilterResult(
+            request.address, request.port, request.interface, tuple(attempts), tuple(idle), control, window_s * 1000
+        )
+
+    for _ in range(request.rounds):
+        before = _counts(context, request.interface)
+        began = time.monotonic()
+        async with context.budget.slot():
+            await context.sending()
+            with Watch() as watch:
+                opened = context.socket(target.family, socket.SOCK_STREAM)
+                watch.add(opened, writing=True)
+                number = opened.connect_ex(target.sockaddr)
+                if number in (0, errno_module.EINPROGRESS):
+                    await watch.wait(window_s)
+        after = _counts(context, request.interface)
+        attempts.append(_risen(before, after))
+        await asyncio.sleep(max(0.0, time.monotonic() - began))
+        idle.append(_risen(after, _counts(context, request.interface)))
+        progress(result())
+    last = await _control(request, context, window_s)
+    control = None if control is None or last is None else _least(control, last)
+    return result()
+
+
+def _least(one: Round, other: Round) -> Round:
+    return Round(min(one.sent, other.sent), min(one.received, other.received), min(one.looped, other.looped))
+
+
+async def _control(request: OwnFilterRequest, context: Context, window_s: float) -> Round | None:
+    """Send one datagram to a closed high port of the address, which nobody filters as a rule."""
+    target = endpoint(request.address, 33434)
+    before = _counts(context, request.interface)
+    async with context.budget.slot():
+        await context.sending()
+        with context.socket(target.family, socket.SOCK_DGRAM) as opened:
+            try:
+                opened.sendto(b"wsadiag", target.sockaddr)
+            except OSError:
+                return None
+            await asyncio.sleep(window_s)
+            return _risen(before, _counts(context, request.interface))
+
+
+def request_for(target: ProbeTarget) -> OwnFilterRequest:
+    """Point the probe at an address and port, on the interface that the kernel would choose."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="own-filter")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="own-filter")
+    return OwnFilterRequest(target.address, target.port, _interface_to(target.address))
+
+
+def _interface_to(address: str) -> str:
+    from probes.system.linux import rtnetlink  # noqa: PLC0415
+
+    need_linux("own-filter")
+    found = rtnetlink.route_to(Context(), address)
+    if found.interface is None:
+        raise NotApplicable("reason.no-route", address=address)
+    return socket.if_indextoname(found.interface)
+
+
+PROBE = Probe(
+    name="own-filter",
+    request=OwnFilterRequest,
+    result=OwnFilterResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=6.0,
+)

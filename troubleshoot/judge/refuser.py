@@ -1,0 +1,255 @@
+"""Who refused: the host, or a device in front of it that sends resets in its name.
+
+Three measurements bear on it, none of which needs root. The least TTL of a SYN that brings the reset: a refuser at a
+smaller distance than the host's is another device. The TTL of the reset itself, against that of another answer of the
+host or, on a path that is the same both ways, against the routers'. And whether traceroute's packet of that TTL died
+at a router, in which case no host can have answered there.
+
+What they cannot tell apart is said: a firewall on the host itself looks like the host, and a device that copies or
+forges TTLs is only caught where it contradicts itself.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from probes.answer_ttl import AnswerTtlResult, TtlAnswer
+from probes.base import Note, note
+from probes.failure import IcmpMeaning
+from probes.sockets import SocketsResult
+from probes.tcp_path import TcpAnswer, TcpPathResult
+from probes.wire import WireResult
+from troubleshoot import describe
+from troubleshoot.facts import Facts, Reach, Reading, plain
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.path import failing, path_said, said, step_of
+from troubleshoot.report import Confidence
+
+
+class Place(enum.StrEnum):
+    """Where the refuser stands: the host (or inseparable from it), nearer, or the evidence contradicts itself."""
+
+    HOST = "host"
+    NEARER = "nearer"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuser:
+    """What the measurements say of whoever sent the reset; ``hop`` is its distance where it is known."""
+
+    place: Place
+    hop: int | None
+    confidence: Confidence
+    evidence: tuple[tuple[str, Note], ...]
+
+
+def start_of(ttl: int) -> int:
+    """Return the TTL that a packet most likely left with: the least usual one that is not smaller."""
+    return next(start for start in (64, 128, 255) if ttl <= start)
+
+
+def routers_back(ttl: int) -> int:
+    """Return how many routers a packet has most likely passed that arrives with ``ttl``."""
+    return start_of(ttl) - ttl
+
+
+def find(facts: Facts, found: Reach) -> Refuser:
+    """Place the refuser of a TCP connection; raises :class:`troubleshoot.facts.NotYet` while it is measured."""
+    address = found.address
+    path = facts.tcp_path(address)
+    trace = facts.trace(address)
+    measured = _reset_ttl(facts, address)
+    evidence: list[tuple[str, Note]] = [said(facts, found)]
+    if path is not None:
+        evidence.append((step_of(facts), describe.tcp_path(path)))
+    if measured is not None:
+        evidence.append((step_of(facts), note("fact.reset-ttl", ttl=measured)))
+    reply = _reply_ttl(facts, address)
+    if reply is not None:
+        evidence.append(("ping-remote", note("fact.reply-ttl", ttl=reply)))
+    evidence += path_said(facts, address)
+    least = path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None
+    route = facts.peek_route(address)
+    if least is None or (route is not None and route.on_link):
+        return Refuser(Place.HOST, facts.distance(address), "likely", tuple(evidence))
+    by_ttl = routers_back(measured) + 1 if measured is not None else None
+    same_way_back = _same_way_back(facts, address)
+    if trace is not None and _dies_at_router(facts, address, least):
+        # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
+        passed = path is not None and path.passed_ttl == least - 1 and least > 1
+        hop, confidence = (least - 1 if passed else least), "likely"
+        if by_ttl in (least - 1, least) and same_way_back:
+            hop, confidence = by_ttl, "certain"
+        return Refuser(Place.NEARER, hop, confidence, tuple(evidence))  # type: ignore[arg-type]
+    if _copies(facts, address):
+        return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
+    distance = facts.distance(address)
+    if measured is not None and reply is not None and start_of(measured) == start_of(reply):
+        nearer = measured - reply
+        if 0 < nearer < least:
+            return Refuser(Place.NEARER, (distance or least) - nearer, "likely", tuple(evidence))
+        return Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
+    if by_ttl is not None and same_way_back and by_ttl < least:
+        return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
+    if by_ttl is not None and same_way_back and by_ttl > least:
+        return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
+    known = distance is None or least in (distance, by_ttl)
+    return Refuser(Place.HOST if known else Place.UNKNOWN, distance or least, "likely", tuple(evidence))
+
+
+def _reset_ttl(facts: Facts, address: str) -> int | None:
+    """The TTL with which the resets arrive: found by search, or (root) seen on the wire."""
+    result = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    if result is not None and result.answer is TtlAnswer.RESET and result.confirmed:
+        return result.ttl
+    if result is not None and (result.follows or result.varies):
+        return None
+    wire = facts.peek("wire", WireResult, f"{address} {facts.port}")
+    return wire.answer_ttl if wire is not None and wire.answer_in == "reset" else None
+
+
+def _copies(facts: Facts, address: str) -> bool:
+    """Whether the reset's TTL follows that of the SYN, or changes without reason: it tells no distance."""
+    result = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    return result is not None and (bool(result.follows) or result.varies)
+
+
+def _reply_ttl(facts: Facts, address: str) -> int | None:
+    """The TTL with which other answers of the host itself arrive."""
+    ping = facts.peek_ping(address)
+    seen = [e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None and e.icmp is None]
+    trace = facts.peek_trace(address)
+    reached = trace.reached_ttl if trace is not None else None
+    for hop in trace.hops if trace is not None else ():
+        if hop.ttl == reached:
+            seen += [
+                a.reply_ttl
+                for a in hop.answers
+                if a.reply_ttl is not None and a.address is not None and plain(a.address) == plain(address)
+            ]
+    return seen[0] if seen and len(set(seen)) == 1 else None
+
+
+def _dies_at_router(facts: Facts, address: str, ttl: int) -> bool:
+    """Whether traceroute's packet of that TTL was ended by a router: the host is farther away."""
+    trace = facts.peek_trace(address)
+    for hop in trace.hops if trace is not None else ():
+        if hop.ttl == ttl:
+            return any(
+                a.icmp is not None
+                and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+                and (a.address is None or plain(a.address) != plain(address))
+                for a in hop.answers
+            )
+    return False
+
+
+def _same_way_back(facts: Facts, address: str) -> bool:
+    """Whether the routers' own answers come back over as many routers as they are away, as far as they tell."""
+    trace = facts.peek_trace(address)
+    told = [
+        routers_back(a.reply_ttl) == hop.ttl - 1
+        for hop in (trace.hops if trace is not None else ())
+        for a in hop.answers
+        if a.reply_ttl is not None and a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+    ]
+    return bool(told) and all(told)
+
+
+@rule("firewall-reset")
+def firewall_reset(facts: Facts) -> Finding | None:
+    """A device nearer than the host sends the reset."""
+    found = failing(facts)
+    if found is None or found.reading is not Reading.RESET or facts.port is None:
+        return None
+    refuser = find(facts, found)
+    if refuser.place is Place.HOST:
+        return None
+    router = facts.router_at(found.address, refuser.hop) if refuser.hop else None
+    nearer = refuser.place is Place.NEARER
+    return Finding(
+        cause="firewall-reset",
+        confidence=refuser.confidence if nearer else "possible",
+        scope="path",
+        step=step_of(facts),
+        evidence=refuser.evidence,
+        values=values(router=router, hop=refuser.hop, address=found.address, port=facts.port),
+        variant="default" if router else "unnamed" if refuser.hop else "unlocated",
+        hop=refuser.hop,
+        address=router,
+    )
+
+
+@rule("no-listener")
+def no_listener(facts: Facts) -> Finding | None:
+    """The host itself refuses: nothing listens on that port."""
+    if facts.unresolved() or not facts.targets or not facts.blocked() or facts.port is None:
+        return None
+    found = facts.focus
+    if found is None:
+        return None
+    transport = facts.request.target.transport
+    common = values(address=found.address, port=facts.port)
+    step = "listeners" if "listeners" in facts.request.steps and facts.is_local(found.address) else "connect"
+    if facts.is_local(found.address):
+        if found.reading not in (Reading.RESET, Reading.ICMP):
+            return None
+        sockets = facts.get("sockets", SocketsResult, str(facts.port))
+        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
+        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
+        if listening:
+            return None
+        return Finding(
+            cause="no-listener",
+            confidence="certain" if sockets is not None else "likely",
+            scope="remote-host",
+            step=step,
+            evidence=(
+                said(facts, found),
+                *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ()),
+            ),
+            values=common,
+            variant="local",
+            hop=0,
+            address=found.address,
+        )
+    by_host = (
+        found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
+    )
+    if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
+        facts.trace(found.address)
+        return Finding(
+            cause="no-listener",
+            confidence="certain",
+            scope="remote-host",
+            step="connect",
+            evidence=(said(facts, found),),
+            values=common,
+            variant="udp",
+            hop=facts.distance(found.address),
+            address=found.address,
+        )
+    if found.reading is not Reading.RESET:
+        return None
+    return _host_refuses(facts, found)
+
+
+def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
+    """Return ``no-listener`` for a remote TCP port whose reset comes from as far away as the host."""
+    refuser = find(facts, found)
+    if refuser.place is Place.NEARER:
+        return None
+    path = facts.peek("tcp-path", TcpPathResult, f"{found.address} {facts.port}")
+    return Finding(
+        cause="no-listener",
+        confidence="likely" if refuser.place is Place.HOST else "possible",
+        scope="remote-host",
+        step="connect",
+        evidence=refuser.evidence,
+        values=values(address=found.address, port=facts.port),
+        hop=facts.distance(found.address) or (path.final_ttl if path is not None else None),
+        address=found.address,
+        also=(("firewall-reset", note("verdict.open-reset")),),
+    )
