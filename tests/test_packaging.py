@@ -23,10 +23,6 @@ ROOT = Path(__file__).parent.parent
 #: A package of PyPI whose import name is the name of our data folder.
 STRANGER = "catalogue"
 
-# One builder and one environment for the whole file: `--dist loadgroup` is the only mode that heeds this mark, the
-# others build once in each worker that gets a test of this file.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 
 def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
