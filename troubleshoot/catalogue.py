@@ -357,15 +357,22 @@ class Catalogue:
 
     @functools.cached_property
     def causes(self) -> dict[str, CauseEntry]:
-        """Cause id → entry."""
-        found = {}
-        for file in sorted((self._folder / "causes").iterdir(), key=lambda f: f.name):
-            if file.name.endswith(".toml"):
-                entry = _read(file, CauseEntry)
-                if file.name != f"{entry.id}.toml":
-                    raise CatalogueError(f"{file.name}: id: the file would be {entry.id}.toml")
-                found[entry.id] = entry
-        return found
+        """Cause id → entry, of every cause."""
+        return {name: self.cause(name) for name in sorted(self.cause_names)}
+
+    @functools.cached_property
+    def cause_names(self) -> frozenset[str]:
+        """Every cause id that has a file."""
+        return frozenset(f.name[:-5] for f in (self._folder / "causes").iterdir() if f.name.endswith(".toml"))
+
+    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
+    def cause(self, name: str) -> CauseEntry:
+        """Return one cause; raises :class:`CatalogueError` where there is no such file."""
+        file = self._folder / "causes" / f"{name}.toml"
+        entry = _read(file, CauseEntry)
+        if file.name != f"{entry.id}.toml":
+            raise CatalogueError(f"{file.name}: id: the file would be {entry.id}.toml")
+        return entry
 
     @functools.cached_property
     def services(self) -> dict[str, ServiceEntry]:

@@ -565,11 +565,10 @@ def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon
 
     verdict = report.verdict
     causes = {other.cause for other in verdict.alternatives} | ({verdict.cause} if verdict.cause else set())
-    known = catalogue.causes if causes else {}
     observed = report.reproduction.observed
     return Lexicon(
         wording=catalogue.wording(language),
-        causes={cause: known[cause].text(language).title for cause in causes if cause in known},
+        causes={c: catalogue.cause(c).text(language).title for c in causes & catalogue.cause_names},
         codes={} if observed is None else {observed: " ".join(catalogue.names_of(observed)[:1])},
     )
 

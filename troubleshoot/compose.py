@@ -56,7 +56,9 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
     entry = catalogue.code(entry.alias_of) if entry.alias_of else entry
     checklist = catalogue.checklist(entry.name)
     service = catalogue.service(target.service, target.transport) if target.service else None
-    question = catalogue.service_on(target.port, target.transport) if target.port is not None else service
+    question = service
+    if target.transport == "udp" and target.port is not None:
+        question = catalogue.service_on(target.port, target.transport)
     return Request(
         code=entry.name,
         number=entry.number,
@@ -260,7 +262,7 @@ class _Composer:
         ]
         if finding is None:
             return self.without_finding(alternatives)
-        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        text = self.catalogue.cause(finding.cause).text(self.around.language)
         alternatives += self.left_open(finding, {f.cause for f in others})
         return Verdict(
             outcome="fault",
@@ -277,11 +279,11 @@ class _Composer:
         )
 
     def summary(self, finding: Finding) -> str:
-        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        text = self.catalogue.cause(finding.cause).text(self.around.language)
         return fill(text.summary.get(finding.variant, text.summary["default"]), self.values_of(finding))
 
     def actions(self, finding: Finding) -> tuple[str, ...]:
-        text = self.catalogue.causes[finding.cause].text(self.around.language)
+        text = self.catalogue.cause(finding.cause).text(self.around.language)
         values = self.values_of(finding)
         lines = text.actions.get(finding.variant, text.actions["default"])
         found = tuple(fill(line, values) for line in lines if places(line) <= values.keys())

@@ -266,7 +266,7 @@ class _Run:
     async def go(self) -> None:
         """Start what is wanted, listen, judge; stop when nothing more can change the verdict, or at the limit."""
         limit_ms = max(self.options.timeout_s - _RESERVE_S, 0.05) * 1000
-        grace_ms = self.catalogue.judgement.thresholds["grace_ms"]
+        thresholds = self.catalogue.judgement.thresholds
         settled_at: float | None = None
         stopping = asyncio.create_task(self.interrupted.wait())
         try:
@@ -280,7 +280,11 @@ class _Run:
                     settled_at = self.elapsed_ms()
                 elif not settled:
                     settled_at = None
-                end_ms = limit_ms if settled_at is None else min(limit_ms, settled_at + grace_ms)
+                end_ms = limit_ms
+                if settled_at is not None:
+                    # What has not answered for long will not do so in a moment: only quick runs wait for the rest.
+                    quick = settled_at < thresholds["quick_ms"]
+                    end_ms = min(limit_ms, settled_at + (thresholds["grace_ms"] if quick else 0.0))
                 left_s = (end_ms - self.elapsed_ms()) / 1000
                 if not self.running or left_s <= 0 or self.interrupted.is_set():
                     break
