@@ -54,6 +54,11 @@ WITHOUT_RULE = {
     "service-silent": "needs a connection listened on: the connect probe closes it",
 }
 
+# Causes that no lab can make real, each with the reason and what is tested in its place.
+WITHOUT_SCENARIO = {
+    "buffers-exhausted": "memory is the whole machine's, which others use: tests/engine/test_local_faults.py records it",
+}
+
 
 # -- reading the source ----------------------------------------------------------------------------------------
 
@@ -204,10 +209,9 @@ def causes_with_a_scenario() -> frozenset[str]:
     return frozenset(tomllib.loads(f.read_text(encoding="utf-8"))["expect"].get("cause", "") for f in files)
 
 
-@pytest.mark.skipif(not any(SCENARIOS.rglob("*.toml")), reason="there are no scenarios yet")
 @pytest.mark.parametrize("cause", sorted(RULES))
 def test_every_cause_with_a_rule_has_a_scenario(cause: str) -> None:
-    assert cause in causes_with_a_scenario()
+    assert (cause in causes_with_a_scenario()) != (cause in WITHOUT_SCENARIO)
 
 
 # -- what the rules say ----------------------------------------------------------------------------------------
