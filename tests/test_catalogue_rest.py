@@ -73,7 +73,11 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
     "path-broken": {"default": "hop router address", "nothing-answered": "address"},
     "network-unreachable": {"default": "router hop address", "unlocated": "router address"},
     "routing-loop": {"default": "router hop address", "unlocated": "address"},
-    "firewall-reset": {"default": "router hop address port", "unnamed": "hop address port"},
+    "firewall-reset": {
+        "default": "router hop address port",
+        "unnamed": "hop address port",
+        "unlocated": "address port",
+    },
     "firewall-reject": {
         "default": "router hop address found",
         "host": "address found",

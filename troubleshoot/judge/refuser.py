@@ -79,24 +79,37 @@ def find(facts: Facts, found: Reach) -> Refuser:
     if trace is not None and _dies_at_router(facts, address, least):
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
-        hop, confidence = (least - 1 if passed else least), "likely"
         if by_ttl in (least - 1, least) and same_way_back:
-            hop, confidence = by_ttl, "certain"
-        return Refuser(Place.NEARER, hop, confidence, tuple(evidence))  # type: ignore[arg-type]
+            return Refuser(Place.NEARER, by_ttl, "certain", tuple(evidence))
+        return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
     if _copies(facts, address):
         return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     distance = facts.distance(address)
+    here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
+    unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if measured is not None and reply is not None and start_of(measured) == start_of(reply):
-        nearer = measured - reply
-        if 0 < nearer < least:
-            return Refuser(Place.NEARER, (distance or least) - nearer, "likely", tuple(evidence))
-        return Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
-    if by_ttl is not None and same_way_back and by_ttl < least:
-        return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
-    if by_ttl is not None and same_way_back and by_ttl > least:
-        return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
-    known = distance is None or least in (distance, by_ttl)
-    return Refuser(Place.HOST if known else Place.UNKNOWN, distance or least, "likely", tuple(evidence))
+        if _rewritten(facts, address, distance, reply):
+            return unclear
+        if measured > reply:
+            hop = distance - (measured - reply) if distance is not None else by_ttl if same_way_back else None
+            if hop is not None and not 1 <= hop < (distance or hop + 1):
+                return unclear
+            return Refuser(Place.NEARER, hop, "likely", tuple(evidence))
+        return here if distance is None or least >= distance else unclear
+    if by_ttl is not None and same_way_back and by_ttl != least:
+        return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence)) if by_ttl < least else unclear
+    return here if distance is None or least >= distance else unclear
+
+
+def _rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
+    """Whether a router gives packets a new TTL: the one before the host then answers with the host's own TTL."""
+    trace = facts.peek_trace(address)
+    return any(
+        a.reply_ttl == reply and a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+        for hop in (trace.hops if trace is not None else ())
+        for a in hop.answers
+        if distance is None or hop.ttl < distance
+    )
 
 
 def _reset_ttl(facts: Facts, address: str) -> int | None:
