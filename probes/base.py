@@ -242,6 +242,7 @@ TABLE: dict[str, str] = {
     "path-mtu": "probes.path_mtu",
     "address-family": "probes.address_family",
     "network-subsystem": "probes.network_subsystem",
+    "capabilities": "probes.capabilities",
 }
 
 
