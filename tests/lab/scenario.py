@@ -10,23 +10,31 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``failed_step``,
   ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning),
   ``confidence_at_most``, ``family`` (of the located address)
-- ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``reason``: another verdict that is right too, only where
-  nothing that can be seen tells the two apart
+- ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``reason``:
+  another verdict that is right too, only where nothing that can be seen tells the two apart (``cause`` may be ``any``)
+- ``[[variant]]``: names and their values; the file then stands for many scenarios, one for each combination of the
+  values of each table. ``$name`` in any text of the file is the value (of its own type where it is the whole text);
+  ``family`` also gives ``$host`` (the server's address as a target is written) and ``$six`` (``6`` or nothing).
+  A combination is called FILE.VALUE-VALUE-…
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import string
 import subprocess
 import sys
 import time
 import tomllib
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tests.lab.local_faults
+import tests.lab.path_faults  # noqa: F401 - both enter their faults into the registry
 from tests.lab.faults import Fault, filled, make
 from tests.lab.plan import draw
 from tests.lab.topology import ROOT, Lab, Settings, Shape
@@ -35,6 +43,8 @@ FOLDER = ROOT / "tests" / "scenarios"
 CONFIDENCE = ("possible", "likely", "certain")
 GRADES = ("right", "accepted", "wrong", "inconclusive", "false-accusation", "crashed")
 LONGEST_RUN_S = 45.0
+#: What the checks of the faults took from a router's one ICMP error a second is given back before the program runs.
+STRICT_PAUSE_S = 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,8 @@ class Accepted:
     cause: str | None = None
     scope: str | None = None
     who: tuple[str, ...] = ("root", "nobody")
+    confidence_at_most: str = "certain"
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +78,7 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One data file."""
+    """One data file, or one combination of the values of its variants (``file`` names the file, ``values`` these)."""
 
     name: str
     title: str
@@ -79,6 +91,8 @@ class Scenario:
     records: Mapping[str, list[str]] | None = None
     faults: tuple[Mapping[str, Any], ...] = ()
     accept: tuple[Accepted, ...] = ()
+    file: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def lab(self, seed: int | None = None) -> Lab:
         """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""
@@ -96,25 +110,58 @@ class Scenario:
         return [make(data) for data in self.faults]
 
 
-def load(path: Path) -> Scenario:
+def load(path: Path) -> list[Scenario]:
     """Read one file; raises ``ValueError`` or ``TypeError`` naming what does not fit."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    try:
-        expect = _tuples(data.pop("expect"))
-        accept = [_tuples(item) for item in data.pop("accept", [])]
-        scenario = Scenario(
-            name=path.stem,
-            expect=Expected(**expect),
-            accept=tuple(Accepted(**item) for item in accept),
-            faults=tuple(_tuples(item) for item in data.pop("fault", [])),
-            options=tuple(data.pop("options", ())),
-            who=tuple(data.pop("who", ("root", "nobody"))),
-            topology=data.pop("topology", {}),
-            **data,
-        )
-        scenario.made()
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
+    tables = data.pop("variant", [{}])
+    found = []
+    for values in (values for table in tables for values in combinations(table)):
+        name = f"{path.stem}.{'-'.join(map(str, values.values()))}" if values else path.stem
+        try:
+            found.append(_scenario(name, path.stem, values, filled_in(data, values)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path.name}: {name}: {error!r}") from error
+    return found
+
+
+def combinations(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of a variant's values; what is no list stands for itself."""
+    lists = [value if isinstance(value, list) else [value] for value in table.values()]
+    for chosen in itertools.product(*lists):
+        yield dict(zip(table, chosen, strict=True))
+
+
+def filled_in(item: Any, values: Mapping[str, Any]) -> Any:
+    """Replace ``$name`` by its value in every text of a scenario's data."""
+    if isinstance(item, dict):
+        return {filled_in(key, values): filled_in(value, values) for key, value in item.items()}
+    if isinstance(item, list):
+        return [filled_in(value, values) for value in item]
+    if not isinstance(item, str):
+        return item
+    known = dict(values)
+    if "family" in known:
+        known["six"] = "6" if known["family"] == 6 else ""
+        known["host"] = "[{server6}]" if known["family"] == 6 else "{server}"
+    return known[item[1:]] if item.startswith("$") and item[1:] in known else string.Template(item).substitute(known)
+
+
+def _scenario(name: str, file: str, values: Mapping[str, Any], data: dict[str, Any]) -> Scenario:
+    rest = dict(data)
+    expect = _tuples(rest.pop("expect"))
+    scenario = Scenario(
+        name=name,
+        file=file,
+        values=values,
+        expect=Expected(**expect),
+        accept=tuple(Accepted(**_tuples(item)) for item in rest.pop("accept", [])),
+        faults=tuple(_tuples(item) for item in rest.pop("fault", [])),
+        options=tuple(rest.pop("options", ())),
+        who=tuple(rest.pop("who", ("root", "nobody"))),
+        topology=rest.pop("topology", {}),
+        **rest,
+    )
+    scenario.made()
     return scenario
 
 
@@ -124,7 +171,20 @@ def _tuples(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_all() -> list[Scenario]:
     """Every scenario, by name."""
-    return [load(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return [scenario for path in sorted(FOLDER.glob("*.toml")) for scenario in load(path)]
+
+
+def sample(scenarios: Sequence[Scenario]) -> list[Scenario]:
+    """Return the scenarios of single files and, of each file with variants, enough for each value to come once."""
+    seen: set[tuple[str, str, str]] = set()
+    chosen = []
+    # the fixed order by a checksum of the name mixes the values better than the order of the tables
+    for scenario in sorted(scenarios, key=lambda one: zlib.crc32(one.name.encode())):
+        new = {(scenario.file, key, str(value)) for key, value in scenario.values.items()} - seen
+        if new or not scenario.values:
+            seen |= new
+            chosen.append(scenario)
+    return sorted(chosen, key=lambda one: one.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +222,8 @@ def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
             fault.inject(lab)
         for fault in faults:
             fault.verify(lab)
+        if lab.settings.icmp == "strict":
+            time.sleep(STRICT_PAUSE_S)
         try:
             done, wall_ms = diagnose(lab, scenario, who)
         except subprocess.TimeoutExpired:
@@ -220,8 +282,10 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
     text = "; ".join(trouble)
     location = verdict.get("location") or {}
     for other in scenario.accept:
-        fits = (other.outcome, other.cause) == (verdict["outcome"], verdict["cause"])
-        if fits and who in other.who and other.scope in (None, location.get("scope")):
+        fits = other.outcome == verdict["outcome"] and other.cause in (verdict["cause"], "any")
+        fits = fits and who in other.who and other.scope in (None, location.get("scope"))
+        fits = fits and CONFIDENCE.index(verdict["confidence"]) <= CONFIDENCE.index(other.confidence_at_most)
+        if fits and {item["cause"] for item in verdict["alternatives"]}.issuperset(other.alternatives):
             return "accepted", text
     if verdict["outcome"] == "inconclusive":
         return "inconclusive", text

@@ -1,7 +1,8 @@
 """Real services in lab namespaces: one process serves them all and ends when its standard input does.
 
 Reads JSON on standard input's first line, a list of ``{namespace, kind, port, hosts, transport}``; prints ``READY``.
-Kinds over TCP: ``echo``, ``banner`` (speaks first), ``http``, ``silent`` (accepts, says nothing), ``reset`` and
+Kinds over TCP: ``echo``, ``banner`` (speaks first), ``bulk`` (sends 64 KiB at once), ``http``, ``tls-alert`` (answers a
+TLS hello with the alert handshake_failure), ``silent`` (accepts, says nothing), ``reset`` and
 ``close`` (at once after accepting), ``slow-accept`` (after half a second), ``full`` (never accepts, queue kept full);
 over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
 """
@@ -116,6 +117,8 @@ class Server:
             return
         if kind == "banner":
             connection.sendall(b"220 lab service ready\r\n")
+        if kind == "bulk":
+            connection.sendall(b"220 " + b"x" * 65_530 + b"\r\n")
         connection.setblocking(False)
         self.watch(connection, lambda s: self.talk(s, kind))
 
@@ -128,6 +131,9 @@ class Server:
             self.drop(connection)
         elif kind == "http":
             connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+            self.drop(connection)
+        elif kind == "tls-alert":
+            connection.sendall(bytes([21, 3, 3, 0, 2, 2, 40]))  # RFC 8446, sections 5.1 and 6.2
             self.drop(connection)
         elif kind.startswith("dns:"):
             reply = dns_reply(data[2:], int(kind[4:]))

@@ -29,7 +29,7 @@ def healthy() -> Iterator[Lab]:
     why = unavailable()
     if why:
         pytest.skip(why)
-    with Lab(draw(4, 5)) as lab:
+    with Lab(draw(4, MAX_ROUTERS)) as lab:
         yield lab
 
 

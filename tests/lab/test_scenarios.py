@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.scenario import FOLDER, Scenario, load, load_all, play
+from tests.lab.scenario import FOLDER, Scenario, load, load_all, play, sample
 from tests.lab.topology import unavailable
 
-CASES = [pytest.param(scenario, who, id=f"{scenario.name}-{who}") for scenario in load_all() for who in scenario.who]
+#: Files with variants are sampled here, and played by one user each; `python tests/lab/run.py` plays them all.
+CASES = [
+    pytest.param(scenario, who, id=f"{scenario.name}-{who}")
+    for number, scenario in enumerate(sample(load_all()))
+    for who in ((scenario.who[number % len(scenario.who)],) if scenario.values else scenario.who)
+]
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +39,26 @@ def test_there_are_scenarios() -> None:
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
 def test_file_says_what_is_wrong(path: Path) -> None:
     """A scenario that expects a fault makes one that the lab can check; each accepted verdict has its reason."""
-    scenario = load(path)
-    assert scenario.title
-    if scenario.expect.outcome == "fault":
-        assert scenario.faults, "a fault is expected and none is made"
-        assert scenario.expect.cause
-    else:
-        assert scenario.expect.cause is None
-    assert all(len(item.reason) > 20 for item in scenario.accept)
+    for scenario in load(path):
+        assert scenario.title
+        if scenario.expect.outcome == "fault":
+            assert scenario.faults, "a fault is expected and none is made"
+            assert scenario.expect.cause
+        else:
+            assert scenario.expect.cause is None
+        assert all(len(item.reason) > 20 for item in scenario.accept)
+
+
+def test_names_are_unique() -> None:
+    names = [scenario.name for scenario in load_all()]
+    assert len(set(names)) == len(names)
+
+
+def test_a_sample_holds_every_value_of_every_variant() -> None:
+    everything, chosen = load_all(), sample(load_all())
+    assert len(chosen) < len(everything)
+
+    def values(scenarios: list[Scenario]) -> set[tuple[str, str, str]]:
+        return {(one.file, key, str(value)) for one in scenarios for key, value in one.values.items()}
+
+    assert values(chosen) == values(everything)
