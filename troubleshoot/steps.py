@@ -21,6 +21,7 @@ from probes.link import LinkResult
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
 from probes.ping import PingResult
+from probes.proxy import ProxyResult
 from probes.resolve import Answer, ServerAnswer
 from probes.route import RouteKind
 from probes.sockets import SocketsResult
@@ -565,7 +566,8 @@ def connect(facts: Facts) -> StepView:
     transport = facts.request.target.transport
     probe = "datagram" if transport == "udp" else "connect"
     reaches = facts.reaches()
-    keys = tuple((probe, f"{r.address} {facts.port}") for r in reaches)
+    keys = (*((probe, f"{r.address} {facts.port}") for r in reaches), ("proxy", ""))
+    why = _proxy(facts)
     if any(r.reading is Reading.UNDECIDED for r in reaches):
         raise NotYet("connect")
     failed = [r for r in reaches if r.failed]
@@ -577,8 +579,16 @@ def connect(facts: Facts) -> StepView:
         status: StepStatus = "warning" if good and all(facts.is_loopback(r.address) for r in reaches) else "failed"
         if transport == "udp" and failed[0].reading is Reading.SILENT:
             status = "warning"
-        return StepView(status, describe.reach(failed[0], facts.port, transport), None, keys)
-    return StepView("passed", describe.reach(good[0], facts.port, transport), None, keys)
+        return StepView(status, describe.reach(failed[0], facts.port, transport), why, keys)
+    return StepView("passed", describe.reach(good[0], facts.port, transport), why, keys)
+
+
+def _proxy(facts: Facts) -> Note | None:
+    """Say that a proxy is set: a program that uses it takes another way than the connection tried here."""
+    found = facts.peek("proxy", ProxyResult)
+    if found is None or not found.settings or found.bypassed:
+        return None
+    return note("reason.proxy-set", variables=", ".join(s.variable for s in found.settings))
 
 
 @_step("statistics")
