@@ -26,7 +26,7 @@ TOUCHING = {
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 # The parts between the observations and the report that must be pure: same input, same output.
-PURE = ("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py")
+PURE = ("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py", "checkup.py")
 # What a pure part or a renderer may still import of those, each with the reason.
 ALLOWED = {
     "troubleshoot/judge/program.py": {"datetime": "writes out since when a process runs, and asks no clock"},
@@ -115,7 +115,7 @@ def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: P
 
 @pytest.mark.parametrize("path", renderers(), ids=name_of)
 def test_a_renderer_reads_the_report_and_touches_nothing(path: Path) -> None:
-    known = ("render", "report", "text", "catalogue", "events", "errors")
+    known = ("render", "report", "checkup", "text", "catalogue", "events", "errors")
     ours = {m for m in imports(path) if of_package(m, "troubleshoot", "probes")}
     allowed = (*(f"troubleshoot.{k}" for k in known), "probes.base")
     assert {m for m in ours if not of_package(m, *allowed)} == set()

@@ -41,7 +41,7 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 CATALOGUE = Catalogue()
 WORDING = {language: CATALOGUE.wording(language) for language in LANGUAGES}
 KEYS = sorted(WORDING["en"].keys() | WORDING["ko"].keys())
-TABLES = ("fact", "reason", "verdict", "remark", "ui", "usage")
+TABLES = ("doctor", "fact", "reason", "verdict", "remark", "ui", "usage")
 KEY = re.compile(rf"({'|'.join(TABLES)})\.[a-z0-9][a-z0-9-]*")
 
 # Causes whose rule cannot exist yet, each with the reason.
@@ -56,7 +56,7 @@ WITHOUT_RULE = {
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.
 WITHOUT_SCENARIO = {
-    "buffers-exhausted": "memory is the whole machine's, which others use: tests/engine/test_local_faults.py records it",
+    "buffers-exhausted": "memory is the whole machine's: tests/engine/test_local_faults.py records it",
 }
 
 

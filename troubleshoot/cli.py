@@ -166,10 +166,9 @@ def _help(command: Any, ctx: Any, shown: Any) -> str:
     arguments, options = [], []
     synopsis = []
     for param in params:
-        text = usage.get(key := f"help-{(param.name or '').replace('_', '-')}", f"<usage.{key}>")
+        key = f"help-{(param.name or '').replace('_', '-')}"
+        text = usage.get(f"{key}-{shown.name}") or usage.get(key, f"<usage.{key}>")
         if param.param_type_name == "argument":
-            if param.name == "target" and shown.name == "probe":
-                text = usage["help-target-probe"]
             arguments.append((param.metavar or "", text))
             needed = param.required or top  # TARGET can only be left out by mistake
             synopsis.append(param.metavar if needed else f"[{param.metavar}]")
@@ -397,6 +396,30 @@ def _list_probes(*, json: bool) -> int:
     for name, text in about.items():
         sys.stdout.write("".join(f"{line}\n" for line in wrap(text, width, f"{name:{column}}  ")))
     return 0
+
+
+@app.command("doctor", cls=_Command)
+def _doctor(
+    ctx: typer.Context,
+    json: _Json = False,
+    no_network: Annotated[bool, typer.Option("--no-network")] = False,
+    lang: _Lang = None,
+    verbose: _Verbose = False,
+) -> int:
+    session = _session(ctx, lang)
+
+    import asyncio  # noqa: PLC0415
+
+    from troubleshoot import doctor  # noqa: PLC0415
+    from troubleshoot.render.doctor import document, page  # noqa: PLC0415
+
+    encoding = sys.stdout.encoding or "ascii"
+    found = asyncio.run(doctor.examine(network=not no_network, encoding=encoding))
+    if json:
+        entry.write_json(document(found, session.wording, __version__))
+    else:
+        sys.stdout.write(page(found, session.wording, _style(), __version__, verbose=verbose))
+    return 0  # it is information; only a diagnosis has a verdict to tell by its status
 
 
 @app.command("replay", cls=_Command)
