@@ -81,6 +81,8 @@ def _all(facts: Facts) -> Iterator[Job]:
     if not steps & _NETWORK_STEPS:
         return
     target = request.target
+    if request.code == "WSAEADDRINUSE" and not any(_is_far(facts, a) for a in facts.targets):
+        return  # a port of this machine is to be bound: there is nothing to be reached
     if "connect" in steps or "statistics" in steps:
         yield Job("statistics", BEFORE, StatisticsRequest())
     if target.host is not None and facts.has_name:
@@ -161,6 +163,12 @@ def _could_be_bound(facts: Facts, address: str) -> bool:
     result = facts.peek("address", AddressResult, address)
     kinds = (AddressKind.UNICAST, AddressKind.LINK_LOCAL, AddressKind.LOOPBACK)
     return result is not None and result.kind in kinds and not result.zone_missing
+
+
+def _is_far(facts: Facts, address: str) -> bool:
+    """Whether the address is another machine's (known once its kind is)."""
+    result = facts.peek("address", AddressResult, address)
+    return result is not None and not result.local and result.kind is not AddressKind.UNSPECIFIED
 
 
 def _unspecified(host: str) -> bool:

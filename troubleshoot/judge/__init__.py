@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probes.address import AddressKind
 from troubleshoot.catalogue import Judgement as Order
 from troubleshoot.facts import Facts, NotYet, Reading
 from troubleshoot.judge import here, names, path, program, refuser
@@ -97,7 +98,8 @@ def _healthy(facts: Facts) -> bool:
     if facts.running:
         raise NotYet("local checks")
     if "connect" in request.steps and facts.targets and not facts.is_local(facts.targets[0]):
-        return _reached(facts)
+        everywhere = facts.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
+        return not facts.hidden() if everywhere else _reached(facts)
     return not facts.hidden()
 
 

@@ -257,7 +257,7 @@ def _sharing(entries: tuple[SocketEntry, ...], trials: tuple[BindResult, ...]) -
             key = "fact.reuse-helps" if ways["reuse-address"] is None else "fact.reuse-fails"
             said.append(("port-owner", note(key, port=port)))
             break
-    for trial in trials:
+    for trial in trials if entries else ():
         if any(attempt.how == "v6-only" and attempt.failure is None for attempt in trial.attempts):
             said.append(("port-owner", note("fact.v6-only-helps", port=port)))
             break
