@@ -26,7 +26,10 @@ TOUCHING = {
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 # The parts between the observations and the report that must be pure: same input, same output.
-PURE = ("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py", "checkup.py")
+PURE = (
+    *("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py"),
+    "checkup.py",
+)
 # What a pure part or a renderer may still import of those, each with the reason.
 ALLOWED = {
     "troubleshoot/judge/program.py": {"datetime": "writes out since when a process runs, and asks no clock"},

@@ -22,6 +22,7 @@ async def look(name, **request):
 requests = {
     "interfaces": {}, "statistics": {}, "route": {"address": "127.0.0.1"}, "neighbours": {},
     "link": {"address": "127.0.0.1", "interface": "lo"}, "wire": {"address": "127.0.0.1", "port": 9},
+    "capabilities": {},
 }
 for name, request in requests.items():
     try:
