@@ -146,14 +146,16 @@ def _port(facts: Facts) -> Iterator[Job]:
     yield from _named(facts)
     request, target = facts.request, facts.request.target
     foreign = request.code == "WSAEADDRNOTAVAIL"
-    port = facts.port if facts.port is not None or not foreign else 0
+    # The address is in question, not the port: any port will do, so that none is refused for its own sake.
+    port = 0 if foreign else facts.port
     if port is None:
         return
     own = [a for a in facts.targets if facts.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))]
     if target.host is None:
         own = [everywhere for everywhere in ("0.0.0.0", "::") if request.family in (None, family_of(everywhere))]
     for address in own:
-        yield Job("sockets", str(port), SocketsRequest(port, target.transport))
+        if port:
+            yield Job("sockets", str(port), SocketsRequest(port, target.transport))
         subject = bind_subject(address, port)
         yield Job("bind", subject, BindRequest(address, port, target.transport, request.pid))
 

@@ -34,6 +34,11 @@ def wsadiag(*words, nobody=False, wrap=()):
     assert not done.stderr, done.stderr
     report = json.loads(done.stdout)
     report["status"] = done.returncode
+    # The pipe to the test holds 64 KiB: what no test reads is left out.
+    report["probes"] = [{{"probe": p["probe"], "status": p["status"], "error": p["error"]}} for p in report["probes"]]
+    for step in report["steps"]:
+        if step["id"] != "port-owner":
+            step["observations"] = {{}}
     return report
 
 def listen(address, port, family=socket.AF_INET, v6_only=None, reuse_port=False, reuse=False):

@@ -166,7 +166,8 @@ def binds(facts: Facts) -> tuple[BindResult, ...]:
     """Return the trials to bind the target's port, those of each address in turn."""
     if facts.port is None and ("services-file", facts.request.target.service or "") in facts.running:
         facts.get("services-file", ServicesFileResult, facts.request.target.service or "")
-    port = facts.port if facts.port is not None else 0
+    # For WSAEADDRNOTAVAIL the address is tried with any port.
+    port = 0 if facts.request.code == "WSAEADDRNOTAVAIL" else facts.port or 0
     tried = ["0.0.0.0", "::"] if facts.request.target.host is None else list(facts.targets)
     found = (facts.get("bind", BindResult, bind_subject(address, port)) for address in tried)
     return tuple(result for result in found if result is not None and result.attempts)
