@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from probes.base import Context, Probe
-from probes.failure import errno_name
+from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux, text_file
 from probes.system.linux import errqueue, holders, privileges, rtnetlink, sockdiag
 from probes.system.linux.least_ttl import default_ttl, discarded, require_ttl
@@ -146,12 +146,25 @@ class CapabilitiesResult:
 # --- sockets -----------------------------------------------------------------------------------------------
 
 
+def _failed(feature: Feature, problem: OSError) -> Ability:
+    """Say that a call failed; where this process or machine is out of descriptors, nothing is known of the feature."""
+    own = classify(problem.errno or 0) in (Failure.TOO_MANY_FILES, Failure.NO_BUFFERS)
+    return Ability(feature, usable=None if own else False, errno=errno_name(problem.errno or 0))
+
+
 def _opens(context: Context, feature: Feature, family: int, kind: int, protocol: int) -> Ability:
     try:
         context.socket(family, kind, protocol).close()
     except OSError as problem:
-        return Ability(feature, usable=False, errno=errno_name(problem.errno or 0))
+        return _failed(feature, problem)
     return Ability(feature, usable=True)
+
+
+def _low_ports(context: Context) -> Ability:
+    try:
+        return Ability(Feature.LOW_PORTS, privileges.may_bind_low(context))
+    except OSError as problem:  # no socket to bind
+        return _failed(Feature.LOW_PORTS, problem)
 
 
 def _tables(context: Context) -> tuple[Ability, Ability]:
@@ -161,7 +174,7 @@ def _tables(context: Context) -> tuple[Ability, Ability]:
         try:
             ask(context)
         except OSError as problem:
-            found.append(Ability(feature, usable=False, errno=errno_name(problem.errno or 0)))
+            found.append(_failed(feature, problem))
         else:
             found.append(Ability(feature, usable=True))
     return found[0], found[1]
@@ -202,7 +215,7 @@ async def _loopback(context: Context, feature: Feature, family: int) -> Ability:
                 opened.send(token)
                 came = await _until(lambda: _received(opened) == token)
     except OSError as problem:
-        return Ability(feature, usable=False, errno=errno_name(problem.errno or 0))
+        return _failed(feature, problem)
     return Ability(feature, usable=came)
 
 
@@ -239,7 +252,7 @@ async def _error_queue(context: Context, family: int) -> Ability:
             caller.send(b"wsadiag")
             came = await _until(lambda: any(e.icmp and e.icmp.sender for e in errqueue.drain(caller)))
     except OSError as problem:
-        return Ability(Feature.ERROR_QUEUE, usable=False, errno=errno_name(problem.errno or 0))
+        return _failed(Feature.ERROR_QUEUE, problem)
     # Silence may be the work of a filter on loopback.
     return Ability(Feature.ERROR_QUEUE, usable=True if came else None)
 
@@ -259,7 +272,7 @@ async def _least_ttl(context: Context, family: int) -> tuple[Ability, Ability]:
                 refused = caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
                 counts = discarded(caller) is not None
     except OSError as problem:
-        return Ability(Feature.LEAST_TTL, usable=False, errno=errno_name(problem.errno or 0)), unknown[1]
+        return _failed(Feature.LEAST_TTL, problem), unknown[1]
     if refused:
         return Ability(Feature.LEAST_TTL, usable=False), Ability(Feature.IGNORED_COUNT, usable=False)
     if not counts:
@@ -274,7 +287,7 @@ async def _kernel(context: Context) -> list[Ability]:
         _opens(context, Feature.RAW_SOCKETS, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
         _opens(context, Feature.PACKET_SOCKETS, socket.AF_PACKET, socket.SOCK_DGRAM, 0),
         _opens(context, Feature.ICMP_SOCKETS, socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
-        Ability(Feature.LOW_PORTS, privileges.may_bind_low(context)),
+        _low_ports(context),
         Ability(Feature.NET_ADMIN, privileges.net_admin(context)),
         *_tables(context),
     ]
