@@ -1,10 +1,14 @@
 """Play every scenario in a lab of its own and print what the program made of it.
 
-    python tests/lab/run.py [--only GLOB] [--who root|nobody] [--jobs N] [--repeat N] [--seed S] [--table] [--save DIR]
+    python tests/lab/run.py [--only GLOB] [--who root|nobody|both] [--jobs N] [--repeat N] [--seed S] [--sample]
+                            [--table] [--matrix] [--save DIR]
 
-``--table`` also rewrites the table in tests/lab/README.md. Exit status 1 where a verdict was wrong, a healthy network
-was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the
-kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
+A scenario of its own file runs as root and without privilege, a variant as one of the two by turns (``--who both``:
+as both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the
+table in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the
+confusion matrix of everything that was played and rewrites it there. Exit status 1 where a verdict was wrong, a
+healthy network was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its
+own where the kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
 """
 
 from __future__ import annotations
@@ -24,22 +28,25 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from tests.lab.scenario import GRADES, Outcome, Scenario, load_all, percentile, play  # noqa: E402
+from tests.lab.matrix import matrix, refusers  # noqa: E402
+from tests.lab.scenario import GRADES, Outcome, Scenario, load_all, percentile, play, sample  # noqa: E402
 from tests.lab.topology import rootless, unavailable  # noqa: E402
 
 README = Path(__file__).resolve().parent / "README.md"
-BEGIN, END = "<!-- scenarios begin -->", "<!-- scenarios end -->"
 SKIPPED = 77
+REPETITIONS = 20
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", metavar="GLOB")
-    parser.add_argument("--who", choices=("root", "nobody"))
+    parser.add_argument("--who", choices=("root", "nobody", "both"))
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--seed", type=int, help="addresses from this seed instead of each file's")
+    parser.add_argument("--sample", action="store_true")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--matrix", action="store_true")
     parser.add_argument("--save", type=Path, help="write each report into this folder")
     return parser.parse_args()
 
@@ -80,50 +87,81 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return the Markdown table scenario x who."""
+    """Return the Markdown table scenario x who; the variants of a file share a row."""
     rows = [
         summary(outcomes) + ".",
         "",
         "| scenario | as root | ms | without privilege | ms |",
         "| --- | --- | ---: | --- | ---: |",
     ]
-    by_name: dict[str, dict[str, Outcome]] = {}
+    by_name: dict[str, dict[str, list[Outcome]]] = {}
     for outcome in outcomes:
-        by_name.setdefault(outcome.scenario, {})[outcome.who] = outcome
+        by_name.setdefault(outcome.scenario.split(".")[0], {}).setdefault(outcome.who, []).append(outcome)
     for name, pair in sorted(by_name.items()):
-        cells = [name]
+        variants = {outcome.scenario for found in pair.values() for outcome in found}
+        cells = [name if len(variants) == 1 else f"{name} ({len(variants)} variants)"]
         for who in ("root", "nobody"):
-            found = pair.get(who)
-            cells += [f"{found.grade}: {found.said}", f"{found.verdict_ms:.0f}"] if found else ["-", ""]
+            cells += _cells(pair.get(who, []))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def rewrite(text: str) -> None:
-    """Put the table between the markers of the README."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+def _cells(found: Sequence[Outcome]) -> list[str]:
+    """What several runs came to, and their median time."""
+    if not found:
+        return ["-", ""]
+    time_ms = f"{percentile([outcome.verdict_ms for outcome in found], 0.5):.0f}"
+    if len(found) == 1:
+        return [f"{found[0].grade}: {found[0].said}", time_ms]
+    counts = Counter(outcome.grade for outcome in found)
+    return [", ".join(f"{counts[grade]} {grade}" for grade in (*GRADES, "unverified") if counts[grade]), time_ms]
 
 
-def main() -> int:
-    options = arguments()
+def rewrite(name: str, text: str) -> None:
+    """Put ``text`` between the markers of that name in the README."""
+    begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
+    before, found, rest = README.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{README} has no markers {begin} and {end}")
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def enter() -> str | None:
+    """Why no lab can be built; an ordinary user is first taken into a user namespace, where that is possible."""
     why = unavailable()
     if why and os.getuid() != 0 and "WSADIAG_LAB_ROOTLESS" not in os.environ:
         os.environ["WSADIAG_LAB_ROOTLESS"] = "1"
         command = rootless([sys.executable, *sys.argv])
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
+    return why
+
+
+def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
+    """Every run that the options ask for: which scenario, as whom."""
+    scenarios = [s for s in load_all() if fnmatch.fnmatch(s.name, options.only)]
+    if options.sample:
+        scenarios = sample(scenarios)
+    often = {s.name for s in refusers(scenarios)} if options.matrix else set()
+    runs = []
+    for number, scenario in enumerate(scenarios):
+        who = scenario.who
+        if options.who in ("root", "nobody"):
+            who = tuple(one for one in who if one == options.who)
+        elif scenario.values and options.who is None:
+            who = (who[number % len(who)],)
+        for one in who:
+            runs += [(scenario, one)] * (REPETITIONS if scenario.name in often else options.repeat)
+    return runs
+
+
+def main() -> int:
+    options = arguments()
+    why = enter()
     if why:
         print(f"skipped: {why}", file=sys.stderr)
         return SKIPPED
-    scenarios = [s for s in load_all() if fnmatch.fnmatch(s.name, options.only)]
-    runs = [
-        (scenario, who)
-        for scenario in scenarios
-        for who in scenario.who
-        if options.who in (None, who)
-        for _ in range(options.repeat)
-    ]
+    runs = chosen(options)
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(options.jobs) as pool:
         try:
@@ -139,7 +177,11 @@ def main() -> int:
             raise
     print(summary(outcomes))
     if options.table:
-        rewrite(table(outcomes))
+        rewrite("scenarios", table(outcomes))
+    if options.matrix:
+        text = matrix([scenario for scenario, _ in runs], outcomes, REPETITIONS)
+        print(text)
+        rewrite("matrix", text)
     bad = {"wrong", "false-accusation", "crashed", "unverified"}
     return 1 if any(outcome.grade in bad for outcome in outcomes) else 0
 

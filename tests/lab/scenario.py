@@ -14,8 +14,8 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
   another verdict that is right too, only where nothing that can be seen tells the two apart (``cause`` may be ``any``)
 - ``[[variant]]``: names and their values; the file then stands for many scenarios, one for each combination of the
   values of each table. ``$name`` in any text of the file is the value (of its own type where it is the whole text);
-  ``family`` also gives ``$host`` (the server's address as a target is written) and ``$six`` (``6`` or nothing).
-  A combination is called FILE.VALUE-VALUE-…
+  ``family`` also gives ``$host`` (the server's address as a target is written), ``$six`` (``6`` or nothing) and
+  ``$other`` (that of the other family). A combination is called FILE.VALUE-VALUE-…
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class Scenario:
     accept: tuple[Accepted, ...] = ()
     file: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    #: Check each fault before the next is made: for faults that hide one another.
+    stepwise: bool = False
 
     def lab(self, seed: int | None = None) -> Lab:
         """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""
@@ -141,7 +143,7 @@ def filled_in(item: Any, values: Mapping[str, Any]) -> Any:
         return item
     known = dict(values)
     if "family" in known:
-        known["six"] = "6" if known["family"] == 6 else ""
+        known["six"], known["other"] = ("6", "") if known["family"] == 6 else ("", "6")
         known["host"] = "[{server6}]" if known["family"] == 6 else "{server}"
     return known[item[1:]] if item.startswith("$") and item[1:] in known else string.Template(item).substitute(known)
 
@@ -220,7 +222,9 @@ def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
         faults = scenario.made()
         for fault in faults:
             fault.inject(lab)
-        for fault in faults:
+            if scenario.stepwise:
+                fault.verify(lab)
+        for fault in () if scenario.stepwise else faults:
             fault.verify(lab)
         if lab.settings.icmp == "strict":
             time.sleep(STRICT_PAUSE_S)
