@@ -118,7 +118,7 @@ def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: P
 
 @pytest.mark.parametrize("path", renderers(), ids=name_of)
 def test_a_renderer_reads_the_report_and_touches_nothing(path: Path) -> None:
-    known = ("render", "report", "checkup", "text", "catalogue", "events", "errors")
+    known = ("render", "report", "checkup", "text", "catalogue", "events", "errors", "reproduce.records")
     ours = {m for m in imports(path) if of_package(m, "troubleshoot", "probes")}
     allowed = (*(f"troubleshoot.{k}" for k in known), "probes.base")
     assert {m for m in ours if not of_package(m, *allowed)} == set()

@@ -422,6 +422,41 @@ def _doctor(
     return 0  # it is information; only a diagnosis has a verdict to tell by its status
 
 
+@app.command("reproduce", cls=_Command)
+def _reproduce(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Errno = None, lang: _Lang = None) -> int:
+    """Exit with 0 where all went as the catalogue says, 1 where this system differs, 3 where it could not be run."""
+    session = _session(ctx, lang)
+    word = code.replace(_MINUS, "-")
+    name = parse_code(word, session.catalogue, _system(errno))
+    name = session.catalogue.code(name).alias_of or name
+
+    import asyncio  # noqa: PLC0415
+
+    from troubleshoot.reproduce.claims import codes, impossible  # noqa: PLC0415
+    from troubleshoot.reproduce.run import reproduce  # noqa: PLC0415
+
+    if name not in codes():
+        raise Refusal("usage.reproduce-unknown", code=name)
+    reason = impossible(name)
+    try:
+        found = () if reason else asyncio.run(reproduce(name))
+    except UserError as error:  # not on this system
+        sys.stderr.write(f"wsadiag: {error}\n")
+        return 3
+    if json:
+        number = session.catalogue.code(name).number
+        document = {"schema": "wsadiag/reproduction/1", "number": number, "name": name, "impossible": reason}
+        entry.write_json({**document, "reproductions": found})
+    else:
+        from troubleshoot.reproduce.render import not_possible, render  # noqa: PLC0415
+
+        text = render(found, session.language) if reason is None else not_possible(name, reason, session.language)
+        sys.stdout.write(text + "\n")
+    if any(one.observed is not None and not one.matches for one in found):
+        return 1
+    return 3 if not found or any(one.observed is None for one in found) else 0
+
+
 @app.command("replay", cls=_Command)
 def _replay(
     ctx: typer.Context,

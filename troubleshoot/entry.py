@@ -102,12 +102,15 @@ def explain(word: str, json: bool, language: Language, system: str | None = None
 
     catalogue = Catalogue()
     name = parse_code(word, catalogue, next((s for s in SYSTEMS if s == system), None))
+    from troubleshoot.reproduce.claims import reproducible  # noqa: PLC0415
+
+    shown = reproducible(catalogue.code(name).alias_of or name)
     if json:
-        write_json(code_document(name, catalogue, language))
+        write_json(code_document(name, catalogue, language, shown))
         return 0
     from troubleshoot.render.style import style_of  # noqa: PLC0415
 
-    sys.stdout.write(code_page(name, catalogue, language, style_of(sys.stdout, os.environ)))
+    sys.stdout.write(code_page(name, catalogue, language, style_of(sys.stdout, os.environ), shown))
     return 0
 
 

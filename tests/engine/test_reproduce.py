@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,11 @@ def test_the_trace_is_what_was_called(tmp_path: Path, monkeypatch: pytest.Monkey
     stage.record("x", "", "0", None)
     assert stage.calls[-1].times == 2
     assert name_of(95) == "EOPNOTSUPP"
+
+
+def test_one_code_read_by_itself_is_as_in_the_whole_file() -> None:
+    whole = tomllib.loads((ROOT / "catalogue/reproduce.toml").read_text(encoding="utf-8"))
+    for code in codes():
+        assert [claim.id for claim in claims(code)] == list(whole["claims"].get(code, {}))
+        assert impossible(code) == whole["impossible"].get(code)
+    assert claims("WSAENOSUCH") == ()

@@ -74,6 +74,9 @@ def wsadiag(*words: str | bytes, stdin: bytes = b"", **environment: str) -> subp
         (["explain", "nonsense"], "CODE nonsense is unknown"),
         (["explain", "--lang", "fr", "10061"], "--lang fr is unknown"),
         (["probe", "conect", "host:1"], "NAME conect is no probe; the nearest are connect"),
+        (["reproduce"], "CODE"),
+        (["reproduce", "nonsense"], "CODE nonsense is unknown"),
+        (["reproduce", "10105"], "CODE WSAEINVALIDPROVIDER has no claim"),
         (["replay", "/no/such/file"], "cannot read /no/such/file: No such file"),
         (["replay", "/"], "cannot read /: Is a directory"),
     ],
@@ -123,7 +126,7 @@ def test_help_teaches(words: list[str]) -> None:
     assert "wsadiag 10061 example.com:21" in done.stdout
     for option in ("--json", "--timeout", "-4", "-6", "--pid", "--router", "--errno", "--verbose", "--quiet", "--lang"):
         assert option in done.stdout
-    for command in ("explain", "codes", "probe", "replay"):
+    for command in ("explain", "codes", "probe", "replay", "reproduce"):
         assert f"\n  {command} " in done.stdout
     assert "Exit status: 0 healthy" in done.stdout
     assert max(map(cells, done.stdout.splitlines())) <= 80
@@ -131,7 +134,7 @@ def test_help_teaches(words: list[str]) -> None:
     assert "  diagnose" not in done.stdout
 
 
-@pytest.mark.parametrize("command", ["explain", "codes", "probe", "replay"])
+@pytest.mark.parametrize("command", ["explain", "codes", "probe", "replay", "reproduce"])
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_every_option_of_every_command_is_explained(command: str, language: str) -> None:
     shown = wsadiag(command, "--help", "--lang", language).stdout
@@ -410,3 +413,45 @@ def test_ctrl_c_still_reports() -> None:
     report = json.loads(out)
     assert report["interrupted"] is True
     assert running.returncode == 130
+
+
+def test_reproduce_shows_the_calls_and_what_each_returned() -> None:
+    done = wsadiag("reproduce", "10057")
+    assert done.returncode == 0
+    assert "= -1 ENOTCONN" in done.stdout
+    assert "the twin of WSAENOTCONN" in done.stdout
+    assert done.stderr == ""
+    assert wsadiag("reproduce", "ENOTCONN", "--lang", "ko").stdout.count("(WSAENOTCONN에 해당)") >= 1
+
+
+def test_reproduce_as_json() -> None:
+    done = wsadiag("reproduce", "WSAENOTSOCK", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert (document["schema"], document["number"], document["impossible"]) == (
+        "wsadiag/reproduction/1",
+        10038,
+        None,
+    )
+    assert [one["observed"] for one in document["reproductions"]] == ["ENOTSOCK", "ENOTSOCK", "EBADF"]
+    assert all(one["matches"] and one["calls"] for one in document["reproductions"])
+
+
+def test_reproduce_says_what_cannot_happen() -> None:
+    done = wsadiag("reproduce", "10093")
+    assert done.returncode == 3
+    assert done.stdout.startswith("WSANOTINITIALISED cannot be made to happen here.")
+    document = json.loads(wsadiag("reproduce", "10093", "--json").stdout)
+    assert document["reproductions"] == []
+    assert "WSAStartup" in document["impossible"]
+
+
+def test_explain_says_which_claims_can_be_reproduced() -> None:
+    text = wsadiag("explain", "10057").stdout
+    assert "Shown by running it" in text
+    assert "wsadiag reproduce 10057" in text
+    assert "ENOTCONN" in text
+    document = json.loads(wsadiag("explain", "10057", "--json").stdout)
+    assert document["not_reproducible"] is None
+    assert {claim["errno"] for claim in document["reproducible"]} >= {"ENOTCONN"}
+    assert "cannot be made to happen here" in wsadiag("explain", "10093").stdout

@@ -8,6 +8,7 @@ from typing import Any
 from troubleshoot.catalogue import Catalogue, CodeEntry, Language
 from troubleshoot.render.layout import cells, pad, wrap
 from troubleshoot.render.style import Style
+from troubleshoot.reproduce.records import SUCCESS, Reproducible
 from troubleshoot.text import fill
 
 _SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
@@ -24,11 +25,15 @@ def _posix_names(entry: CodeEntry, catalogue: Catalogue) -> list[str]:
     return [*([entry.posix] if entry.posix else []), *twins]
 
 
-def code_document(name: str, catalogue: Catalogue, language: Language) -> dict[str, Any]:
-    """Return the entry as ``wsadiag/code/1``, inherited checklists filled in.
+def code_document(
+    name: str, catalogue: Catalogue, language: Language, shown: Reproducible | None = None
+) -> dict[str, Any]:
+    """Return the entry as ``wsadiag/code/1``, inherited checklists filled in; ``shown`` is what can be reproduced.
 
-    Beyond the contract: ``described``, ``aliases``, ``posix_numbers``, ``notes``, and ``added`` on steps of ours.
+    Beyond the contract: ``described``, ``aliases``, ``posix_numbers``, ``notes``, ``reproducible`` with
+    ``not_reproducible`` (why), and ``added`` on steps of ours.
     """
+    shown = shown or Reproducible()
     entry = catalogue.code(name)
     full = _described(entry, catalogue)
     checklist = []
@@ -63,11 +68,18 @@ def code_document(name: str, catalogue: Catalogue, language: Language) -> dict[s
             if posix in catalogue.posix
         },
         "notes": [{"text": note.text, "source": note.source} for note in full.notes],
+        "reproducible": [
+            {"id": c.id, "function": c.function, "state": c.state, "errno": c.errno, "winsock": c.winsock}
+            for c in shown.claims
+        ],
+        "not_reproducible": shown.impossible,
     }
 
 
-def code_page(name: str, catalogue: Catalogue, language: Language, style: Style) -> str:
-    """Return the entry as a page of text."""
+def code_page(
+    name: str, catalogue: Catalogue, language: Language, style: Style, shown: Reproducible | None = None
+) -> str:
+    """Return the entry as a page of text; ``shown`` is what of it can be made to happen."""
     ui = _labels(catalogue, language)
     entry = catalogue.code(name)
     full = _described(entry, catalogue)
@@ -102,9 +114,26 @@ def code_page(name: str, catalogue: Catalogue, language: Language, style: Style)
     lines += _checklist(name, catalogue, language, style)
     section("hints", full.developer_hints, "  - ")
     section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in full.notes], "  - ")
+    if shown is not None:
+        lines += _reproducible(entry, shown, ui, style)
     if full.kind not in ("api-misuse", "no-network-meaning"):
         lines += ["", fill(ui["run-it"], {"number": str(entry.number)})]
     return "\n".join(lines) + "\n"
+
+
+def _reproducible(entry: CodeEntry, shown: Reproducible, ui: dict[str, str], style: Style) -> list[str]:
+    """Say which claims about the code have a reproducer, or why none can."""
+    if shown.impossible:
+        text = fill(ui["reproduce-impossible"], {"code": entry.name, "reason": shown.impossible})
+        return ["", style.heading(ui["reproduce-page"]), *wrap(text, style.width, "  ")]
+    if not shown.claims:
+        return []
+    lines = ["", style.heading(ui["reproduce-page"])]
+    for claim in shown.claims:
+        observed = ui["reproduce-no-error"] if claim.errno == SUCCESS else claim.errno
+        given = {"function": claim.function, "state": claim.state, "observed": observed}
+        lines += wrap(fill(ui["reproduce-claim"], given), style.width, "  - ")
+    return [*lines, *wrap(fill(ui["reproduce-try"], {"number": str(entry.number)}), style.width, "  ")]
 
 
 def _labels(catalogue: Catalogue, language: Language) -> dict[str, str]:

@@ -43,6 +43,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Reproducible:
+    """What can be made to happen of a code: its claims, or why there are none (``None``: nothing is known)."""
+
+    claims: tuple[Claim, ...] = ()
+    impossible: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduction:
     """One claim, tried on this machine.
 

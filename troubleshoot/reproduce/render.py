@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot.render.layout import wrap
+from troubleshoot.render.safe import safe
 from troubleshoot.reproduce.claims import claims, codes, impossible, measured_on
 from troubleshoot.reproduce.records import SUCCESS, Call, Reproduction
+from troubleshoot.text import fill
 
 _WIDTH = 80
 
 
-def render(reproductions: Iterable[Reproduction]) -> str:
-    """Return one paragraph for each reproduction, at most 80 columns wide but for long arguments."""
-    return "\n\n".join(_paragraph(one) for one in reproductions)
+def render(reproductions: Iterable[Reproduction], language: Language = "en") -> str:
+    """Return one paragraph for each reproduction, at most 80 columns wide but for long arguments.
+
+    What the catalogue says of a claim (state, note) is English; the sentences around it are in ``language``.
+    """
+    wording = Catalogue().wording(language)
+    return "\n\n".join(_paragraph(one, wording) for one in reproductions)
+
+
+def not_possible(code: str, reason: str, language: Language = "en") -> str:
+    """Return why the code cannot be made to happen, wrapped to 80 columns."""
+    text = fill(Catalogue().wording(language)["ui.reproduce-impossible"], {"code": code, "reason": reason})
+    return "\n".join(wrap(safe(text), _WIDTH, rest="  "))
 
 
 def page() -> str:
@@ -38,42 +51,41 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _paragraph(one: Reproduction) -> str:
+def _paragraph(one: Reproduction, wording: Mapping[str, str]) -> str:
+    def say(key: str, **given: str) -> str:
+        return fill(wording[f"ui.reproduce-{key}"], given)
+
     claim = one.claim
-    lines = [*_wrap(f"{one.code}: {claim.function}() where {claim.state}", "")]
-    lines += [f"    {_call(call)}" for call in one.calls]
+    lines = wrap(safe(say("heading", code=one.code, function=claim.function, state=claim.state)), _WIDTH, rest="  ")
+    lines += [f"    {safe(_call(call))}" for call in one.calls]
     if one.observed is None:
-        lines += _wrap(f"not carried out: {one.remark}", "  ")
+        lines += wrap(safe(say("not-run", reason=one.remark)), _WIDTH, "  ", "    ")
         return "\n".join(lines)
-    lines += _wrap(_verdict(one), "  ")
+    lines += wrap(safe(" ".join(_verdict(one, say))), _WIDTH, "  ", "    ")
     if one.remark:
-        lines += _wrap(one.remark, "  ")
+        lines += wrap(safe(one.remark), _WIDTH, "  ", "    ")
     if not one.isolated:
-        lines += _wrap("no network namespace could be had: it ran on this machine's own loopback", "  ")
+        lines += wrap(say("shared"), _WIDTH, "  ", "    ")
     return "\n".join(lines)
 
 
 def _call(call: Call) -> str:
     ending = f" {call.errno}" if call.errno else ""
-    times = f"  ({call.times} times)" if call.times > 1 else ""
+    times = f"  ({call.times}x)" if call.times > 1 else ""
     return f"{call.function}({call.arguments}) = {call.returned}{ending}{times}"
 
 
-def _verdict(one: Reproduction) -> str:
-    verdict = "Linux: no error." if one.observed == SUCCESS else f"Linux: {one.observed}."
-    if one.shows_code:
-        verdict = f"Linux: {one.observed}, the twin of {one.code}."
+def _verdict(one: Reproduction, say: Callable[..., str]) -> list[str]:
+    nothing = say("no-error")
+    observed = nothing if one.observed in (None, SUCCESS) else str(one.observed)
+    said = [say("twin" if one.shows_code else "seen", observed=observed, code=one.code)]
     if one.expected_winsock is None:
-        verdict += " Winsock does not know this situation, or sees nothing wrong with it."
+        said.append(say("winsock-none"))
     elif one.same_as_winsock:
-        verdict += " Winsock has the same."
+        said.append(say("winsock-same"))
     else:
-        verdict += f" Winsock has {one.expected_winsock} for this."
+        said.append(say("winsock-other", winsock=one.expected_winsock))
     if not one.matches:
-        expected = "no error" if one.claim.errno == SUCCESS else one.claim.errno
-        verdict += f" The catalogue expects {expected}: this system differs."
-    return verdict
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+        expected = nothing if one.claim.errno == SUCCESS else one.claim.errno
+        said.append(say("differs", expected=expected))
+    return said
