@@ -230,6 +230,7 @@ TABLE: dict[str, str] = {
     "connect": "probes.connect",
     "datagram": "probes.datagram",
     "tcp-path": "probes.tcp_path",
+    "drop-point": "probes.drop_point",
     "answer-ttl": "probes.answer_ttl",
     "service": "probes.service",
     "wire": "probes.wire",

@@ -59,6 +59,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
     question = service
     if target.transport == "udp" and target.port is not None:
         question = catalogue.service_on(target.port, target.transport)
+    manners = service if target.port is None else catalogue.service_on(target.port, target.transport)
+    manners = manners if manners is not None and manners.transport == "tcp" == target.transport else None
     return Request(
         code=entry.name,
         number=entry.number,
@@ -74,6 +76,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         service_port=service.port if service is not None else None,
         question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
         privileged=privileged,
+        speaks_first=manners is not None and manners.speaks_first,
+        tls=manners is not None and manners.tls,
     )
 
 
@@ -193,7 +197,8 @@ class _Composer:
             return Reproduction(outcome="not-reproduced", observed=None)
         seen = self.observed()
         if not seen:
-            return Reproduction(outcome="not-attempted", observed=None)
+            connects = any(r.reading is Reading.CONNECTED for r in self.facts.reaches())
+            return Reproduction(outcome="not-reproduced" if connects else "not-attempted", observed=None)
         if self.request.number in seen:
             return Reproduction(outcome="same", observed=self.request.number)
         return Reproduction(outcome="different", observed=seen[0])
@@ -221,6 +226,11 @@ class _Composer:
             self._winsock(errno)
             for observation in self.facts.of("datagram")
             if (errno := getattr(observation.result, "errno", None)) is not None
+        ]
+        numbers += [
+            self._winsock("ECONNRESET")
+            for observation in self.facts.of("service")
+            if getattr(observation.result, "ended_by_reset", False)
         ]
         return [n for n in numbers if n]
 

@@ -10,6 +10,7 @@ from probes.neighbours import Neighbour, NeighbourState
 from probes.ping import PingResult
 from probes.resolve import Answer, ServerAnswer
 from probes.route import RouteKind, RouteResult
+from probes.service import ServiceOutcome, ServiceResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
@@ -55,6 +56,28 @@ def reach(found: Reach, port: int | None, transport: str = "tcp") -> Note:
     if found.reading is Reading.LOCAL:
         return note("fact.reach-local", where=where, errno=found.errno or "?", ms=ms)
     return note("fact.reach-undecided", where=where, seconds=seconds)
+
+
+def service(found: ServiceResult) -> Note:
+    """What a service did with a connection."""
+    where = f"[{found.address}]:{found.port}" if ":" in found.address else f"{found.address}:{found.port}"
+    ended = milliseconds(found.ended_ms if found.ended_ms is not None else found.waited_ms)
+    if found.outcome is ServiceOutcome.RESETS or found.ended_by_reset:
+        return note("fact.service-resets", where=where, ms=ended)
+    if found.outcome is ServiceOutcome.CLOSES:
+        return note("fact.service-closes", where=where, ms=ended)
+    if found.outcome is ServiceOutcome.SILENT:
+        return note("fact.service-silent", where=where, seconds=f"{found.waited_ms / 1000:.1f}")
+    if found.outcome is ServiceOutcome.SPEAKS:
+        return note("fact.service-speaks", where=where, ms=milliseconds(found.first_byte_ms))
+    tls = found.tls
+    if found.outcome is ServiceOutcome.TLS_OK:
+        return note("fact.service-tls-ok", where=where, protocol=(tls.version if tls else None) or "TLS")
+    if found.outcome is ServiceOutcome.TLS_ALERT:
+        return note("fact.service-tls-alert", where=where, answer=(tls.alert if tls else None) or "alert")
+    if found.outcome is ServiceOutcome.TLS_FAILED:
+        return note("fact.service-tls-failed", where=where)
+    return note("fact.service-not-connected", where=where)
 
 
 def ping(result: PingResult) -> Note:
@@ -108,9 +131,14 @@ def tcp_path(result: TcpPathResult) -> Note:
         return note(
             "fact.path-icmp", port=result.port, ttl=final.ttl, icmp=icmp(final.icmp), sender=final.icmp.sender or "?"
         )
-    if result.passed_ttl == 0:
-        return note("fact.path-nothing", port=result.port)
-    return note("fact.path-vanishes", port=result.port, hop=result.passed_ttl)
+    return vanishing(result.port, result.passed_ttl)
+
+
+def vanishing(port: int | None, passed_ttl: int) -> Note:
+    """After which hop the port's SYNs are not heard of any more."""
+    if passed_ttl == 0:
+        return note("fact.path-nothing", port=port)
+    return note("fact.path-vanishes", port=port, hop=passed_ttl)
 
 
 def route(result: RouteResult) -> Note:

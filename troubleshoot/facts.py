@@ -26,6 +26,7 @@ from probes.neighbours import Neighbour, NeighboursResult, NeighbourState
 from probes.ping import PingResult
 from probes.resolve import Answer, ResolveResult, ServerAnswer
 from probes.route import RouteKind, RouteResult
+from probes.service import ServiceResult
 from probes.services_file import ServicesFileResult
 from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpPathResult
@@ -85,6 +86,10 @@ class Reach:
 UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})
 
 
+#: Codes that a program only meets once it is connected.
+ESTABLISHED = frozenset({"WSAECONNRESET", "WSAECONNABORTED", "WSAENETRESET", "WSAEDISCON"})
+
+
 def scoped(address: str | None, interface: str | None) -> str | None:
     """Return a link-local address with its interface, without which nothing can be sent to it (RFC 4007)."""
     if address is None or interface is None or "%" in address or not address.lower().startswith("fe80:"):
@@ -105,6 +110,11 @@ def second_look(address: str) -> str:
 def bind_subject(address: str, port: int) -> str:
     """Return the subject of the trial to bind a port of an address."""
     return f"{address} {port}"
+
+
+def service_subject(address: str, port: int, *, tls: bool) -> str:
+    """Return the subject of watching what the service on a port does with a connection."""
+    return f"{address} {port}{' tls' if tls else ''}"
 
 
 def family_of(address: str) -> int:
@@ -521,6 +531,35 @@ class Facts:
         if found.reading is Reading.UNDECIDED:
             raise NotYet(f"connect {address}")
         return found
+
+    # -- once connected ------------------------------------------------------------------------------------
+
+    @property
+    def established(self) -> bool:
+        """Whether the code is one that only established connections bring."""
+        return self.request.code in ESTABLISHED
+
+    def connected(self) -> tuple[Reach, ...]:
+        """Return the target's TCP addresses that connect; :class:`NotYet` while none does and one still may."""
+        if self.port is None or self.request.target.transport != "tcp":
+            return ()
+        reaches = self.reaches()
+        found = tuple(r for r in reaches if r.reading is Reading.CONNECTED)
+        if not found and any(r.reading is Reading.UNDECIDED for r in reaches):
+            raise NotYet("connect")
+        return found
+
+    def service(self, address: str) -> ServiceResult | None:
+        """Return what the service did with a connection (:class:`NotYet` while it is watched)."""
+        return self.get("service", ServiceResult, self.service_key(address))
+
+    def peek_service(self, address: str) -> ServiceResult | None:
+        """Return what the service did with a connection, as far as known."""
+        return self.peek("service", ServiceResult, self.service_key(address))
+
+    def service_key(self, address: str) -> str:
+        """Return the subject under which the service behind an address is watched."""
+        return service_subject(address, self.port or 0, tls=self.request.tls)
 
     def hosts_override(self) -> bool:
         """Whether the hosts file, and not the name service, gave the target's address."""

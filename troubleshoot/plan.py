@@ -18,6 +18,7 @@ from probes.buffers import BuffersRequest
 from probes.connect import ConnectRequest
 from probes.datagram import DatagramRequest
 from probes.descriptors import DescriptorsRequest
+from probes.drop_point import DropPointRequest
 from probes.failure import Failure
 from probes.hosts_file import HostsFileRequest
 from probes.interfaces import InterfacesRequest, InterfacesResult
@@ -30,6 +31,7 @@ from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyRequest
 from probes.resolve import ResolveRequest
 from probes.route import RouteKind, RouteRequest
+from probes.service import ServiceRequest
 from probes.services_file import ServicesFileRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
@@ -204,6 +206,10 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield from _path(facts, address, port)
     yield from _around(facts, steps, looked_into)
     yield from _what_failed(facts)
+    if port is not None and target.transport == "tcp":
+        for address in looked_into:
+            if facts.reach(address).reading is Reading.CONNECTED:
+                yield from _once_connected(facts, address, port)
     for address in facts.targets:
         if port is not None and facts.is_local(address) and _answered_or_quiet(facts, address):
             # After the attempt: a queue that was full then is full now, a listener that came later is not blamed.
@@ -335,6 +341,7 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         if expected or ("ping", focus.address) not in facts.running:
             request = AnswerTtlRequest(focus.address, port, rtt_ms=focus.heard_ms, expected=expected)
             yield Job("answer-ttl", f"{focus.address} {port}", request)
+    yield from _drop_point(facts, focus)
     if not facts.request.privileged:
         yield from _own_filter(facts, focus, quiet=quiet)
         return
@@ -361,6 +368,33 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         and (quiet or focus.reading in (Reading.LOCAL, Reading.ICMP, Reading.SILENT))
     ):
         yield Job("link", focus.address, LinkRequest(focus.address, name, None))
+
+
+def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
+    """What only makes sense to ask of a port that accepts connections."""
+    request = facts.request
+    rtt_s = max(facts.rtt_ms(address), facts.reach(address).heard_ms) / 1000
+    greets = request.tls or request.speaks_first
+    if greets or facts.established:
+        # A greeting may wait for a look-up of our name; whoever does not greet ends a connection at once, or not.
+        wait_ms = facts.threshold("greeting_ms") + 200 if greets else facts.threshold("hang_up_ms")
+        name = None if facts.is_literal else request.target.host
+        ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
+        yield Job("service", facts.service_key(address), ask)
+
+
+def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:
+    """Where SYNs are heard of less far than the host is: do they vanish there, or do the routers only say little?"""
+    subject = f"{focus.address} {facts.port}"
+    path = facts.peek("tcp-path", TcpPathResult, subject)
+    distance = facts.distance(focus.address)
+    ended = path is not None and ("tcp-path", subject) not in facts.running
+    if focus.reading is not Reading.SILENT or facts.port is None or path is None or not ended or distance is None:
+        return
+    if path.final is None and path.passed_ttl < distance - 1:
+        rtt_ms = max(1.0, facts.rtt_ms(focus.address))
+        request = DropPointRequest(focus.address, facts.port, path.passed_ttl + 1, distance - 1, rtt_ms)
+        yield Job("drop-point", subject, request)
 
 
 def _own_filter(facts: Facts, focus: Reach, *, quiet: bool) -> Iterator[Job]:

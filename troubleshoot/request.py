@@ -15,7 +15,8 @@ class Request:
     ``steps`` is the whole checklist, ``reference_steps`` those of it that the reference itself asks for.
     ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
     service on a UDP port would answer. ``privileged`` tells whether raw
-    packets can be sent, ``pid`` which process failed.
+    packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
+    registered on the target's TCP port behaves (:class:`troubleshoot.catalogue.ServiceEntry`).
     """
 
     code: str
@@ -32,3 +33,5 @@ class Request:
     service_port: int | None = None
     question_hex: str = ""
     privileged: bool = False
+    speaks_first: bool = False
+    tls: bool = False

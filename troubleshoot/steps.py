@@ -24,10 +24,11 @@ from probes.ping import PingResult
 from probes.proxy import ProxyResult
 from probes.resolve import Answer, ServerAnswer
 from probes.route import RouteKind
+from probes.service import ServiceOutcome
 from probes.sockets import SocketsResult
 from probes.statistics import StatisticsResult
 from troubleshoot import describe
-from troubleshoot.facts import SILENCE, Facts, NotYet, Reading, bind_subject, family_of, plain
+from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind_subject, family_of, plain
 from troubleshoot.judge import usage
 from troubleshoot.judge.names import DENIALS
 from troubleshoot.judge.program import (
@@ -580,7 +581,23 @@ def connect(facts: Facts) -> StepView:
         if transport == "udp" and failed[0].reading is Reading.SILENT:
             status = "warning"
         return StepView(status, describe.reach(failed[0], facts.port, transport), why, keys)
-    return StepView("passed", describe.reach(good[0], facts.port, transport), why, keys)
+    view = _once_connected(facts, good, keys) if transport == "tcp" else None
+    return view or StepView("passed", describe.reach(good[0], facts.port, transport), why, keys)
+
+
+def _once_connected(facts: Facts, good: list[Reach], keys: tuple[Key, ...]) -> StepView | None:
+    """What became of the connections, where the service ended them or kept silent."""
+    for reach in good:
+        result = facts.peek_service(reach.address)
+        if result is None or not result.complete:
+            continue
+        greets = facts.request.speaks_first or facts.request.tls
+        bad = {ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT}
+        if result.outcome in bad or (greets and result.outcome is ServiceOutcome.SILENT):
+            status: StepStatus = "failed" if greets or facts.established else "warning"
+            key = ("service", facts.service_key(reach.address))
+            return StepView(status, describe.service(result), None, (*keys, key))
+    return None
 
 
 def _proxy(facts: Facts) -> Note | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 from probes.base import Note, note
+from probes.drop_point import DropPointResult
 from probes.failure import IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.route import RouteKind
@@ -300,27 +301,28 @@ def firewall_drop(facts: Facts) -> Finding | None:
         return None
     facts.trace(found.address)
     distance = facts.distance(found.address)
-    hop = path.passed_ttl or None
+    point = facts.get("drop-point", DropPointResult, f"{found.address} {facts.port}")
+    passed = max(path.passed_ttl, point.passed_ttl if point is not None else 0)
+    located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
+    hop = passed if located and passed else None
     router = facts.router_at(found.address, hop) if hop else None
-    if distance is not None and path.passed_ttl >= distance - 1:
-        scope, variant = "remote-host", "host"
-        confidence: Confidence = "likely"
-    elif distance is not None:
-        scope, variant = "path", "default"
-        confidence = "likely" if hop is None else "certain"
-    else:
-        scope, variant, confidence = "path", "default", "likely"
+    behind = distance is not None and passed >= distance - 1
+    variant = "host" if behind else "default"
     return Finding(
         cause="firewall-drop",
-        confidence=confidence,
-        scope=scope,
+        confidence="certain" if located and not behind else "likely",
+        scope="remote-host" if behind else "path",
         step=step_of(facts),
-        evidence=(said(facts, found), (step_of(facts), describe.tcp_path(path)), *path_said(facts, found.address)),
+        evidence=(
+            said(facts, found),
+            (step_of(facts), describe.vanishing(facts.port, passed)),
+            *path_said(facts, found.address),
+        ),
         values=values(hop=hop, router=router, address=found.address, port=facts.port),
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
-        also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if variant == "host" else (),
+        also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if behind else (),
     )
 
 
@@ -467,22 +469,4 @@ def accept_queue_full(facts: Facts) -> Finding | None:
         variant="local",
         hop=0,
         address=focus.address,
-    )
-
-
-@rule("service-resets")
-def service_resets(facts: Facts) -> Finding | None:
-    """The connection is reset at once, so fast that it shows in connect() itself."""
-    found = failing(facts)
-    if found is None or found.reading is not Reading.CUT:
-        return None
-    return Finding(
-        cause="service-resets",
-        confidence="likely",
-        scope="remote-host",
-        step=step_of(facts),
-        evidence=(said(facts, found),),
-        values=values(address=found.address, port=facts.port),
-        hop=facts.distance(found.address),
-        address=found.address,
     )

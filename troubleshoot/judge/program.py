@@ -542,10 +542,10 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
         if c.family == constant and c.protocol in ("IPPROTO_TCP", "IPPROTO_UDP") and c.errno is not None
     ]
     refused_by_policy = [c for c in ordinary if c.errno in _REFUSED_BY_POLICY]
-    absent = family == 6 and result.ipv6_present is False
-    switched_off = family == 6 and result.ipv6_disabled and not absent
+    absent = family == 6 and result.ipv6_present is False and bool(ordinary)
+    switched_off = family == 6 and result.ipv6_disabled and result.ipv6_present is not False
     lost = not (result.ipv6_loopback if family == 6 else result.ipv4_loopback)
-    if not ordinary and not (switched_off and lost) and not absent:
+    if not ordinary and not (switched_off and lost):
         return None
     common = {"cause": "address-family-unavailable", "scope": "this-machine", "step": "address-family"}
     # A name with both families still works over the other one, unless the code says that it was this one.
