@@ -50,8 +50,6 @@ WITHOUT_RULE = {
     "path-mtu-blackhole": "needs a connection that stalls on large packets: no probe sends any",
     "packet-loss": "needs more pings than a diagnosis sends: ten per cent of four is no number",
     "address-family-path-broken": "needs both families tried to their end: one that works ends the run",
-    "service-closes": "needs a connection kept open: the connect probe closes it",
-    "service-silent": "needs a connection listened on: the connect probe closes it",
 }
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.

@@ -378,7 +378,7 @@ def local_firewall(facts: Facts) -> Finding | None:
     if counted is not None and (facts.alive(focus.address) or facts.last_hop(focus.address)):
         stopped = _stopped_here(counted, focus)
         if stopped is not None:
-            confidence, fact = stopped
+            fact, confidence = stopped
             seen = (*base, ("connect", fact))
             return Finding(cause="local-firewall", confidence=confidence, evidence=seen, **common)  # type: ignore[arg-type]
         if counted.control is not None and counted.control.sent:
@@ -395,17 +395,17 @@ def local_firewall(facts: Facts) -> Finding | None:
     return Finding(cause="local-firewall", confidence="possible", evidence=seen, also=also, **common)  # type: ignore[arg-type]
 
 
-def _stopped_here(counted: OwnFilterResult, focus: Reach) -> tuple[Confidence, Note] | None:
+def _stopped_here(counted: OwnFilterResult, focus: Reach) -> tuple[Note, Confidence] | None:
     """What the interface's counters say: SYNs that never left, or answers that came and were not let in."""
     name = counted.interface
     kept_up = counted.control is not None and counted.control.sent > 0
     if kept_up and any(r.sent == 0 for r in counted.attempts):
         # Other traffic can only raise the count: one round without a packet sent is proof.
-        return "certain", note("fact.wire-nothing-left", interface=name)
+        return note("fact.wire-nothing-left", interface=name), "certain"
     quiet = all(r.received == 0 for r in counted.idle)
     came = len(counted.attempts) > 2 and all(r.received > 0 for r in counted.attempts)
     if kept_up and focus.reading is Reading.SILENT and quiet and came:
-        return "likely", note("fact.counted-eaten", interface=name)
+        return note("fact.counted-eaten", interface=name), "likely"
     return None
 
 
