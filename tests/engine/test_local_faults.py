@@ -350,8 +350,10 @@ def test_a_machine_with_buffers_and_ports_accuses_nobody(nobody: bool) -> None:
     assert "cannot be read inside a network namespace" in step(report, "buffers")["why"]
 
 
-def recorded(tmp_path: Path, *, available: int, tcp: int, udp: int) -> Report:
-    """Judge a recorded /proc: 1000 MiB of memory, 100/200/300 pages of TCP and of UDP."""
+def recorded(
+    tmp_path: Path, *, code: str = "10055", available: int = 900_000, tcp: int = 0, udp: int = 0, files: int = 100
+) -> Report:
+    """Judge a recorded /proc: 1000 MiB of memory, 100/200/300 pages of TCP and of UDP, 100000 files."""
     for path, text in {
         "meminfo": f"MemTotal: 1024000 kB\nMemFree: 10 kB\nMemAvailable: {available} kB\n",
         "net/sockstat": f"sockets: used 9\nTCP: inuse 5 orphan 2 tw 7 alloc 6 mem {tcp}\nUDP: inuse 1 mem {udp}\n",
@@ -359,11 +361,11 @@ def recorded(tmp_path: Path, *, available: int, tcp: int, udp: int) -> Report:
         "sys/net/ipv4/udp_mem": "100 200 300\n",
         "sys/net/ipv4/tcp_max_orphans": "8192\n",
         "sys/net/ipv4/ip_local_port_range": "32768 60999\n",
-        "sys/fs/file-nr": "100 0 100000\n",
+        "sys/fs/file-nr": f"{files} 0 100000\n",
     }.items():
         (tmp_path / "proc" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "proc" / path).write_text(text)
-    return asyncio.run(diagnose("10055", ":80", options=Options(), context=Context(root=tmp_path)))
+    return asyncio.run(diagnose(code, ":80", options=Options(), context=Context(root=tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -386,6 +388,15 @@ def test_memory_that_runs_out(tmp_path: Path, available: int, tcp: int, udp: int
     assert report.verdict.failed_step == "buffers"
     assert found in report.verdict.summary
     assert any("2 of 8192" in piece.fact for piece in report.verdict.evidence)
+
+
+@pytest.mark.parametrize(("files", "fault"), [(98_000, True), (100, False)])
+def test_the_whole_systems_limit_of_open_files(tmp_path: Path, files: int, fault: bool) -> None:
+    report = recorded(tmp_path, code="10024", files=files)
+    assert (report.verdict.cause == "too-many-open-sockets") is fault
+    if fault:
+        assert "98000 of 100000" in report.verdict.summary
+        assert report.verdict.confidence == "certain"
 
 
 # -- 10024: descriptors ----------------------------------------------------------------------------------------
@@ -509,6 +520,21 @@ def test_ipv6_forbidden_by_a_policy() -> None:
 
 
 @pytest.mark.lab
+def test_a_kernel_without_ipv6() -> None:
+    """No kernel here lacks it: its settings are hidden and its sockets refused, which is all that shows of it."""
+    children.need_root()
+    report = situation(
+        _FILTER
+        + """
+hide = "mount -t tmpfs none /proc/sys/net/ipv6 && exec \\"$@\\""
+result = wsadiag(10047, "[::1]:80", wrap=["unshare", "--mount", "sh", "-c", hide, "sh", *FILTERED])
+"""
+    )
+    assert cause(report) == "address-family-unavailable"
+    assert "kernel has no IPv6" in facts(report)
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("code", [10043, 10044, 10046, 10047])
 @pytest.mark.parametrize("target", ["127.0.0.1:80", "[::1]:80", ":80", "localhost:80"])
 def test_families_that_work_accuse_nobody(code: int, target: str) -> None:
@@ -589,11 +615,11 @@ def test_the_sockets_of_the_program_are_held_to_the_code() -> None:
         10045: {"listener": "listens", "datagram": "is not connected"},
         10037: {},
     }
-    reports, numbers, pid = situation(
-        _PROGRAM
-        + f'result = {{code: wsadiag(code, "127.0.0.1:7000", "--pid", hog.pid) for code in {list(expected)}}}, numbers, hog.pid'
-        + _END
-    )
+    ask = f"""
+reports = {{code: wsadiag(code, "127.0.0.1:7000", "--pid", hog.pid) for code in {list(expected)}}}
+result = reports, numbers, hog.pid
+"""
+    reports, numbers, pid = situation(_PROGRAM + ask + _END)
     for code, sockets in expected.items():
         report = reports[code]
         assert cause(report) == "api-misuse"
