@@ -449,35 +449,37 @@ def ping_router(facts: Facts) -> StepView:
     return view
 
 
-@_step("ping-beyond-router")
-def ping_beyond_router(facts: Facts) -> StepView:
-    """Does something on the other side of the router answer?"""
+def _no_router_between(facts: Facts) -> StepView | None:
+    """The skipped step where no router stands between this machine and the target, else ``None``."""
     address = _address(facts)
     if address is None:
         return _no_address(facts)
     route = facts.route(address)
-    if facts.is_local(address) or route is None or route.gateway is None:
-        return _skipped("reason.own-address" if facts.is_local(address) else "reason.on-link")
+    if facts.is_local(address):
+        return _skipped("reason.own-address")
+    return _skipped("reason.on-link") if route is None or route.gateway is None else None
+
+
+@_step("ping-beyond-router")
+def ping_beyond_router(facts: Facts) -> StepView:
+    """Does something on the other side of the router answer?"""
+    near = _no_router_between(facts)
+    address = _address(facts)
+    if near is not None or address is None:
+        return near or _no_address(facts)
     beyond = facts.router_at_by_trace(address, 2)
     if beyond is None:
         facts.trace(address)
         if facts.alive(address):
             return _ping_step(facts, address, silent="warning")
-        return StepView(
-            "unavailable", note("reason.nothing-beyond"), note("reason.nothing-beyond"), (("traceroute", address),)
-        )
+        nothing = note("reason.nothing-beyond")
+        return StepView("unavailable", nothing, nothing, (("traceroute", address),))
     view = _ping_step(facts, beyond, silent="warning")
-    if view.status == "warning" and not (facts.peek_ping(beyond) or PINGLESS).received:
+    ping = facts.peek_ping(beyond)
+    if view.status == "warning" and (ping is None or not ping.received):
         # It answered "time exceeded" to traceroute, so the way there works.
         return StepView("passed", note("fact.beyond-by-trace", address=beyond), None, view.probes)
     return view
-
-
-class _Pingless:
-    received = 0
-
-
-PINGLESS = _Pingless()
 
 
 @_step("ping-remote")
@@ -503,12 +505,10 @@ def ping_remote(facts: Facts) -> StepView:
 @_step("ping-remote-subnet")
 def ping_remote_subnet(facts: Facts) -> StepView:
     """Does another host of the target's network answer?"""
+    near = _no_router_between(facts)
     address = _address(facts)
-    if address is None:
-        return _no_address(facts)
-    route = facts.route(address)
-    if facts.is_local(address) or route is None or route.gateway is None:
-        return _skipped("reason.own-address" if facts.is_local(address) else "reason.on-link")
+    if near is not None or address is None:
+        return near or _no_address(facts)
     if facts.request.remote_neighbour is not None:
         return _ping_step(facts, facts.request.remote_neighbour)
     alive = facts.remote_neighbour_alive(address)
