@@ -574,7 +574,7 @@ def connect(facts: Facts) -> StepView:
     failed = [r for r in reaches if r.failed]
     good = [r for r in reaches if r.reading is Reading.CONNECTED]
     if not failed and not good:
-        binding = facts.request.code == "WSAEADDRINUSE" and any(facts.is_local(r.address) for r in reaches)
+        binding = facts.request.code == "WSAEADDRINUSE"
         return _skipped("reason.binding" if binding else "reason.not-to-be-tried")
     if failed:
         status: StepStatus = "warning" if good and all(facts.is_loopback(r.address) for r in reaches) else "failed"

@@ -115,8 +115,9 @@ def _too_long(facts: Facts) -> Finding | None:
     evidence: list[tuple[str, Note]] = []
     path = facts.get("path-mtu", PathMtuResult, address)
     if path is not None and path.black_hole:
-        return None
-    if path is not None and path.mtu is not None:
+        # Large packets vanish on the way as well: a fault of its own, which raises no such code.
+        evidence.append(("path-mtu", note("fact.mtu-blackhole", address=address, mtu=path.mtu or "?")))
+    elif path is not None and path.mtu is not None:
         payload = path.largest_udp_payload or "?"
         evidence.append(("path-mtu", note("fact.mtu", address=address, mtu=path.mtu, payload=payload)))
     elif path is not None and path.interface_mtu is not None:
@@ -663,7 +664,9 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
 def too_many_open_sockets(facts: Facts) -> Finding | None:
     """The process or the system has run into its descriptor limit."""
     result = facts.get("descriptors", DescriptorsResult)
-    if result is None or facts.request.code not in ("WSAEMFILE", "WSAENOBUFS"):
+    # Without buffers a process that happens to be near its limit explains nothing, unless it is the one that failed.
+    about = facts.request.code == "WSAEMFILE" or (facts.request.code == "WSAENOBUFS" and facts.request.pid is not None)
+    if result is None or not about:
         return None
     share = facts.threshold("descriptor_share")
     if result.system_used >= result.system_limit * share:
