@@ -581,7 +581,7 @@ class _Cables:
         self.wires.append([a, b, shape.delay_ms, shape.jitter_ms, shape.loss, shape.rate_mbit, seed])
 
     def to_bridge(self, name: str, interface: str, network: int, shape: Shape | None) -> None:
-        port = f"p-{name}"
+        port = f"p-{name}" if interface == "e0" else f"p-{name}{interface}"  # a single router has a port in each bridge
         if shape is None:
             self.veth((name, interface), (SWITCH, port))
         else:

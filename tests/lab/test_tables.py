@@ -1,0 +1,73 @@
+"""What the lab's tables count: verdicts folded, refusals repeated, tools' words read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.matrix import matrix, verdict
+from tests.lab.scenario import Outcome, load_all
+from tests.lab.tools import PLAYED, names
+
+TRACED = "traceroute to 10.0.0.9 (10.0.0.9), 12 hops max, 60 byte packets\n 1  10.0.0.1  0.6 ms  0.5 ms  0.6 ms\n"
+
+
+def outcome(scenario: str, grade: str, cause: str | None, confidence: str = "likely") -> Outcome:
+    outcome = "fault" if cause else "healthy"
+    report: dict[str, Any] = {"verdict": {"outcome": outcome, "cause": cause, "confidence": confidence}}
+    return Outcome(
+        scenario=scenario,
+        who="root",
+        grade=grade,
+        said=f"{cause or outcome} ({confidence})",
+        trouble="",
+        verdict_ms=1.0,
+        wall_ms=1.0,
+        up_ms=1.0,
+        report=report,
+    )
+
+
+def test_the_matrix_counts_what_came_out() -> None:
+    (refused,) = [scenario for scenario in load_all() if scenario.name == "no-listener"]
+    outcomes = [
+        outcome("no-listener", "right", "no-listener"),
+        outcome("no-listener", "wrong", "firewall-reset"),
+        outcome("no-listener", "wrong", "firewall-reset", "possible"),
+    ]
+    assert [verdict(one) for one in outcomes] == ["no-listener", "firewall-reset", "abstained"]
+    text = matrix([refused] * 3, outcomes, 3)
+    assert "3 runs: 1 right, 1 wrong, 1 abstained." in text or "3 runs: 1 right, 1 abstained, 1 wrong." in text
+    assert "| no-listener | 3 | 1 | 1 | firewall-reset 1 |" in text
+    assert "0 of 1 gave the same" in text
+    assert text.rstrip().endswith("| 1 |")
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "named"),
+    [
+        ("nmap", "8080/tcp closed http-proxy conn-refused\n", {"no-listener"}),
+        ("nmap", "8080/tcp filtered http-proxy no-response\n", {"firewall-drop"}),
+        ("nmap", "8080/tcp open  http-proxy syn-ack\n", {"healthy"}),
+        ("traceroute", TRACED + " 2  10.0.0.9  0.8 ms  0.8 ms  0.8 ms\n", set()),
+        ("traceroute", TRACED + " 2  10.0.0.9  0.8 ms *  0.8 ms\n", {"packet-loss"}),
+        ("traceroute", TRACED + " 2  * * *\n 3  * * *\n", {"firewall-drop", "path-broken"}),
+        ("traceroute", TRACED + " 2  10.0.0.1  0.8 ms !X  0.8 ms !X *\n", {"firewall-reject"}),
+        (
+            "traceroute",
+            TRACED + " 2  10.0.0.2  0.8 ms 0.8 ms 0.8 ms\n 3  10.0.0.1  0.6 ms 0.5 ms 0.6 ms\n",
+            {"routing-loop"},
+        ),
+        ("mtr", "  1.|-- 10.0.0.1   0.0%  5  0.9\n  2.|-- ???   100.0  5  0.0\n", {"firewall-drop", "path-broken"}),
+        ("mtr", "  1.|-- 10.0.0.1   0.0%  5  0.9\n  2.|-- 10.0.0.9  20.0%  5  0.0\n", {"packet-loss"}),
+        ("mtr", "  1.|-- 10.0.0.1   0.0%  5  0.9\n  2.|-- 10.0.0.9  0.0%  5  0.0\n", set()),
+        ("curl", "* Connected to 10.0.0.9 port 80\n* Recv failure: Connection reset by peer\n", {"service-resets"}),
+    ],
+)
+def test_what_a_tool_names(tool: str, text: str, named: set[str]) -> None:
+    assert set(names(tool, text)) == named
+
+
+def test_every_scenario_for_the_tools_exists() -> None:
+    assert set(PLAYED) <= {scenario.name for scenario in load_all()}
