@@ -94,12 +94,13 @@ SAYS: Mapping[str, Mapping[str, str]] = {
     },
     "firewall-drop": {"nmap": r"/tcp +filtered .*no-response", **STOPS},
     "path-broken": STOPS,
-    "connection-intercepted": dict.fromkeys(COMMANDS, r"intercept|proxy|redirect"),
+    "connection-intercepted": dict.fromkeys(COMMANDS, r"(?i)intercepted|redirected|transparent proxy"),
     "path-mtu-blackhole": dict.fromkeys(COMMANDS, r"(?i)\bmtu\b|fragmentation"),
     "packet-loss": {
         # the share of the last line, which is the target's, is neither nothing nor everything
         "mtr": rf"\|-- {ADDRESS} +(?!0\.0%|100\.0)\d+\.\d%[^\n]*\n?\Z",
-        "traceroute": rf"(?s)\Atraceroute to (?P<to>{ADDRESS}) .*\n *\d+ (?=[^\n]*\*)[^\n]*(?P=to) [^\n]* ms[^\n]*\n?\Z",
+        "traceroute": rf"(?s)\Atraceroute to (?P<to>{ADDRESS}) .*"
+        r"\n *\d+ (?=[^\n]*\*)[^\n]*(?P=to) [^\n]* ms[^\n]*\n?\Z",
     },
     "address-family-path-broken": {"curl": r"(?is)(connect to [^\n]* failed|unreachable|timed out).*Connected to"},
     "accept-queue-full": dict.fromkeys(COMMANDS, r"(?i)backlog|queue"),
