@@ -664,3 +664,25 @@ def test_the_call_checklist_is_among_the_actions(code: int) -> None:
     hints = catalogue.code(report.error.name).developer_hints
     assert hints
     assert report.verdict.actions[: len(hints)] == tuple(f"In the program: {hint}" for hint in hints)
+
+
+# -- a saved report --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.lab
+def test_saved_reports_of_this_machines_faults_are_judged_alike() -> None:
+    pairs = situation(
+        _PROGRAM
+        + f"""
+result = []
+for words in ([10048, ":7000"], [10057, ":7000", "--pid", hog.pid], [10024, ":1", "--pid", hog.pid], [10093, ":1"]):
+    command = [sys.executable, "-B", "-m", "troubleshoot", "--json"]
+    first = subprocess.run([*command, *map(str, words)], cwd={str(ROOT)!r}, capture_output=True)
+    again = subprocess.run([*command, "replay", "-"], cwd={str(ROOT)!r}, capture_output=True, input=first.stdout)
+    result.append([json.loads(done.stdout)["verdict"] for done in (first, again)])
+"""
+        + _END
+    )
+    assert [first["cause"] for first, _ in pairs] == ["port-in-use", "api-misuse", None, "api-misuse"]
+    for first, again in pairs:
+        assert first == again
