@@ -46,10 +46,8 @@ KEY = re.compile(rf"({'|'.join(TABLES)})\.[a-z0-9][a-z0-9-]*")
 
 # Causes whose rule cannot exist yet, each with the reason.
 WITHOUT_RULE = {
-    "connection-intercepted": "needs SYNs that are accepted nearer than the host: no probe goes on after a connection",
     "path-mtu-blackhole": "needs a connection that stalls on large packets: no probe sends any",
     "packet-loss": "needs more pings than a diagnosis sends: ten per cent of four is no number",
-    "address-family-path-broken": "needs both families tried to their end: one that works ends the run",
 }
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.

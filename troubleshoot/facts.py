@@ -29,7 +29,7 @@ from probes.route import RouteKind, RouteResult
 from probes.service import ServiceResult
 from probes.services_file import ServicesFileResult
 from probes.sockets import SocketEntry, SocketsResult
-from probes.tcp_path import TcpPathResult
+from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot.request import Request
 
@@ -454,6 +454,11 @@ class Facts:
         if route is None or route.on_link or self.is_local(address):
             return False
         beside = [p.rtt_max_ms for p in self.remote_neighbour_asked(address) if p.received and p.rtt_max_ms is not None]
+        beside += [  # the name's other family is there: the network works, and would report this address by now
+            found.heard_ms
+            for other in self.targets
+            if family_of(other) != family_of(address) and (found := self.reach(other)).reading is Reading.CONNECTED
+        ]
         return bool(beside) and waited_ms >= self.threshold("report_ms") + 4 * max(beside)
 
     def _reach_by_datagram(self, address: str, port: int) -> Reach:
@@ -556,6 +561,40 @@ class Facts:
     def peek_service(self, address: str) -> ServiceResult | None:
         """Return what the service did with a connection, as far as known."""
         return self.peek("service", ServiceResult, self.service_key(address))
+
+    def accepted_early(self, address: str) -> int | None:
+        """Return the TTL from which SYNs to the port are accepted, where other packets of that TTL go no further.
+
+        Both walks need not be over: the least TTL is known once the one before it brought *time exceeded*.
+        :class:`NotYet` while it is not known.
+        """
+        route = self.peek_route(address)
+        if route is None or route.on_link or self.is_local(address):
+            return None
+        path = self.peek("tcp-path", TcpPathResult, f"{address} {self.port}")
+        least = path.final_ttl if path is not None and path.final is TcpAnswer.ACCEPTED else None
+        if least is None or path is None or path.passed_ttl < least - 1:
+            path = self.tcp_path(address)
+            least = path.final_ttl if path is not None and path.final is TcpAnswer.ACCEPTED else None
+        if least is None or self.router_at_by_trace(address, least) == plain(address):
+            return None
+        if self.dies_at(address, least):
+            return least
+        trace = self.trace(address)
+        reached = trace.reached_ttl if trace is not None else None
+        return least if reached is not None and least < reached else None
+
+    def dies_at(self, address: str, ttl: int) -> bool:
+        """Whether traceroute's packet of that TTL was ended by a router: the host is farther away."""
+        trace = self.peek_trace(address)
+        return any(
+            a.icmp is not None
+            and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+            and (a.address is None or plain(a.address) != plain(address))
+            for hop in (trace.hops if trace is not None else ())
+            if hop.ttl == ttl
+            for a in hop.answers
+        )
 
     def service_key(self, address: str) -> str:
         """Return the subject under which the service behind an address is watched."""

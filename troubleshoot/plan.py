@@ -38,7 +38,7 @@ from probes.statistics import StatisticsRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.wire import WireRequest
-from troubleshoot.facts import Facts, Reach, Reading, bind_subject, family_of, gateway_of, plain, second_look
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, bind_subject, family_of, gateway_of, plain, second_look
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
@@ -381,6 +381,16 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
         name = None if facts.is_literal else request.target.host
         ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
         yield Job("service", facts.service_key(address), ask)
+    try:
+        early = facts.accepted_early(address)
+    except NotYet:
+        return
+    ping = facts.peek_ping(address)
+    seen = {e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None}
+    if early is not None and (seen or ("ping", address) not in facts.running or facts.dies_at(address, early)):
+        likely = tuple(start - early + 1 for start in (64, 255, 128))
+        request_ = AnswerTtlRequest(address, port, rtt_ms=facts.reach(address).heard_ms, expected=(*seen, *likely))
+        yield Job("answer-ttl", f"{address} {port}", request_)
 
 
 def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:

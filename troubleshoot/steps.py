@@ -37,9 +37,9 @@ from troubleshoot.judge.program import (
     endpoint_text,
     exhausted_towards_target,
     in_the_way,
+    in_use,
     owner_text,
     process_text,
-    refused,
     short_of_memory,
 )
 from troubleshoot.plan import AFTER, BEFORE, guess_local_host
@@ -682,9 +682,14 @@ def port_owner(facts: Facts) -> StepView:
     failed = [t for t in trials if t.attempts[0].failure is not None]
     if not failed:
         return _bindable(facts, trials[0], keys)
-    in_use = refused(trials, Failure.ADDRESS_IN_USE)
-    if not in_use:
+    taken = in_use(facts, trials)
+    denied = failed[0].attempts[0].failure in _DENIALS
+    if not taken or (denied and not in_the_way(facts, taken)):
         first = failed[0]
+        if taken and first.unprivileged_start is not None:
+            # The program that met the code was allowed to bind; nothing holds the port, which is all that is seen.
+            fact = note("fact.port-privileged", port=first.port, start=first.unprivileged_start)
+            return StepView("unavailable", fact, note("reason.needs-bind-right"), keys)
         # A family that this machine lacks cannot be bound, and does not keep the other from it.
         lacking = len(failed) < len(trials) and first.attempts[0].failure not in _DENIALS
         if lacking:
@@ -692,7 +697,7 @@ def port_owner(facts: Facts) -> StepView:
             return _bindable(facts, free, keys)
         errno = first.attempts[0].errno or "?"
         return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), None, keys)
-    entries = in_the_way(facts, in_use)
+    entries = in_the_way(facts, taken)
     if not entries:
         return StepView("failed", note("fact.holder-unseen", port=facts.port), None, keys)
     first_held = next((e for e in entries if e.state == "listen"), entries[0])

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from probes.base import Note, note
 from probes.drop_point import DropPointResult
-from probes.failure import IcmpError, IcmpMeaning
+from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.route import RouteKind
 from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, gateway_of, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
@@ -413,6 +413,61 @@ def path_broken(facts: Facts) -> Finding | None:
     )
 
 
+@rule("address-family-path-broken")
+def address_family_path_broken(facts: Facts) -> Finding | None:
+    """Every address of one family meets silence or a router's denial, and every one of the other connects."""
+    reaches = facts.reaches()
+    if facts.request.target.transport != "tcp" or facts.port is None or len(reaches) < 2:
+        return None
+    if not any(r.reading is Reading.CONNECTED for r in reaches) or facts.hosts_override():
+        return None
+    decided = [facts.decided_reach(r.address) for r in reaches]
+    dead = [r for r in decided if r.failed]
+    living = [r for r in decided if r.reading is Reading.CONNECTED]
+    families = {family_of(r.address) for r in dead}
+    if not dead or len(families) != 1 or families & {family_of(r.address) for r in living}:
+        return None
+    if not all(_lost_on_the_way(facts, r) for r in dead):
+        return None
+    first = next((r for r in dead if facts.peek_trace(r.address) is not None), dead[0])
+    hop = facts.last_hop(first.address) or None
+    router = facts.router_at(first.address, hop) if hop else None
+    return Finding(
+        cause="address-family-path-broken",
+        confidence="certain" if hop else "likely",
+        scope="path",
+        step=step_of(facts),
+        evidence=(*(said(facts, r) for r in dead[:2]), *path_said(facts, first.address), said(facts, living[0])),
+        values=values(family=f"IPv{families.pop()}"),
+        hop=hop,
+        address=router,
+        also=(("some-addresses-dead", note("verdict.open-family-host")),),
+    )
+
+
+def _lost_on_the_way(facts: Facts, found: Reach) -> bool:
+    """Whether nothing of the host answers, and nobody says that it is the host that is absent or refuses."""
+    if facts.is_local(found.address) or facts.alive(found.address):
+        return False
+    if found.reading is Reading.LOCAL:
+        return found.failure in (Failure.HOST_UNREACHABLE, Failure.NETWORK_UNREACHABLE)
+    if found.reading not in (Reading.SILENT, Reading.ICMP):
+        return False
+    facts.trace(found.address)
+    ping = facts.get("ping", PingResult, found.address)
+    if facts.alive(found.address):
+        return False
+    errors = [found.icmp, *(e.icmp for e in (ping.echoes if ping else ()))]
+    late = [
+        e.icmp
+        for e in (ping.echoes if ping else ())
+        if e.icmp is not None and (e.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+    ]
+    denied = any(e is not None and e.meaning in (IcmpMeaning.PROHIBITED, IcmpMeaning.PORT_UNREACHABLE) for e in errors)
+    waited = found.icmp is not None and found.heard_ms >= facts.threshold("neighbour_wait_ms")
+    return not denied and not late and not waited
+
+
 @rule("some-addresses-dead")
 def some_addresses_dead(facts: Facts) -> Finding | None:
     """The name has several addresses and only some of them answer."""
@@ -422,7 +477,7 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
     decided = [facts.decided_reach(r.address) for r in reaches]
     dead = [r for r in decided if r.failed]
     living = [r for r in decided if r.reading is Reading.CONNECTED]
-    if not dead or facts.hosts_override():
+    if not dead or facts.hosts_override() or address_family_path_broken(facts) is not None:
         return None
     return Finding(
         cause="some-addresses-dead",

@@ -66,7 +66,7 @@ def find(facts: Facts, found: Reach) -> Refuser:
         evidence.append((step_of(facts), describe.tcp_path(path)))
     if measured is not None:
         evidence.append((step_of(facts), note("fact.reset-ttl", ttl=measured)))
-    reply = _reply_ttl(facts, address)
+    reply = reply_ttl(facts, address)
     if reply is not None:
         evidence.append(("ping-remote", note("fact.reply-ttl", ttl=reply)))
     evidence += path_said(facts, address)
@@ -75,11 +75,11 @@ def find(facts: Facts, found: Reach) -> Refuser:
     if least is None or (route is not None and route.on_link):
         return Refuser(Place.HOST, facts.distance(address), "likely", tuple(evidence))
     by_ttl = routers_back(measured) + 1 if measured is not None else None
-    same_way_back = _same_way_back(facts, address)
-    if trace is not None and _dies_at_router(facts, address, least):
+    alike = same_way_back(facts, address)
+    if trace is not None and facts.dies_at(address, least):
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
-        if by_ttl in (least - 1, least) and same_way_back:
+        if by_ttl in (least - 1, least) and alike:
             return Refuser(Place.NEARER, by_ttl, "certain", tuple(evidence))
         return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
     if _copies(facts, address):
@@ -88,20 +88,20 @@ def find(facts: Facts, found: Reach) -> Refuser:
     here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
     unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if measured is not None and reply is not None and start_of(measured) == start_of(reply):
-        if _rewritten(facts, address, distance, reply):
+        if rewritten(facts, address, distance, reply):
             return unclear
         if measured > reply:
-            hop = distance - (measured - reply) if distance is not None else by_ttl if same_way_back else None
+            hop = distance - (measured - reply) if distance is not None else by_ttl if alike else None
             if hop is not None and not 1 <= hop < (distance or hop + 1):
                 return unclear
             return Refuser(Place.NEARER, hop, "likely", tuple(evidence))
         return here if distance is None or least >= distance else unclear
-    if by_ttl is not None and same_way_back and by_ttl != least:
+    if by_ttl is not None and alike and by_ttl != least:
         return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence)) if by_ttl < least else unclear
     return here if distance is None or least >= distance else unclear
 
 
-def _rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
+def rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
     """Whether a router gives packets a new TTL: the one before the host then answers with the host's own TTL."""
     trace = facts.peek_trace(address)
     return any(
@@ -129,7 +129,7 @@ def _copies(facts: Facts, address: str) -> bool:
     return result is not None and (bool(result.follows) or result.varies)
 
 
-def _reply_ttl(facts: Facts, address: str) -> int | None:
+def reply_ttl(facts: Facts, address: str) -> int | None:
     """The TTL with which other answers of the host itself arrive."""
     ping = facts.peek_ping(address)
     seen = [e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None and e.icmp is None]
@@ -145,21 +145,7 @@ def _reply_ttl(facts: Facts, address: str) -> int | None:
     return seen[0] if seen and len(set(seen)) == 1 else None
 
 
-def _dies_at_router(facts: Facts, address: str, ttl: int) -> bool:
-    """Whether traceroute's packet of that TTL was ended by a router: the host is farther away."""
-    trace = facts.peek_trace(address)
-    for hop in trace.hops if trace is not None else ():
-        if hop.ttl == ttl:
-            return any(
-                a.icmp is not None
-                and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
-                and (a.address is None or plain(a.address) != plain(address))
-                for a in hop.answers
-            )
-    return False
-
-
-def _same_way_back(facts: Facts, address: str) -> bool:
+def same_way_back(facts: Facts, address: str) -> bool:
     """Whether the routers' own answers come back over as many routers as they are away, as far as they tell."""
     trace = facts.peek_trace(address)
     told = [

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
+from probes.failure import IcmpMeaning
 from probes.service import ServiceOutcome, ServiceResult
 from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, plain
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.path import failing, said, step_of
+from troubleshoot.judge.path import failing, path_said, said, step_of
+from troubleshoot.judge.refuser import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
@@ -42,6 +45,82 @@ def _on_any(facts: Facts, look: Callable[[Facts, Reach], Finding | None]) -> Fin
     if still is not None:
         raise still
     return None
+
+
+# -- who accepts -----------------------------------------------------------------------------------------------
+
+
+@rule("connection-intercepted")
+def connection_intercepted(facts: Facts) -> Finding | None:
+    """A device nearer than the host accepts the connection in its name."""
+    return _on_any(facts, _intercepted)
+
+
+def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
+    """SYNs are accepted at a TTL at which other packets die: then the answer's own TTL has to fit that distance.
+
+    Ways of different length to one host show the same at first sight; but the host's answers then have the TTL of
+    its other answers.
+    """
+    address = reach.address
+    hop = facts.accepted_early(address)
+    if hop is None:
+        return None
+    measured = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    if measured is None or measured.ttl is None or measured.answer is not TtlAnswer.ACCEPTED:
+        return None
+    if not measured.confirmed or measured.follows or measured.varies:
+        return None
+    confidence = _by_answer(facts, address, hop, measured.ttl)
+    if confidence is None:
+        return None
+    router = facts.router_at(address, hop)
+    path = facts.tcp_path(address)
+    reply = reply_ttl(facts, address)
+    return Finding(
+        cause="connection-intercepted",
+        confidence=confidence,
+        scope="path",
+        step=step_of(facts),
+        evidence=(
+            said(facts, reach),
+            *(((step_of(facts), describe.tcp_path(path)),) if path is not None else ()),
+            (step_of(facts), note("fact.accept-ttl", ttl=measured.ttl)),
+            *((("ping-remote", note("fact.reply-ttl", ttl=reply)),) if reply is not None else ()),
+            *path_said(facts, address),
+        ),
+        values=values(hop=hop, router=router, address=address, port=facts.port),
+        variant="default" if router else "unnamed",
+        hop=hop,
+        address=router,
+    )
+
+
+def _by_answer(facts: Facts, address: str, hop: int, measured: int) -> Confidence | None:
+    """How sure it is that an answer with TTL ``measured`` comes from ``hop`` and not from the host."""
+    reply = reply_ttl(facts, address)
+    fits = routers_back(measured) == hop - 1 and same_way_back(facts, address)
+    if reply is None:
+        return "likely" if fits and _one_way(facts, address) else None
+    if reply == measured or rewritten(facts, address, facts.distance(address), reply):
+        return None
+    if start_of(reply) == start_of(measured):
+        if measured < reply:
+            return None
+        return "certain" if fits and facts.dies_at(address, hop) else "likely"
+    return "likely" if fits and _one_way(facts, address) else None
+
+
+def _one_way(facts: Facts, address: str) -> bool:
+    """Whether traceroute and SYNs met the same routers, one at each TTL, as far as they answered."""
+    trace, path = facts.peek_trace(address), facts.tcp_path(address)
+    met: dict[int, set[str]] = {}
+    for hop in trace.hops if trace is not None else ():
+        met.setdefault(hop.ttl, set()).update(plain(a.address) for a in hop.answers if a.address is not None)
+    for step in path.hops if path is not None else ():
+        if step.icmp is not None and step.icmp.sender is not None and step.icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
+            met.setdefault(step.ttl, set()).add(plain(step.icmp.sender))
+    return all(len(routers) <= 1 for routers in met.values())
 
 
 # -- what the service does -------------------------------------------------------------------------------------
