@@ -217,11 +217,28 @@ def endpoint_text(entry: SocketEntry) -> str:
     return f"{entry.local_address}:{entry.local_port}"
 
 
+def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ...]:
+    """Return the trials that found the port taken.
+
+    For WSAEADDRINUSE also those that wanted a privilege: the program that met the code had it, and what holds the port
+    can be seen all the same.
+    """
+    found = refused(trials, Failure.ADDRESS_IN_USE)
+    if found or facts.request.code != "WSAEADDRINUSE":
+        return found
+    return refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
+
+
 def in_the_way(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[SocketEntry, ...]:
-    """Return the sockets that keep the port from being bound: those that clash, else all of the port."""
+    """Return the sockets that keep the port from being bound: those that clash.
+
+    Where the kernel says that it is taken and none seems to clash, all sockets of the port.
+    """
     everything = held(facts)
     clashing = tuple(e for e in everything if any(clashes(e, trial.address) for trial in trials))
-    return clashing or everything
+    if clashing or not refused(trials, Failure.ADDRESS_IN_USE):
+        return clashing
+    return everything
 
 
 def owners(entries: tuple[SocketEntry, ...]) -> Evidence:
@@ -280,17 +297,20 @@ def port_in_use(facts: Facts) -> Finding | None:
     if facts.port is None or exhausted_towards_target(facts) is not None:
         return None
     trials = binds(facts)
-    failed = refused(trials, Failure.ADDRESS_IN_USE)
+    failed = in_use(facts, trials)
     if not failed or _connects(facts):
         return None
     entries = in_the_way(facts, failed)
+    tried = failed[0].attempts[0].failure is Failure.ADDRESS_IN_USE
+    if not tried and not entries:
+        return None
     holding = tuple(e for e in entries if e.state not in CLOSING)
     if entries and not holding:
         return None
     free = [trial for trial in trials if trial.attempts[0].failure is None]
     first = next((e for e in holding if e.state == "listen"), next(iter(holding), None))
     said: list[tuple[str, Note]] = [
-        ("port-owner", note("fact.bind-failed", port=facts.port, errno="EADDRINUSE")),
+        ("port-owner", note("fact.bind-failed", port=facts.port, errno=failed[0].attempts[0].errno or "?")),
     ]
     for entry in holding[:_NAMED]:
         held_by = owner_text(entry)
@@ -303,7 +323,7 @@ def port_in_use(facts: Facts) -> Finding | None:
         said.append(("port-owner", note("fact.holder-unseen", port=facts.port)))
     said.extend(("port-owner", note("fact.bind-works", address=t.address, port=facts.port)) for t in free)
     binding = facts.request.code == "WSAEADDRINUSE" or facts.request.target.host is None
-    sure = binding and not free
+    sure = binding and tried and not free
     return Finding(
         cause="port-in-use",
         confidence="certain" if sure else "likely",
@@ -320,7 +340,7 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
     """The port is held only by connections that wait for their end."""
     if facts.port is None:
         return None
-    failed = refused(binds(facts), Failure.ADDRESS_IN_USE)
+    failed = in_use(facts, binds(facts))
     if not failed or _connects(facts):
         return None
     entries = in_the_way(facts, failed)
@@ -335,11 +355,11 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     return Finding(
         cause="port-in-time-wait",
-        confidence="certain",
+        confidence="certain" if failed[0].attempts[0].failure is Failure.ADDRESS_IN_USE else "likely",
         scope="this-machine",
         step="port-owner",
         evidence=(
-            ("port-owner", note("fact.bind-failed", port=facts.port, errno="EADDRINUSE")),
+            ("port-owner", note("fact.bind-failed", port=facts.port, errno=failed[0].attempts[0].errno or "?")),
             ("port-owner", note("fact.port-closing", port=facts.port, count=total, seconds=f"{left:.0f}")),
             ("port-owner", note("fact.closing-states", port=facts.port, counters=states)),
             *owners(entries),
@@ -356,6 +376,8 @@ def port_not_permitted(facts: Facts) -> Finding | None:
         return None
     trials = binds(facts)
     failed = refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
+    if facts.request.code == "WSAEADDRINUSE" and failed and failed[0].port < (failed[0].unprivileged_start or 0):
+        return None  # whoever met that code was allowed to bind
     if failed and not _connects(facts):
         return _denied(facts, failed[0])
     # With the privilege that the failing program lacks the port can be bound, and that proves nothing for it.
