@@ -10,8 +10,9 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``failed_step``,
   ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning),
   ``confidence_at_most``, ``family`` (of the located address)
-- ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``reason``:
-  another verdict that is right too, only where nothing that can be seen tells the two apart (``cause`` may be ``any``)
+- ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``hop``
+  (``none``), ``only`` (of variants with these values), ``reason``: another verdict that is right too, only where
+  nothing that can be seen tells the two apart (``cause`` may be ``any``)
 - ``[[variant]]``: names and their values; the file then stands for many scenarios, one for each combination of the
   values of each table. ``$name`` in any text of the file is the value (of its own type where it is the whole text);
   ``family`` also gives ``$host`` (the server's address as a target is written), ``$six`` (``6`` or nothing) and
@@ -58,6 +59,8 @@ class Accepted:
     who: tuple[str, ...] = ("root", "nobody")
     confidence_at_most: str = "certain"
     alternatives: tuple[str, ...] = ()
+    hop: str | None = None
+    only: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +292,8 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
         fits = other.outcome == verdict["outcome"] and other.cause in (verdict["cause"], "any")
         fits = fits and who in other.who and other.scope in (None, location.get("scope"))
         fits = fits and CONFIDENCE.index(verdict["confidence"]) <= CONFIDENCE.index(other.confidence_at_most)
+        fits = fits and other.only.items() <= scenario.values.items()
+        fits = fits and not (other.hop == "none" and location.get("hop") is not None)
         if fits and {item["cause"] for item in verdict["alternatives"]}.issuperset(other.alternatives):
             return "accepted", text
     if verdict["outcome"] == "inconclusive":
