@@ -1,4 +1,7 @@
-"""Ping an address: raw or datagram ICMP, or without either a UDP datagram whose refusal proves life."""
+"""Ping an address: raw or datagram ICMP, or without either a UDP datagram whose refusal proves life.
+
+The UDP way needs the error queue of Linux; elsewhere the echoes go through :mod:`probes.system.portable_ping`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
-from probes.system import need_linux
+from probes.system import on_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.icmp import EchoAnswer, EchoSocket
@@ -87,9 +91,6 @@ class PingResult:
 class _Channel(Protocol):
     """A way to ask for echoes."""
 
-    @property
-    def socket(self) -> socket.socket: ...
-
     def send(self, sequence: int) -> None: ...
 
     def answers(self) -> list[EchoAnswer]: ...
@@ -129,7 +130,7 @@ class _UdpChannel:
         return found
 
 
-def _open(context: Context, target: Endpoint) -> tuple[PingMethod, _Channel]:
+def _open(context: Context, target: Endpoint) -> tuple[PingMethod, EchoSocket | _UdpChannel]:
     """Open the best way that is allowed here. Raises ``OSError`` where the local stack knows no way at all."""
     for method, raw in ((PingMethod.ICMP_DATAGRAM, False), (PingMethod.ICMP_RAW, True)):
         try:
@@ -230,19 +231,28 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
     """Ask an address for echoes in the best way that is allowed here.
 
     The time of an echo that brought an ICMP error stands in its ``rtt_ms``, but counts neither as received nor
-    in the round-trip figures. Raises :class:`NotApplicable` for an address that is no literal.
+    in the round-trip figures. Raises :class:`NotApplicable` for an address that is no literal. On systems other
+    than Linux a reply's TTL is not known, and :class:`NotPermitted` (``reason.needs-raw-sockets``) is raised where
+    no ICMP socket may be opened.
     """
-    need_linux("ping")
     target = endpoint(request.address)
     async with context.budget.slot():
-        with Watch() as watch:
+        with Watch() as watch, ExitStack() as stack:
+            channel: _Channel
             try:
-                method, channel = _open(context, target)
+                if on_linux():
+                    method, opened = _open(context, target)
+                    watch.add(opened.socket)
+                    channel = opened
+                else:
+                    from probes.system.portable_ping import PortableEcho  # noqa: PLC0415 - not needed on Linux
+
+                    channel = echo = stack.enter_context(PortableEcho(target, watch.wake))
+                    method = PingMethod.ICMP_RAW if echo.raw else PingMethod.ICMP_DATAGRAM
             except OSError as error:
-                series = _Series(request, PingMethod.UDP)
+                series = _Series(request, PingMethod.UDP if on_linux() else PingMethod.ICMP_RAW)
                 series.refuse(error)
                 return series.result()
-            watch.add(channel.socket)
             series = _Series(request, method)
             next_send = errqueue.now().monotonic_s
             while True:

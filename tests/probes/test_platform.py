@@ -9,11 +9,11 @@ from linklab import ROOT
 
 CODE = """
 import asyncio, socket, sys
-import psutil
+import icmplib, psutil  # they ask on which system they run, and this one is Linux for their sockets
 for name in [name for name in dir(socket) if name.startswith(("AF_NETLINK", "AF_PACKET", "PACKET_", "NETLINK_"))]:
     delattr(socket, name)
 sys.platform = "sunos5"
-from probes.base import Context, NotApplicable, load
+from probes.base import Context, NotApplicable, NotPermitted, load
 
 async def look(name, **request):
     probe = load(name)
@@ -35,6 +35,26 @@ for name, request in requests.items():
 found = asyncio.run(look("address", address="127.0.0.1"))
 assert found.local and "127.0.0.1" in found.near, found
 assert not asyncio.run(look("address", address="203.0.113.9")).local
+
+def may_open(kind):
+    try:
+        socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP).close()
+    except PermissionError:
+        return False
+    return True
+
+if may_open(socket.SOCK_DGRAM) or may_open(socket.SOCK_RAW):
+    found = asyncio.run(look("ping", address="127.0.0.1", count=2, interval_s=0.01))
+    assert (found.sent, found.received) == (2, 2), found
+    assert found.method == ("icmp-datagram" if may_open(socket.SOCK_DGRAM) else "icmp-raw"), found
+    assert {echo.reply_ttl for echo in found.echoes} == {None}, found  # what tells them from Linux's own
+else:
+    try:
+        asyncio.run(look("ping", address="127.0.0.1"))
+    except NotPermitted as error:
+        assert error.reason.key == "reason.needs-raw-sockets", error.reason
+    else:
+        raise AssertionError("ping")
 print("done")
 """
 
