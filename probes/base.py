@@ -233,6 +233,8 @@ TABLE: dict[str, str] = {
     "drop-point": "probes.drop_point",
     "answer-ttl": "probes.answer_ttl",
     "service": "probes.service",
+    "tcp-loss": "probes.tcp_loss",
+    "stray-ack": "probes.stray_ack",
     "wire": "probes.wire",
     "own-filter": "probes.own_filter",
     "statistics": "probes.statistics",

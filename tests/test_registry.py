@@ -46,8 +46,6 @@ KEY = re.compile(rf"({'|'.join(TABLES)})\.[a-z0-9][a-z0-9-]*")
 
 # Causes whose rule cannot exist yet, each with the reason.
 WITHOUT_RULE = {
-    "path-mtu-blackhole": "needs a connection that stalls on large packets: no probe sends any",
-    "packet-loss": "needs more pings than a diagnosis sends: ten per cent of four is no number",
 }
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.

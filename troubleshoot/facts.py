@@ -23,7 +23,7 @@ from probes.hosts_file import HostsFileResult
 from probes.interfaces import Interface, InterfacesResult
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighboursResult, NeighbourState
-from probes.ping import PingResult
+from probes.ping import PingMethod, PingResult
 from probes.resolve import Answer, ResolveResult, ServerAnswer
 from probes.route import RouteKind, RouteResult
 from probes.service import ServiceResult
@@ -88,6 +88,12 @@ UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREA
 
 #: Codes that a program only meets once it is connected.
 ESTABLISHED = frozenset({"WSAECONNRESET", "WSAECONNABORTED", "WSAENETRESET", "WSAEDISCON"})
+#: Codes of connections that open and then do not get on.
+STALLING = ESTABLISHED | {"WSAETIMEDOUT"}
+#: Loss is told from slowness by these: no answer takes longer on a path where it is measured, and an echo or a SYN
+#: that is not answered for so long while others are counts as lost, milliseconds.
+_LONGEST_RTT_MS = 400.0
+_OVERDUE_MS = 150.0
 
 
 def scoped(address: str | None, interface: str | None) -> str | None:
@@ -115,6 +121,11 @@ def bind_subject(address: str, port: int) -> str:
 def service_subject(address: str, port: int, *, tls: bool) -> str:
     """Return the subject of watching what the service on a port does with a connection."""
     return f"{address} {port}{' tls' if tls else ''}"
+
+
+def loss_subject(address: str) -> str:
+    """Return the subject of the longer series of pings that measures a loss."""
+    return f"{address} loss"
 
 
 def family_of(address: str) -> int:
@@ -561,6 +572,51 @@ class Facts:
     def peek_service(self, address: str) -> ServiceResult | None:
         """Return what the service did with a connection, as far as known."""
         return self.peek("service", ServiceResult, self.service_key(address))
+
+    @property
+    def stalls(self) -> bool:
+        """Whether the code fits a connection that opens and then does not get on."""
+        return self.request.code in STALLING
+
+    def echoes(self, address: str) -> PingResult | None:
+        """Return the first pings where they were ICMP echoes and the address answers them (as far as known)."""
+        ping = self.peek("ping", PingResult, address)
+        return ping if ping is not None and ping.received and ping.method is not PingMethod.UDP else None
+
+    def overdue(self, ping: PingResult) -> int:
+        """Return how many echoes of a series can be called lost by now."""
+        missing = sum(e.rtt_ms is None and e.failure is None for e in ping.echoes)
+        return missing if ping.waited_ms >= max(_OVERDUE_MS, 3 * (ping.rtt_max_ms or 0.0)) else 0
+
+    def losing(self, address: str) -> bool:
+        """Whether a packet to or from a port that connects seems to have been lost; :class:`NotYet` while open.
+
+        Not on a slow path, where an answer may still come. A UDP ping says nothing: hosts limit their refusals.
+        """
+        if self.is_local(address) or self.rtt_ms(address) > _LONGEST_RTT_MS:
+            return False
+        if self._syn_lost(address):
+            return True
+        ping = self.echoes(address)
+        if ping is None:
+            return False
+        if self.overdue(ping):
+            return True
+        if ("ping", address) in self.running:
+            raise NotYet(f"ping {address}")
+        return False
+
+    def _syn_lost(self, address: str) -> bool:
+        """Whether a SYN met silence while another was answered quickly."""
+        result = self.peek("connect", ConnectResult, f"{address} {self.port}")
+        made = [a for a in (result.attempts if result else ()) if a.outcome is ConnectOutcome.CONNECTED]
+        if result is None or not made:
+            return False
+        if any(a.syns > 1 for a in made):
+            return True
+        quick_ms = made[0].duration_ms
+        before = [a for a in result.attempts if a.started_ms < made[0].started_ms and a is not made[0]]
+        return any(a.duration_ms >= _OVERDUE_MS + 3 * quick_ms for a in before)
 
     def accepted_early(self, address: str) -> int | None:
         """Return the TTL from which SYNs to the port are accepted, where other packets of that TTL go no further.

@@ -27,18 +27,31 @@ from probes.neighbours import NeighboursRequest, NeighboursResult
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.own_filter import OwnFilterRequest
 from probes.path_mtu import PathMtuRequest
-from probes.ping import PingRequest, PingResult
+from probes.ping import PingMethod, PingRequest, PingResult
 from probes.proxy import ProxyRequest
 from probes.resolve import ResolveRequest
 from probes.route import RouteKind, RouteRequest
-from probes.service import ServiceRequest
+from probes.service import ServiceOutcome, ServiceRequest
 from probes.services_file import ServicesFileRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
+from probes.stray_ack import StrayAckRequest
+from probes.tcp_loss import TcpLossRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.wire import WireRequest
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, bind_subject, family_of, gateway_of, plain, second_look
+from troubleshoot.facts import (
+    Facts,
+    NotYet,
+    Reach,
+    Reading,
+    bind_subject,
+    family_of,
+    gateway_of,
+    loss_subject,
+    plain,
+    second_look,
+)
 
 #: The statistics are read twice; these are their subjects.
 BEFORE, AFTER = "before", "after"
@@ -351,6 +364,13 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         and (quiet or focus.reading in (Reading.SILENT, Reading.RESET))
     ):
         yield Job("wire", f"{focus.address} {port}", WireRequest(focus.address, port))
+    if (
+        port is not None
+        and facts.request.target.transport == "tcp"
+        and (quiet or focus.reading is Reading.SILENT)
+        and facts.alive(focus.address)
+    ):
+        yield Job("stray-ack", f"{focus.address} {port}", StrayAckRequest(focus.address, port))
     if route is None or interfaces is None:
         return
     if route.kind is RouteKind.UNICAST and route.on_link and route.interface is not None:
@@ -381,6 +401,11 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
         name = None if facts.is_literal else request.target.host
         ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
         yield Job("service", facts.service_key(address), ask)
+    yield from _losses(facts, address, port)
+    stuck = facts.peek_service(address)
+    stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
+    if (facts.stalls or (greets and stuck_now)) and not facts.is_local(address):
+        yield Job("path-mtu", address, PathMtuRequest(address))
     try:
         early = facts.accepted_early(address)
     except NotYet:
@@ -405,6 +430,30 @@ def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:
         rtt_ms = max(1.0, facts.rtt_ms(focus.address))
         request = DropPointRequest(focus.address, facts.port, path.passed_ttl + 1, distance - 1, rtt_ms)
         yield Job("drop-point", subject, request)
+
+
+def _losses(facts: Facts, address: str, port: int) -> Iterator[Job]:
+    """Series that tell a loss in numbers, where one was hinted at, or where it is what the code could mean.
+
+    Echoes cost a service nothing and go first. Connections follow where echoes are lost: a host or a filter may
+    limit echoes, and only what SYNs meet too is a loss of the path.
+    """
+    try:
+        hinted = facts.losing(address)
+    except NotYet:
+        hinted = False
+    if facts.is_local(address) or not (hinted or facts.stalls):
+        return
+    first = facts.peek("ping", PingResult, address)
+    if facts.echoes(address) is not None:
+        subject = loss_subject(address)
+        yield Job("ping", subject, PingRequest(address, count=30, interval_s=0.01, wait_s=0.3, silent_wait_s=1.0))
+        series = facts.peek("ping", PingResult, subject)
+        if series is None or not facts.overdue(series):
+            return
+    elif not hinted and (first is None or first.method is not PingMethod.UDP):
+        return
+    yield Job("tcp-loss", f"{address} {port}", TcpLossRequest(address, port))
 
 
 def _own_filter(facts: Facts, focus: Reach, *, quiet: bool) -> Iterator[Job]:

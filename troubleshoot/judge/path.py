@@ -10,6 +10,7 @@ from probes.drop_point import DropPointResult
 from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.route import RouteKind
+from probes.stray_ack import StrayAckResult
 from probes.tcp_path import TcpAnswer
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
@@ -432,6 +433,11 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     first = next((r for r in dead if facts.peek_trace(r.address) is not None), dead[0])
     hop = facts.last_hop(first.address) or None
     router = facts.router_at(first.address, hop) if hop else None
+    route = facts.peek_route(first.address)
+    gateway = gateway_of(route) if route is not None and not hop else None
+    beside = facts.peek_ping(gateway) if gateway is not None else None
+    if route is not None and beside is not None and beside.received:
+        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     return Finding(
         cause="address-family-path-broken",
         confidence="certain" if hop else "likely",
@@ -496,10 +502,43 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
     )
 
 
+def _queue_full_there(facts: Facts) -> Finding | None:
+    """SYNs reach the host's port in silence while the host itself resets a stray segment to that port (root only)."""
+    found = failing(facts)
+    if found is None or found.reading is not Reading.SILENT or facts.request.target.transport != "tcp":
+        return None
+    stray = facts.get("stray-ack", StrayAckResult, f"{found.address} {facts.port}")
+    if stray is None or not stray.reset:
+        return None
+    path = facts.tcp_path(found.address)
+    facts.trace(found.address)
+    distance = facts.distance(found.address)
+    if path is None or path.final is not None or distance is None or path.passed_ttl < distance - 1:
+        return None
+    return Finding(
+        cause="accept-queue-full",
+        confidence="likely",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=(
+            said(facts, found),
+            (step_of(facts), note("fact.stray-reset", port=facts.port)),
+            (step_of(facts), describe.tcp_path(path)),
+            *path_said(facts, found.address),
+        ),
+        values=values(address=found.address, port=facts.port),
+        hop=distance,
+        address=found.address,
+        also=(("firewall-drop", note("verdict.open-syn-filter", port=facts.port)),),
+    )
+
+
 @rule("accept-queue-full")
 def accept_queue_full(facts: Facts) -> Finding | None:
-    """The target is this machine: its listener's accept queue is full."""
+    """The listener's accept queue is full: seen where the target is this machine, else told by a stray segment."""
     focus = facts.focus
+    if focus is not None and not facts.is_local(focus.address):
+        return _queue_full_there(facts)
     if (
         facts.unresolved()
         or focus is None

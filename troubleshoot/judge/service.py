@@ -6,14 +6,19 @@ held up: that a connection is made is the beginning of a program's exchange, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Final
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
+from probes.path_mtu import LEAST, PathMtuResult
+from probes.ping import PingResult
 from probes.service import ServiceOutcome, ServiceResult
+from probes.tcp_loss import TcpLossResult
 from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, plain
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, loss_subject, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.path import failing, path_said, said, step_of
 from troubleshoot.judge.refuser import reply_ttl, rewritten, routers_back, same_way_back, start_of
@@ -21,6 +26,8 @@ from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
 _LACKING = frozenset({"certificate_required", "bad_certificate", "unknown_ca", "unrecognized_name"})
+#: One packet may always be lost.
+_LEAST_LOST: Final = 2
 
 
 def first_of_each(facts: Facts) -> tuple[Reach, ...]:
@@ -235,3 +242,126 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
         hop=_hop(facts, reach.address),
         address=reach.address,
     )
+
+
+# -- what the path does to packets -----------------------------------------------------------------------------
+
+
+@rule("packet-loss")
+def packet_loss(facts: Facts) -> Finding | None:
+    """A share of the packets is lost: of echoes and of SYNs, or of SYNs where echoes cannot tell."""
+    return _on_any(facts, _loses)
+
+
+def interval(lost: int, sent: int) -> tuple[float, float]:
+    """Return between which shares the true one lies with 95 % confidence (Wilson's score interval)."""
+    if not sent:
+        return 0.0, 1.0
+    z = 1.96
+    share, spread = lost / sent, z * z / sent
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / sent + spread / sent / 4) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _tries(result: TcpLossResult | None) -> tuple[int, int]:
+    """Return how many connects were lost, of how many: without those at the end, where a limit may have set in."""
+    told = [a for a in (result.answered if result is not None else ()) if a is not None]
+    while told and not told[-1]:
+        told.pop()
+    return told.count(False), len(told)
+
+
+def _loses(facts: Facts, reach: Reach) -> Finding | None:
+    address, port = reach.address, facts.port
+    if not facts.losing(address) and not facts.stalls:
+        return None
+    lost_syns, syns, lost, sent = 0, 0, 0, 0
+    if facts.echoes(address) is not None:
+        series = facts.get("ping", PingResult, loss_subject(address))
+        lost, sent = (series.sent - series.received, series.sent) if series is not None else (0, 0)
+        if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
+            return None
+    lost_syns, syns = _tries(facts.get("tcp-loss", TcpLossResult, f"{address} {port}"))
+    if not sent:
+        lost, sent = lost_syns, syns
+        if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
+            return None
+    low, high = interval(lost, sent)
+    confidence: Confidence = "certain" if low > facts.threshold("loss_certain") and lost_syns > 1 else "likely"
+    if not lost_syns:
+        confidence = "possible"  # echoes only: the host may limit its answers to them
+    counted = {"count": lost, "low": round(100 * low), "high": round(100 * high)}
+    tried = note("fact.loss-syns", count=lost_syns, tried=syns, port=port)
+    echoed = facts.echoes(address) is not None
+    shown = note("fact.loss-echoes", address=address, sent=sent, **counted) if echoed else tried
+    return Finding(
+        cause="packet-loss",
+        confidence=confidence,
+        scope="path",
+        step="ping-remote" if echoed and "ping-remote" in facts.request.steps else step_of(facts),
+        evidence=(("ping-remote" if echoed else step_of(facts), shown), (step_of(facts), tried), said(facts, reach)),
+        values=values(share=f"{round(100 * lost / sent)} %", address=address, interface=_interface(facts, address)),
+    )
+
+
+def _interface(facts: Facts, address: str) -> str | None:
+    route = facts.peek_route(address)
+    return route.interface if route is not None else None
+
+
+@rule("path-mtu-blackhole")
+def path_mtu_blackhole(facts: Facts) -> Finding | None:
+    """Large packets vanish and nobody says so."""
+    if facts.request.code == "WSAEMSGSIZE":
+        address = next(iter(facts.targets), None)
+        return _swallows(facts, Reach(address, Reading.UNTRIED)) if address is not None else None
+    return _on_any(facts, _swallows)
+
+
+def _swallows(facts: Facts, reach: Reach) -> Finding | None:
+    address = reach.address
+    found = facts.get("path-mtu", PathMtuResult, address)
+    if found is None or not found.black_hole or found.mtu is None:
+        return None
+    confidence: Confidence = "likely"
+    least = LEAST[family_of(address)]
+    if found.method == "udp" and found.mtu <= least:
+        confidence = "possible"  # a host that limits its refusals shows the same
+    stalled = _stalled(facts, address)
+    if reach.reading is Reading.CONNECTED:
+        loss = packet_loss(facts)
+        if loss is not None and loss.confidence != "possible":
+            confidence = "possible"  # what is lost anyway is not lost for its size
+        elif stalled:
+            confidence = "certain"
+        elif _large_received(facts, address):
+            confidence = "possible"
+    shown = [s for s in ((facts.peek_service(address),) if stalled else ()) if s is not None]
+    step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
+    return Finding(
+        cause="path-mtu-blackhole",
+        confidence=confidence,
+        scope="path",
+        step=step,
+        evidence=(
+            (step, note("fact.mtu-blackhole", address=address, mtu=found.mtu)),
+            *((step_of(facts), describe.service(s)) for s in shown),
+            *((said(facts, reach),) if reach.reading is Reading.CONNECTED else ()),
+        ),
+        values=values(address=address, found=found.mtu, interface=_interface(facts, address)),
+    )
+
+
+def _stalled(facts: Facts, address: str) -> bool:
+    """Whether a service that has to send something was connected to and nothing arrived."""
+    if not facts.request.speaks_first and not facts.request.tls:
+        return False
+    result = facts.service(address)
+    return result is not None and result.outcome is ServiceOutcome.SILENT and result.connect_ms is not None
+
+
+def _large_received(facts: Facts, address: str) -> bool:
+    """Whether a whole TLS handshake, certificates and all, came through."""
+    result = facts.peek_service(address)
+    return result is not None and result.outcome is ServiceOutcome.TLS_OK

@@ -1,0 +1,111 @@
+"""Count how many of some spaced connection attempts lose their first SYN, or the answer to it (RFC 6298, tcp(7)).
+
+Works without root, and where ICMP is filtered or limited. An attempt whose first SYN or whose SYN-ACK is lost is
+answered only after the retransmission a second later; attempts are given up before that, so that each counts one
+exchange of two packets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.system.dial import Dial, give_up
+from probes.system.endpoint import endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class TcpLossRequest:
+    """``count`` connects, ``interval_s`` apart; each is waited for ``wait_s``, less than a retransmission takes."""
+
+    address: str
+    port: int
+    count: int = 8
+    interval_s: float = 0.03
+    wait_s: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class TcpLossResult:
+    """``answered`` tells for each attempt, in the order of sending, whether its first SYN was answered in time.
+
+    ``None`` stands for one that has not been waited for long enough yet, in progress reports and cut runs.
+    """
+
+    address: str
+    port: int
+    answered: tuple[bool | None, ...]
+    rtt_max_ms: float | None = None
+    complete: bool = True
+
+
+#: An attempt whose SYN was sent again is not waited for: its answer no longer tells about the first one.
+_RETRANSMISSIONS: Final = 1
+
+
+async def observe(
+    request: TcpLossRequest, context: Context, progress: Callable[[TcpLossResult], None]
+) -> TcpLossResult:
+    """Connect again and again, and close at once. Raises :class:`NotApplicable` for an address that is no literal."""
+    target = endpoint(request.address, request.port)
+    dials: list[Dial] = []
+    tasks: list[asyncio.Task[None]] = []
+    over: set[int] = set()
+
+    async def attempt(number: int) -> None:
+        try:
+            async with asyncio.timeout(request.wait_s):
+                await dials[number].run(context)
+        except TimeoutError:
+            pass
+        over.add(number)
+        progress(result(complete=False))
+
+    def result(*, complete: bool) -> TcpLossResult:
+        times = [dial.duration_ms for dial in dials if dial.connected and dial.syns <= 1]
+        return TcpLossResult(
+            request.address,
+            request.port,
+            tuple(_answered(dial) if number in over else None for number, dial in enumerate(dials)),
+            max(times, default=None),
+            complete,
+        )
+
+    try:
+        for number in range(max(1, request.count)):
+            if number:
+                await asyncio.sleep(request.interval_s)
+            dials.append(Dial(target, retransmissions=_RETRANSMISSIONS))
+            tasks.append(asyncio.create_task(attempt(number)))
+        for task in tasks:
+            await task
+    finally:
+        await give_up(tasks)
+    return result(complete=True)
+
+
+def _answered(dial: Dial) -> bool:
+    return dial.answered and not dial.at_once and dial.syns <= 1
+
+
+def request_for(target: ProbeTarget) -> TcpLossRequest:
+    """Point the probe at a target with an address and a port."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="tcp-loss")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="tcp-loss")
+    return TcpLossRequest(target.address, target.port)
+
+
+PROBE = Probe(
+    name="tcp-loss",
+    request=TcpLossRequest,
+    result=TcpLossResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=4.0,
+)
