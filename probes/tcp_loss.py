@@ -23,8 +23,8 @@ class TcpLossRequest:
 
     address: str
     port: int
-    count: int = 8
-    interval_s: float = 0.03
+    count: int = 12
+    interval_s: float = 0.02
     wait_s: float = 0.8
 
 

@@ -583,6 +583,11 @@ class Facts:
         ping = self.peek("ping", PingResult, address)
         return ping if ping is not None and ping.received and ping.method is not PingMethod.UDP else None
 
+    def awaits_echo(self, address: str) -> bool:
+        """Whether the first ping has not been sent long enough ago to miss its answer."""
+        ping = self.peek("ping", PingResult, address)
+        return ("ping", address) in self.running and (ping is None or ping.waited_ms < _OVERDUE_MS)
+
     def overdue(self, ping: PingResult) -> int:
         """Return how many echoes of a series can be called lost by now."""
         missing = sum(e.rtt_ms is None and e.failure is None for e in ping.echoes)
@@ -595,7 +600,7 @@ class Facts:
         """
         if self.is_local(address) or self.rtt_ms(address) > _LONGEST_RTT_MS:
             return False
-        if self._syn_lost(address):
+        if self.syn_lost(address):
             return True
         ping = self.echoes(address)
         if ping is None:
@@ -606,7 +611,7 @@ class Facts:
             raise NotYet(f"ping {address}")
         return False
 
-    def _syn_lost(self, address: str) -> bool:
+    def syn_lost(self, address: str) -> bool:
         """Whether a SYN met silence while another was answered quickly."""
         result = self.peek("connect", ConnectResult, f"{address} {self.port}")
         made = [a for a in (result.attempts if result else ()) if a.outcome is ConnectOutcome.CONNECTED]

@@ -404,7 +404,7 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
     yield from _losses(facts, address, port)
     stuck = facts.peek_service(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
-    if (facts.stalls or (greets and stuck_now)) and not facts.is_local(address):
+    if (facts.stalls or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
         yield Job("path-mtu", address, PathMtuRequest(address))
     try:
         early = facts.accepted_early(address)
@@ -447,11 +447,12 @@ def _losses(facts: Facts, address: str, port: int) -> Iterator[Job]:
     first = facts.peek("ping", PingResult, address)
     if facts.echoes(address) is not None:
         subject = loss_subject(address)
-        yield Job("ping", subject, PingRequest(address, count=30, interval_s=0.01, wait_s=0.3, silent_wait_s=1.0))
+        count = 40 if hinted else 20
+        yield Job("ping", subject, PingRequest(address, count, interval_s=0.01, wait_s=0.3, silent_wait_s=1.0))
         series = facts.peek("ping", PingResult, subject)
         if series is None or not facts.overdue(series):
             return
-    elif not hinted and (first is None or first.method is not PingMethod.UDP):
+    elif not hinted and facts.awaits_echo(address) and (first is None or first.method is not PingMethod.UDP):
         return
     yield Job("tcp-loss", f"{address} {port}", TcpLossRequest(address, port))
 

@@ -298,7 +298,7 @@ def firewall_drop(facts: Facts) -> Finding | None:
     if facts.request.target.transport == "udp":
         return _silent_datagrams(facts, found)
     path = facts.tcp_path(found.address)
-    if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED):
+    if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or _queue_full_there(facts) is not None:
         return None
     facts.trace(found.address)
     distance = facts.distance(found.address)

@@ -264,11 +264,18 @@ def interval(lost: int, sent: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _tries(result: TcpLossResult | None) -> tuple[int, int]:
-    """Return how many connects were lost, of how many: without those at the end, where a limit may have set in."""
+def _tries(facts: Facts, address: str) -> tuple[int, int]:
+    """Return how many connects were lost, of how many.
+
+    Where every one was answered until none was any more, a limit of the host or a filter has set in: what it stops
+    does not count.
+    """
+    result = facts.get("tcp-loss", TcpLossResult, f"{address} {facts.port}")
     told = [a for a in (result.answered if result is not None else ()) if a is not None]
-    while told and not told[-1]:
-        told.pop()
+    if told and facts.syn_lost(address):
+        told.insert(0, False)
+    if False in told and True not in told[told.index(False) :]:
+        del told[told.index(False) :]
     return told.count(False), len(told)
 
 
@@ -282,7 +289,9 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         lost, sent = (series.sent - series.received, series.sent) if series is not None else (0, 0)
         if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
             return None
-    lost_syns, syns = _tries(facts.get("tcp-loss", TcpLossResult, f"{address} {port}"))
+    elif not facts.losing(address) and facts.awaits_echo(address):
+        raise NotYet(f"ping {address}")
+    lost_syns, syns = _tries(facts, address)
     if not sent:
         lost, sent = lost_syns, syns
         if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
