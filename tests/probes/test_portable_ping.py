@@ -173,6 +173,22 @@ def test_a_prohibition_names_the_router(lab: LinkLab, version: int, kind: int, c
 
 
 @pytest.mark.parametrize("threaded", WAYS)
+def test_a_redirect_is_no_error(lab: LinkLab, threaded: bool) -> None:
+    # the router forwards to where the packet came from, and tells the client of the shorter way
+    lab.filter("neighbour", "input", "icmp type echo-request drop")
+    lab.sh("client", "ip route add 10.77.1.200 via 10.77.1.1; echo 0 | tee /proc/sys/net/ipv4/conf/*/accept_redirects")
+    lab.filter("client", "input", "icmp type redirect counter")
+    try:
+        found = echo(lab, "10.77.1.200", threaded=threaded, silent_wait_s=0.8)
+        seen = lab.sh("client", "nft list table inet inputx")
+    finally:
+        lab.sh("client", "ip route del 10.77.1.200")
+        lab.sh("neighbour", "nft flush ruleset")
+    assert "packets 0" not in seen
+    assert {(one.rtt_ms, one.icmp) for one in found.echoes} == {(None, None)}
+
+
+@pytest.mark.parametrize("threaded", WAYS)
 @pytest.mark.parametrize(("uid", "allowed", "method"), KINDS)
 def test_silence_is_waited_out_and_no_longer(
     lab: LinkLab, uid: int, allowed: str, method: PingMethod, threaded: bool
