@@ -107,6 +107,8 @@ REJECTS = {
     "host-prohibited": "reject with icmp type host-prohibited",
     "drop": "drop",
 }
+#: A strict router answers one packet a second: the third SYN, after three seconds, is answered for sure.
+PATIENCE_S = 3.5
 ICMP_ERRORS = (
     "icmp type { time-exceeded, destination-unreachable }",
     "icmpv6 type { time-exceeded, destination-unreachable }",
@@ -195,7 +197,7 @@ class Filter:
             elif self.what == "udp":
                 self._datagram(lab, origin, address, port)
             else:
-                outcome = try_tcp(lab, origin, address, port, 0.15 if self.action == "drop" else 1.5)
+                outcome = try_tcp(lab, origin, address, port, 0.15 if self.action == "drop" else PATIENCE_S)
             deadline = time.monotonic() + 1.0
             while self.hits(lab) == before:
                 require(time.monotonic() < deadline, f"{self}: no packet over IPv{family} met the filter")

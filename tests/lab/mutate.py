@@ -169,7 +169,7 @@ def packet_loss(network: Network) -> Truth:
 def family_broken(network: Network) -> Truth:
     fault = blocking(network, f"router{network.some_router()}", "forward", "drop")
     six = "6" if network.family == 4 else ""  # the name servers are asked over the family that works
-    servers = f"nameserver {{ns1{six}}}\nnameserver {{ns2{six}}}\n"
+    servers = f"nameserver {{ns2{six}}}\nnameserver {{ns1{six}}}\n"
     expect = blame(network, "address-family-path-broken", "path")
     return Truth(expect, ({**fault, "what": "any"}, {"kind": "resolv-conf", "text": servers}), "{name}:{port}")
 

@@ -181,14 +181,14 @@ def load_all() -> list[Scenario]:
 
 def sample(scenarios: Sequence[Scenario]) -> list[Scenario]:
     """Return the scenarios of single files and, of each file with variants, enough for each value to come once."""
-    seen: set[tuple[str, str, str]] = set()
-    chosen = []
-    # the fixed order by a checksum of the name mixes the values better than the order of the tables
-    for scenario in sorted(scenarios, key=lambda one: zlib.crc32(one.name.encode())):
-        new = {(scenario.file, key, str(value)) for key, value in scenario.values.items()} - seen
-        if new or not scenario.values:
-            seen |= new
-            chosen.append(scenario)
+    chosen = [one for one in scenarios if not one.values]
+    for _, group in itertools.groupby(scenarios, key=lambda one: one.file):
+        left = {one.name: {(key, str(value)) for key, value in one.values.items()} for one in group}
+        while any(left.values()):  # the one that brings the most that is new; among equals a fixed, mixed order
+            best = max(left, key=lambda name: (len(left[name]), zlib.crc32(name.encode())))
+            new = left[best]
+            left = {name: values - new for name, values in left.items()}
+            chosen += [one for one in scenarios if one.name == best]
     return sorted(chosen, key=lambda one: one.name)
 
 
