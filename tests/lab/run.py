@@ -150,8 +150,9 @@ def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
             who = tuple(one for one in who if one == options.who)
         elif scenario.values and options.who is None:
             who = (who[number % len(who)],)
+        repeated = who[number % len(who) :][:1] if scenario.name in often else ()  # one of the two is enough
         for one in who:
-            runs += [(scenario, one)] * (REPETITIONS if scenario.name in often else options.repeat)
+            runs += [(scenario, one)] * (REPETITIONS if one in repeated else options.repeat)
     return runs
 
 
