@@ -573,10 +573,16 @@ class Facts:
         """Return what the service did with a connection, as far as known."""
         return self.peek("service", ServiceResult, self.service_key(address))
 
-    @property
-    def stalls(self) -> bool:
-        """Whether the code fits a connection that opens and then does not get on."""
-        return self.request.code in STALLING
+    def stalls(self, address: str) -> bool:
+        """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""
+        if self.request.code not in STALLING or self.is_local(address):
+            return False
+        first = next((r.address for r in self.reaches() if r.reading is Reading.CONNECTED), None)
+        return first == address
+
+    def slow(self, address: str) -> bool:
+        """Whether answers take so long that a lost packet cannot be told from a late one."""
+        return self.rtt_ms(address) > _LONGEST_RTT_MS
 
     def echoes(self, address: str) -> PingResult | None:
         """Return the first pings where they were ICMP echoes and the address answers them (as far as known)."""
@@ -598,7 +604,7 @@ class Facts:
 
         Not on a slow path, where an answer may still come. A UDP ping says nothing: hosts limit their refusals.
         """
-        if self.is_local(address) or self.rtt_ms(address) > _LONGEST_RTT_MS:
+        if self.is_local(address) or self.slow(address):
             return False
         if self.syn_lost(address):
             return True
@@ -626,15 +632,16 @@ class Facts:
     def accepted_early(self, address: str) -> int | None:
         """Return the TTL from which SYNs to the port are accepted, where other packets of that TTL go no further.
 
-        Both walks need not be over: the least TTL is known once the one before it brought *time exceeded*.
-        :class:`NotYet` while it is not known.
+        Both walks need not be over: the least TTL is known once the one before it brought *time exceeded*, or once
+        the SYNs of all before it have been on their way for much longer than an answer takes. :class:`NotYet` while
+        it is not known.
         """
         route = self.peek_route(address)
         if route is None or route.on_link or self.is_local(address):
             return None
         path = self.peek("tcp-path", TcpPathResult, f"{address} {self.port}")
         least = path.final_ttl if path is not None and path.final is TcpAnswer.ACCEPTED else None
-        if least is None or path is None or path.passed_ttl < least - 1:
+        if least is None or path is None or not self._least_known(path, least):
             path = self.tcp_path(address)
             least = path.final_ttl if path is not None and path.final is TcpAnswer.ACCEPTED else None
         if least is None or self.router_at_by_trace(address, least) == plain(address):
@@ -644,6 +651,14 @@ class Facts:
         trace = self.trace(address)
         reached = trace.reached_ttl if trace is not None else None
         return least if reached is not None and least < reached else None
+
+    def _least_known(self, path: TcpPathResult, least: int) -> bool:
+        if path.passed_ttl >= least - 1:
+            return True
+        record = self.observation("tcp-path", f"{path.address} {path.port}")
+        asked = {hop.ttl for hop in path.hops if hop.sent}
+        patience_ms = _OVERDUE_MS + 50 + 4 * self.rtt_ms(path.address)
+        return record is not None and record.duration_ms >= patience_ms and asked >= set(range(1, least))
 
     def dies_at(self, address: str, ttl: int) -> bool:
         """Whether traceroute's packet of that TTL was ended by a router: the host is farther away."""

@@ -404,8 +404,8 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
     yield from _losses(facts, address, port)
     stuck = facts.peek_service(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
-    if (facts.stalls or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
-        yield Job("path-mtu", address, PathMtuRequest(address))
+    if (facts.stalls(address) or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
+        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
     try:
         early = facts.accepted_early(address)
     except NotYet:
@@ -442,7 +442,7 @@ def _losses(facts: Facts, address: str, port: int) -> Iterator[Job]:
         hinted = facts.losing(address)
     except NotYet:
         hinted = False
-    if facts.is_local(address) or not (hinted or facts.stalls):
+    if facts.slow(address) or not (hinted or facts.stalls(address)):
         return
     first = facts.peek("ping", PingResult, address)
     if facts.echoes(address) is not None:

@@ -26,8 +26,9 @@ from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
 _LACKING = frozenset({"certificate_required", "bad_certificate", "unknown_ca", "unrecognized_name"})
-#: One packet may always be lost.
+#: One packet may always be lost, and one size.
 _LEAST_LOST: Final = 2
+_SIZES: Final = 2
 
 
 def first_of_each(facts: Facts) -> tuple[Reach, ...]:
@@ -281,7 +282,7 @@ def _tries(facts: Facts, address: str) -> tuple[int, int]:
 
 def _loses(facts: Facts, reach: Reach) -> Finding | None:
     address, port = reach.address, facts.port
-    if not facts.losing(address) and not facts.stalls:
+    if facts.slow(address) or not (facts.losing(address) or facts.stalls(address)):
         return None
     lost_syns, syns, lost, sent = 0, 0, 0, 0
     if facts.echoes(address) is not None:
@@ -333,10 +334,13 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     found = facts.get("path-mtu", PathMtuResult, address)
     if found is None or not found.black_hole or found.mtu is None:
         return None
+    if any(s.answer == "too-big" for s in found.steps):
+        return None
+    vanished = {s.size for s in found.steps if s.answer == "silence" and s.size > found.mtu}
     confidence: Confidence = "likely"
     least = LEAST[family_of(address)]
-    if found.method == "udp" and found.mtu <= least:
-        confidence = "possible"  # a host that limits its refusals shows the same
+    if len(vanished) < _SIZES or (found.method == "udp" and found.mtu <= least):
+        confidence = "possible"  # lost by chance, or a host that limits its refusals
     stalled = _stalled(facts, address)
     if reach.reading is Reading.CONNECTED:
         loss = packet_loss(facts)
