@@ -1,8 +1,8 @@
 """With root: send a segment that belongs to no connection to a port, and see whether the host resets it (RFC 9293).
 
-A host answers a stray ACK with a reset whatever the port's listener does, also while its queue is full and SYNs are
-dropped (section 3.10.7.2: a listener has nothing that could be acknowledged). A filter that drops the port drops this segment
-too, unless it looks at SYNs only.
+A host answers a stray ACK with a reset whatever the listener of the port does, also while its queue is full and SYNs
+are dropped (section 3.10.7.2: a listener has nothing that could be acknowledged). A filter that drops the port drops
+this segment too, unless it looks at SYNs only.
 """
 
 from __future__ import annotations

@@ -45,8 +45,7 @@ TABLES = ("doctor", "fact", "reason", "verdict", "remark", "ui", "usage")
 KEY = re.compile(rf"({'|'.join(TABLES)})\.[a-z0-9][a-z0-9-]*")
 
 # Causes whose rule cannot exist yet, each with the reason.
-WITHOUT_RULE = {
-}
+WITHOUT_RULE = {}
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.
 WITHOUT_SCENARIO = {

@@ -94,6 +94,8 @@ STALLING = ESTABLISHED | {"WSAETIMEDOUT"}
 #: that is not answered for so long while others are counts as lost, milliseconds.
 _LONGEST_RTT_MS = 400.0
 _OVERDUE_MS = 150.0
+#: A SYN is sent again after so long (RFC 6298).
+_RETRANSMITTED_MS = 1000.0
 
 
 def scoped(address: str | None, interface: str | None) -> str | None:
@@ -623,9 +625,13 @@ class Facts:
         made = [a for a in (result.attempts if result else ()) if a.outcome is ConnectOutcome.CONNECTED]
         if result is None or not made:
             return False
+        # where a first SYN was answered, but slowly, the other ones may just have been slower still
+        answers = [a.duration_ms for a in made if a.syns <= 1] or [a.duration_ms - _RETRANSMITTED_MS for a in made]
+        quick_ms = max(0.0, min(answers))
+        if quick_ms > _LONGEST_RTT_MS:
+            return False
         if any(a.syns > 1 for a in made):
             return True
-        quick_ms = made[0].duration_ms
         before = [a for a in result.attempts if a.started_ms < made[0].started_ms and a is not made[0]]
         return any(a.duration_ms >= _OVERDUE_MS + 3 * quick_ms for a in before)
 

@@ -404,7 +404,9 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
     yield from _losses(facts, address, port)
     stuck = facts.peek_service(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
-    if (facts.stalls(address) or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
+    # on a slow path it takes long, and silence of an open connection says little
+    asked = facts.stalls(address) and (facts.established or not facts.slow(address))
+    if (asked or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
         yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
     try:
         early = facts.accepted_early(address)
