@@ -20,7 +20,7 @@ from probes.tcp_loss import TcpLossResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, loss_subject, plain
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.path import failing, path_said, said, step_of
+from troubleshoot.judge.path import path_said, said, step_of
 from troubleshoot.judge.refuser import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.report import Confidence
 
@@ -157,7 +157,8 @@ def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
         return None
-    cut = failing(facts) if not facts.connected() else None
+    tried = not facts.unresolved() and bool(facts.targets)
+    cut = facts.focus if tried and facts.blocked() else None
     if cut is not None and cut.reading is Reading.CUT:
         return Finding(
             cause="service-resets",
@@ -166,7 +167,7 @@ def service_resets(facts: Facts) -> Finding | None:
             step=step_of(facts),
             evidence=(said(facts, cut),),
             values=values(address=cut.address, port=facts.port),
-            hop=facts.distance(cut.address),
+            hop=_hop(facts, cut.address),
             address=cut.address,
             also=(("firewall-reset", note("verdict.open-cut")),),
         )
