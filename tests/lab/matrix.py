@@ -16,8 +16,8 @@ ABSTAINED = "abstained"
 
 
 def refusers(scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Return the scenarios in which somebody refuses; a sample of those with variants."""
-    return [scenario for scenario in sample(scenarios) if scenario.expect.cause in REFUSALS]
+    """Return a sample of the variants in which somebody refuses: every place, size, family and limit comes once."""
+    return [scenario for scenario in sample(scenarios) if scenario.values and scenario.expect.cause in REFUSALS]
 
 
 def verdict(outcome: Outcome) -> str:
