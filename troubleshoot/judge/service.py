@@ -299,12 +299,14 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
             return None
     low, high = interval(lost, sent)
-    confidence: Confidence = "certain" if low > facts.threshold("loss_certain") and lost_syns > 1 else "likely"
+    echoed = facts.echoes(address) is not None
+    # Connects alone cannot tell a loss from a filter on one of several equal ways, which some ports take.
+    sure = echoed and lost_syns > 1 and low > facts.threshold("loss_certain")
+    confidence: Confidence = "certain" if sure else "likely"
     if not lost_syns:
         confidence = "possible"  # echoes only: the host may limit its answers to them
     counted = {"count": lost, "low": round(100 * low), "high": round(100 * high)}
     tried = note("fact.loss-syns", count=lost_syns, tried=syns, port=port)
-    echoed = facts.echoes(address) is not None
     shown = note("fact.loss-echoes", address=address, sent=sent, **counted) if echoed else tried
     return Finding(
         cause="packet-loss",
