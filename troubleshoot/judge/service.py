@@ -334,6 +334,8 @@ def path_mtu_blackhole(facts: Facts) -> Finding | None:
 
 def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     address = reach.address
+    if reach.reading is Reading.CONNECTED and _known_lossy(facts):
+        return None  # what is lost anyway is not lost for its size
     found = facts.get("path-mtu", PathMtuResult, address)
     if found is None or not found.black_hole or found.mtu is None:
         return None
@@ -346,10 +348,8 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
         confidence = "possible"  # lost by chance, or a host that limits its refusals
     stalled = _stalled(facts, address)
     if reach.reading is Reading.CONNECTED:
-        loss = packet_loss(facts)
-        if loss is not None and loss.confidence != "possible":
-            confidence = "possible"  # what is lost anyway is not lost for its size
-        elif stalled:
+        packet_loss(facts)  # it may still turn out that packets of any size are lost
+        if stalled:
             confidence = "certain"
         elif _large_received(facts, address):
             confidence = "possible"
@@ -367,6 +367,14 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
         ),
         values=values(address=address, found=found.mtu, interface=_interface(facts, address)),
     )
+
+
+def _known_lossy(facts: Facts) -> bool:
+    try:
+        loss = packet_loss(facts)
+    except NotYet:
+        return False
+    return loss is not None and loss.confidence != "possible"
 
 
 def _stalled(facts: Facts, address: str) -> bool:
