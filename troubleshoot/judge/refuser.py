@@ -57,6 +57,15 @@ def routers_back(ttl: int) -> int:
 
 def find(facts: Facts, found: Reach) -> Refuser:
     """Place the refuser of a TCP connection; raises :class:`troubleshoot.facts.NotYet` while it is measured."""
+    refuser = _find(facts, found)
+    path = facts.tcp_path(found.address)
+    if refuser.place is Place.NEARER and path is not None and _ways_differ(facts, found.address, path):
+        # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way.
+        return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
+    return refuser
+
+
+def _find(facts: Facts, found: Reach) -> Refuser:
     address = found.address
     path = facts.tcp_path(address)
     trace = facts.trace(address)
@@ -72,6 +81,12 @@ def find(facts: Facts, found: Reach) -> Refuser:
     evidence += path_said(facts, address)
     least = path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None
     route = facts.peek_route(address)
+    if route is None or not route.on_link:
+        ttl_search = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+        mixed = ttl_search is not None and ttl_search.answer is TtlAnswer.MIXED
+        if mixed or (path is not None and path.final in (TcpAnswer.ACCEPTED, TcpAnswer.ICMP)):
+            # Other connections to the same port fared differently: not all of them take one way.
+            return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if least is None or (route is not None and route.on_link):
         return Refuser(Place.HOST, facts.distance(address), "likely", tuple(evidence))
     by_ttl = routers_back(measured) + 1 if measured is not None else None
@@ -99,6 +114,16 @@ def find(facts: Facts, found: Reach) -> Refuser:
     if by_ttl is not None and alike and by_ttl != least:
         return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence)) if by_ttl < least else unclear
     return here if distance is None or least >= distance else unclear
+
+
+def _ways_differ(facts: Facts, address: str, path: TcpPathResult) -> bool:
+    """Whether SYNs met another router than traceroute's packets at any TTL: the flows take different ways."""
+    for hop in path.hops:
+        sender = hop.icmp.sender if hop.answer is TcpAnswer.TIME_EXCEEDED and hop.icmp is not None else None
+        router = facts.router_at_by_trace(address, hop.ttl)
+        if sender is not None and router is not None and plain(sender) != plain(router):
+            return True
+    return False
 
 
 def rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
