@@ -354,6 +354,8 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         if expected or ("ping", focus.address) not in facts.running:
             request = AnswerTtlRequest(focus.address, port, rtt_ms=focus.heard_ms, expected=expected)
             yield Job("answer-ttl", f"{focus.address} {port}", request)
+        if ("tcp-path", f"{focus.address} {port}") not in facts.running:
+            yield Job("tcp-path", f"{second_look(focus.address)} {port}", TcpPathRequest(focus.address, port))
     yield from _drop_point(facts, focus)
     if not facts.request.privileged:
         yield from _own_filter(facts, focus, quiet=quiet)

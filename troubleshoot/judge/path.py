@@ -11,7 +11,7 @@ from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.route import RouteKind
 from probes.stray_ack import StrayAckResult
-from probes.tcp_path import TcpAnswer
+from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
@@ -303,7 +303,7 @@ def firewall_drop(facts: Facts) -> Finding | None:
     facts.trace(found.address)
     distance = facts.distance(found.address)
     point = facts.get("drop-point", DropPointResult, f"{found.address} {facts.port}")
-    passed = max(path.passed_ttl, point.passed_ttl if point is not None else 0)
+    passed = _passed(facts, found.address, path)
     located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
     hop = passed if located and passed else None
     router = facts.router_at(found.address, hop) if hop else None
@@ -325,6 +325,12 @@ def firewall_drop(facts: Facts) -> Finding | None:
         address=router,
         also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if behind else (),
     )
+
+
+def _passed(facts: Facts, address: str, path: TcpPathResult) -> int:
+    """The greatest TTL at which a router is known to have seen the port's SYNs."""
+    point = facts.get("drop-point", DropPointResult, f"{address} {facts.port}")
+    return max(path.passed_ttl, point.passed_ttl if point is not None else 0)
 
 
 def _silent_datagrams(facts: Facts, found: Reach) -> Finding:
@@ -513,7 +519,7 @@ def _queue_full_there(facts: Facts) -> Finding | None:
     path = facts.tcp_path(found.address)
     facts.trace(found.address)
     distance = facts.distance(found.address)
-    if path is None or path.final is not None or distance is None or path.passed_ttl < distance - 1:
+    if path is None or path.final is not None or distance is None or _passed(facts, found.address, path) < distance - 1:
         return None
     return Finding(
         cause="accept-queue-full",

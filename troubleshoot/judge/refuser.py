@@ -21,7 +21,7 @@ from probes.sockets import SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
 from troubleshoot import describe
-from troubleshoot.facts import Facts, Reach, Reading, plain
+from troubleshoot.facts import Facts, Reach, Reading, plain, second_look
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.path import failing, path_said, said, step_of
 from troubleshoot.report import Confidence
@@ -58,9 +58,16 @@ def routers_back(ttl: int) -> int:
 def find(facts: Facts, found: Reach) -> Refuser:
     """Place the refuser of a TCP connection; raises :class:`troubleshoot.facts.NotYet` while it is measured."""
     refuser = _find(facts, found)
+    if refuser.place is not Place.NEARER:
+        return refuser
+    # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way. So the SYNs are
+    # sent twice, each by a flow of its own, and any disagreement leaves the question open.
     path = facts.tcp_path(found.address)
-    if refuser.place is Place.NEARER and path is not None and _ways_differ(facts, found.address, path):
-        # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way.
+    again = facts.get("tcp-path", TcpPathResult, f"{second_look(found.address)} {facts.port}")
+    for walk in (path, again):
+        if walk is not None and (_ways_differ(facts, found.address, walk) or walk.final is not TcpAnswer.RESET):
+            return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
+    if path is not None and again is not None and path.final_ttl != again.final_ttl:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
     return refuser
 
@@ -95,7 +102,7 @@ def _find(facts: Facts, found: Reach) -> Refuser:
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
         if by_ttl in (least - 1, least) and alike:
-            return Refuser(Place.NEARER, by_ttl, "certain", tuple(evidence))
+            return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
         return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
     if _copies(facts, address):
         return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
