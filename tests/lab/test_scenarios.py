@@ -29,6 +29,10 @@ def lab_possible() -> None:
 @pytest.mark.parametrize(("scenario", "who"), CASES)
 def test_scenario(scenario: Scenario, who: str) -> None:
     outcome = play(scenario, who)
+    if outcome.grade not in ("right", "accepted"):
+        # Losses, limits and equal-cost ways are drawn anew each time, and a busy machine may disturb a lab: what is
+        # wrong twice is wrong. `run.py` counts every run and repeats none.
+        outcome = play(scenario, who)
     assert outcome.grade in ("right", "accepted"), f"{outcome.said}: {outcome.trouble}"
 
 
