@@ -51,18 +51,41 @@ class ChecklistLine(_Entry, frozen=True):
     inherit: str | None = None
 
 
+class NoteText(_Entry, frozen=True):
+    """A note in one language; ``source`` is there only where a citation holds words of ours."""
+
+    text: str = ""
+    source: str = ""
+
+
 class SourcedNote(_Entry, frozen=True):
     """Where the reference contradicts itself or today's systems: both sides, and who says so."""
 
     text: str
     source: str
+    ko: NoteText | None = None
+
+    def in_(self, language: Language) -> NoteText:
+        """Return note and source in ``language``, in English what it lacks."""
+        if language == "en" or self.ko is None:
+            return NoteText(text=self.text, source=self.source)
+        return NoteText(text=self.ko.text or self.text, source=self.ko.source or self.source)
+
+
+class CodeText(_Entry, frozen=True):
+    """What a code's page says beyond title and meaning, in one language."""
+
+    berkeley: str | None = None
+    tcpip: str | None = None
+    developer_hints: tuple[str, ...] = ()
 
 
 class CodeEntry(_Entry, frozen=True):
     """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
 
     ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
-    the entry that carries the description of the same number.
+    the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
+    of those that are sentences.
     """
 
     number: int
@@ -81,6 +104,20 @@ class CodeEntry(_Entry, frozen=True):
     developer_hints: tuple[str, ...] = ()
     notes: tuple[SourcedNote, ...] = ()
     checklist: tuple[ChecklistLine, ...] = ()
+    ko: CodeText = CodeText()
+
+    def text(self, language: Language) -> CodeText:
+        """Return the texts in ``language``, in English what it lacks.
+
+        The hints are one list: they are taken over only whole.
+        """
+        ko = self.ko if language == "ko" else CodeText()
+        whole = len(ko.developer_hints) == len(self.developer_hints)
+        return CodeText(
+            berkeley=self.berkeley and (ko.berkeley or self.berkeley),
+            tcpip=self.tcpip and (ko.tcpip or self.tcpip),
+            developer_hints=ko.developer_hints if whole else self.developer_hints,
+        )
 
     @property
     def hex(self) -> str:

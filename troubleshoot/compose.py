@@ -300,7 +300,7 @@ class _Composer:
         if finding.cause != "api-misuse":
             return found
         # The calls to look at come first: they are about this very code.
-        hints = self.catalogue.code(self.request.code).developer_hints
+        hints = self.catalogue.code(self.request.code).text(self.around.language).developer_hints
         return (*(self.say(note("verdict.hint", source=hint)) for hint in hints), *found)
 
     def left_open(self, finding: Finding, known: set[str]) -> list[Alternative]:

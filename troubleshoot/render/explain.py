@@ -30,6 +30,8 @@ def code_document(
 ) -> dict[str, Any]:
     """Return the entry as ``wsadiag/code/1``, inherited checklists filled in; ``shown`` is what can be reproduced.
 
+    Title, meaning and the checklist's titles are in ``language``, all else is English whatever it is.
+
     Beyond the contract: ``described``, ``aliases``, ``posix_numbers``, ``notes``, ``reproducible`` with
     ``not_reproducible`` (why), and ``added`` on steps of ours.
     """
@@ -100,8 +102,8 @@ def code_page(
     if full.see_also:
         rows.append((ui["see-also"], ", ".join(full.see_also)))
     column = max(cells(label) for label, _ in rows) + 2
-    for label, text in rows:
-        lines += wrap(text, style.width, pad(label, column))
+    for label, value in rows:
+        lines += wrap(value, style.width, pad(label, column))
 
     def section(heading: str, texts: Iterable[str], bullet: str = "  ") -> None:
         wrapped = [line for text in texts for line in wrap(text, style.width, bullet)]
@@ -109,11 +111,13 @@ def code_page(
             lines.extend(["", style.heading(ui[heading]), *wrapped])
 
     section("meaning", [entry.meaning.in_(language)])
-    section("berkeley", [full.berkeley] if full.berkeley else [])
-    section("tcpip", [full.tcpip] if full.tcpip else [])
+    text = full.text(language)
+    section("berkeley", [text.berkeley] if text.berkeley else [])
+    section("tcpip", [text.tcpip] if text.tcpip else [])
     lines += _checklist(name, catalogue, language, style)
-    section("hints", full.developer_hints, "  - ")
-    section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in full.notes], "  - ")
+    section("hints", text.developer_hints, "  - ")
+    notes = (note.in_(language) for note in full.notes)
+    section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in notes], "  - ")
     if shown is not None:
         lines += _reproducible(entry, shown, ui, style)
     if full.kind not in ("api-misuse", "no-network-meaning"):
