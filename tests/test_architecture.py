@@ -32,7 +32,7 @@ PURE = (
 )
 # What a pure part or a renderer may still import of those, each with the reason.
 ALLOWED = {
-    "troubleshoot/judge/program.py": {"datetime": "writes out since when a process runs, and asks no clock"},
+    "troubleshoot/judge/ports.py": {"datetime": "writes out since when a process runs, and asks no clock"},
     "troubleshoot/render/live.py": {"time": "a view that moves tells how much time is left"},
     "troubleshoot/render/style.py": {"os": "asks how wide the terminal is that it is given"},
 }

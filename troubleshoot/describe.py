@@ -26,6 +26,18 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def endpoint(address: str, port: int | None) -> str:
+    """Return an address with its port where it has one, brackets around IPv6."""
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def process(name: str | None, pid: int | None) -> str:
+    """Return a process by name and number."""
+    return f"{name or '?'} (pid {pid})"
+
+
 def icmp(error: IcmpError) -> str:
     """Return the ICMP message's field name, with type and code (``port unreachable, 3/3``)."""
     return f"{error.meaning.value.replace('-', ' ')}, {error.type}/{error.code}"
@@ -33,13 +45,7 @@ def icmp(error: IcmpError) -> str:
 
 def reach(found: Reach, port: int | None, transport: str = "tcp") -> Note:
     """What the attempt at one address came to."""
-    where = (
-        found.address
-        if port is None
-        else f"[{found.address}]:{port}"
-        if ":" in found.address
-        else f"{found.address}:{port}"
-    )
+    where = endpoint(found.address, port)
     ms = milliseconds(found.heard_ms)
     seconds = f"{found.heard_ms / 1000:.1f}"
     sort = "ping" if port is None else "udp" if transport == "udp" else "tcp"
@@ -60,7 +66,7 @@ def reach(found: Reach, port: int | None, transport: str = "tcp") -> Note:
 
 def service(found: ServiceResult) -> Note:
     """What a service did with a connection."""
-    where = f"[{found.address}]:{found.port}" if ":" in found.address else f"{found.address}:{found.port}"
+    where = endpoint(found.address, found.port)
     ended = milliseconds(found.ended_ms if found.ended_ms is not None else found.waited_ms)
     if found.outcome is ServiceOutcome.RESETS or found.ended_by_reset:
         return note("fact.service-resets", where=where, ms=ended)

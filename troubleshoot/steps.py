@@ -30,18 +30,9 @@ from probes.statistics import StatisticsResult
 from troubleshoot import describe
 from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind_subject, family_of, plain
 from troubleshoot.judge import usage
+from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.judge.names import DENIALS
-from troubleshoot.judge.program import (
-    CLOSING,
-    binds,
-    endpoint_text,
-    exhausted_towards_target,
-    in_the_way,
-    in_use,
-    owner_text,
-    process_text,
-    short_of_memory,
-)
+from troubleshoot.judge.ports import CLOSING, binds, exhausted_towards_target, in_the_way, in_use, owner_text, place
 from troubleshoot.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.report import StepStatus
 
@@ -654,11 +645,7 @@ def listeners(facts: Facts) -> StepView:
         fact = note("fact.queue-full", port=facts.port, queue=full.queue, limit=full.queue_limit)
         return StepView("failed", fact, None, (key,))
     first = listening[0]
-    where = (
-        f"[{first.local_address}]:{first.local_port}"
-        if first.family == 6
-        else f"{first.local_address}:{first.local_port}"
-    )
+    where = place(first)
     refused = address is not None and facts.reach(address).failed
     fact = note("fact.listening", where=where, process=owner_text(first))
     return StepView("warning" if refused else "passed", fact, None, (key,))
@@ -703,7 +690,7 @@ def port_owner(facts: Facts) -> StepView:
     first_held = next((e for e in entries if e.state == "listen"), entries[0])
     fact = note(
         "fact.port-held",
-        where=endpoint_text(first_held),
+        where=place(first_held),
         state=first_held.state,
         process=owner_text(first_held),
     )
@@ -748,7 +735,7 @@ def open_sockets(facts: Facts) -> StepView:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
         return StepView("warning" if count > 0 else "passed", fact, why, (key,))
     used = max(result.open_at_start, result.open_at_end or 0)
-    fact = note("fact.descriptors", process=process_text(result), used=used, limit=result.limit)
+    fact = note("fact.descriptors", process=describe.process(result.name, result.pid), used=used, limit=result.limit)
     system = result.system_used >= result.system_limit * share
     if system:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)

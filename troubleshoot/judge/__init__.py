@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from probes.address import AddressKind
 from troubleshoot.catalogue import Judgement as Order
 from troubleshoot.facts import Facts, NotYet, Reading
-from troubleshoot.judge import here, names, path, program, refuser, service
+from troubleshoot.judge import here, limits, misuse, names, path, ports, refuser, service, stack
 from troubleshoot.judge.model import RULES, Finding, Standing
 from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]
 
 #: Importing them fills the table.
-MODULES = (here, names, path, program, refuser, service)
+MODULES = (here, limits, misuse, names, path, ports, refuser, service, stack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

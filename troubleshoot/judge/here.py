@@ -17,6 +17,7 @@ from probes.wire import WireResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.ports import place
 from troubleshoot.report import Confidence
 
 _FORBIDDING = frozenset({RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE})
@@ -546,14 +547,9 @@ def listener_on_other_address(facts: Facts) -> Finding | None:
     elsewhere = [e for e in _listeners(facts) if plain(e.local_address) != plain(focus.address)]
     if not elsewhere:
         return None
-    found = ", ".join(
-        dict.fromkeys(
-            f"[{e.local_address}]:{e.local_port}" if e.family == 6 else f"{e.local_address}:{e.local_port}"
-            for e in elsewhere
-        )
-    )
+    found = ", ".join(dict.fromkeys(place(e) for e in elsewhere))
     owner = next((o for e in elsewhere for o in e.owners), None)
-    process = f"{owner.name} (pid {owner.pid})" if owner else None
+    process = describe.process(owner.name, owner.pid) if owner else None
     return Finding(
         cause="listener-on-other-address",
         confidence="certain",

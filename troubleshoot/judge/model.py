@@ -13,8 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import Note
+from troubleshoot import describe
 from troubleshoot.facts import Facts
 from troubleshoot.report import Confidence
+
+#: Pairs of step id and fact.
+Evidence = tuple[tuple[str, Note], ...]
+
+#: No more sockets, peers or processes than this are put into the evidence.
+NAMED = 4
 
 
 class Standing(enum.StrEnum):
@@ -38,7 +45,7 @@ class Finding:
     confidence: Confidence
     scope: str
     step: str
-    evidence: tuple[tuple[str, Note], ...]
+    evidence: Evidence
     values: tuple[tuple[str, str], ...] = ()
     variant: str = "default"
     hop: int | None = None
@@ -66,3 +73,9 @@ def rule(cause: str) -> Callable[[Rule], Rule]:
 def values(**given: object) -> tuple[tuple[str, str], ...]:
     """Build a finding's values; those that are ``None`` are left out."""
     return tuple((name, str(value)) for name, value in given.items() if value is not None)
+
+
+def attempted(facts: Facts) -> Evidence:
+    """Return what the attempt at the target came to, where it failed."""
+    focus = facts.focus
+    return (("connect", describe.reach(focus, facts.port)),) if focus is not None and focus.failed else ()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from probes.base import Note, note
 from probes.descriptors import DescriptorsResult, HeldSocket
+from troubleshoot import describe
 from troubleshoot.facts import Facts
 
 #: No more sockets than this are put into the evidence.
@@ -70,7 +71,7 @@ def fitting(facts: Facts, result: DescriptorsResult) -> tuple[HeldSocket, ...]:
 
 def summary(facts: Facts, result: DescriptorsResult) -> Note:
     """Say in one line how many sockets of the process fit the code."""
-    process = f"{result.name or '?'} (pid {result.pid})"
+    process = describe.process(result.name, result.pid)
     total = len(result.held)
     if facts.request.code in _NOT_SOCKETS:
         others = (result.open_at_start or 0) - (result.sockets or 0)
@@ -94,10 +95,10 @@ def evidence(facts: Facts) -> tuple[tuple[str, Note], ...]:
         hidden = note("reason.process-hidden", pid=facts.request.pid)
         return (("api-usage", reason if reason is not None else hidden),)
     sockets = fitting(facts, result)[:_NAMED]
-    return (("api-usage", summary(facts, result)), *(("api-usage", describe(held)) for held in sockets))
+    return (("api-usage", summary(facts, result)), *(("api-usage", _held(held)) for held in sockets))
 
 
-def describe(held: HeldSocket) -> Note:
+def _held(held: HeldSocket) -> Note:
     """Say what one socket is, and in which state."""
     where = _where(held)
     protocol = held.protocol or "?"
@@ -124,6 +125,4 @@ def _where(held: HeldSocket) -> str:
     address, port = held.remote_address, held.remote_port
     if address is None:
         address, port = held.local_address, held.local_port
-    if address is None:
-        return "?"
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return "?" if address is None else describe.endpoint(address, port)

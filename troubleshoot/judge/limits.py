@@ -1,0 +1,129 @@
+"""Rules of what this machine has only so much of: descriptors and the memory of sockets."""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.buffers import BuffersResult
+from probes.descriptors import DescriptorsResult
+from troubleshoot import describe
+from troubleshoot.facts import Facts
+from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
+
+
+@rule("too-many-open-sockets")
+def too_many_open_sockets(facts: Facts) -> Finding | None:
+    """The process or the system has run into its descriptor limit."""
+    result = facts.get("descriptors", DescriptorsResult)
+    # Without buffers a process that happens to be near its limit explains nothing, unless it is the one that failed.
+    about = facts.request.code == "WSAEMFILE" or (facts.request.code == "WSAENOBUFS" and facts.request.pid is not None)
+    if result is None or not about:
+        return None
+    share = facts.threshold("descriptor_share")
+    if result.system_used >= result.system_limit * share:
+        return Finding(
+            cause="too-many-open-sockets",
+            confidence="certain",
+            scope="this-machine",
+            step="open-sockets",
+            evidence=(
+                ("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)),
+                *descriptors_in_use(result),
+            ),
+            values=values(found=result.system_used, expected=result.system_limit),
+            variant="system",
+        )
+    used = max(result.open_at_start or 0, result.open_at_end or 0)
+    if result.open_at_start is None or result.limit is None or used < result.limit * share:
+        return None
+    return Finding(
+        cause="too-many-open-sockets",
+        # Without --pid it is the process nearest to its limit, which need not be the one that failed.
+        confidence="certain" if facts.request.pid is not None else "likely",
+        scope="this-machine",
+        step="open-sockets",
+        evidence=descriptors_in_use(result),
+        values=values(process=describe.process(result.name, result.pid), found=used, expected=result.limit),
+    )
+
+
+def descriptors_in_use(result: DescriptorsResult) -> Evidence:
+    """Use and limit, trend, what the descriptors are, and whose closed connections they keep."""
+    process = describe.process(result.name, result.pid)
+    said: list[tuple[str, Note]] = []
+    used = max(result.open_at_start or 0, result.open_at_end or 0)
+    if result.open_at_start is not None and result.limit is not None:
+        said.append(("open-sockets", note("fact.descriptors", process=process, used=used, limit=result.limit)))
+    if result.open_at_start is not None and result.open_at_end is not None and result.watched_s >= 0.5:
+        grown = f"{result.open_at_end - result.open_at_start:+d}"
+        said.append(("open-sockets", note("fact.descriptors-trend", count=grown, seconds=f"{result.watched_s:.1f}")))
+    if result.sockets is not None:
+        states = ", ".join(f"{count} {state}" for state, count in result.socket_states[:NAMED]) or "-"
+        said.append(("open-sockets", note("fact.descriptors-sockets", count=result.sockets, counters=states)))
+    elif result.pid is not None:
+        said.append(("open-sockets", note("fact.sockets-hidden", process=process)))
+    said.extend(
+        ("open-sockets", note("fact.close-wait", count=peer.count, address=peer.remote_address))
+        for peer in result.waiting_close[:NAMED]
+    )
+    said.append(("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)))
+    return tuple(said)
+
+
+@rule("buffers-exhausted")
+def buffers_exhausted(facts: Facts) -> Finding | None:
+    """Socket memory or system memory is used up."""
+    result = facts.get("buffers", BuffersResult)
+    if result is None or facts.request.code != "WSAENOBUFS":
+        return None
+    evidence = short_of_memory(facts, result)
+    if not evidence:
+        return None
+    holders: list[tuple[str, Note]] = []
+    for one in result.processes[:NAMED]:
+        kilobytes = one.memory >> 10
+        if one.pid is None:
+            holders.append(("buffers", note("fact.buffers-hidden", used=kilobytes, count=one.sockets)))
+            continue
+        process = describe.process(one.name, one.pid)
+        holders.append(("buffers", note("fact.buffers-process", process=process, used=kilobytes, count=one.sockets)))
+    found = describe_memory(result)
+    return Finding(
+        cause="buffers-exhausted",
+        confidence="likely",
+        scope="this-machine",
+        step="buffers",
+        evidence=(*evidence, *holders),
+        values=values(found=found),
+    )
+
+
+def pools(result: BuffersResult) -> tuple[tuple[str, int, tuple[int, int, int]], ...]:
+    """Return name, pages and limits of each pool of socket memory that is under pressure (tcp(7), udp(7))."""
+    known = (("TCP", result.tcp_pages, result.tcp_limits), ("UDP", result.udp_pages, result.udp_limits))
+    return tuple(
+        (name, pages, limits)
+        for name, pages, limits in known
+        if pages is not None and limits is not None and pages >= limits[1] > 0
+    )
+
+
+def short_of_memory(facts: Facts, result: BuffersResult) -> Evidence:
+    """Say which pool of socket memory is under pressure, and whether the machine's memory is used up."""
+    said: list[tuple[str, Note]] = []
+    for name, pages, limits in pools(result):
+        said.append(("buffers", note("fact.buffers-pool", pool=name, pages=pages, pressure=limits[1], high=limits[2])))
+    if result.memory_available < result.memory_total * facts.threshold("memory_share"):
+        megabytes = result.memory_available >> 20
+        said.append(("buffers", note("fact.buffers-memory", available=megabytes, total=result.memory_total >> 20)))
+    if said and result.orphans and result.orphan_limit:
+        said.append(("buffers", note("fact.orphans", count=result.orphans, limit=result.orphan_limit)))
+    return tuple(said)
+
+
+def describe_memory(result: BuffersResult) -> str:
+    """Return the scarcest memory as a figure: ``TCP 575900/575802`` pages, or MiB of the machine."""
+    pressed = pools(result)
+    if pressed:
+        name, pages, limits = pressed[0]
+        return f"{name} {pages}/{limits[2]}"
+    return f"{result.memory_available >> 20}/{result.memory_total >> 20} MiB"

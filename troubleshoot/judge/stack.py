@@ -1,0 +1,216 @@
+"""Rules of this machine's protocol stack: its addresses, the families it offers, and whether it works at all."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from probes.address import AddressKind, AddressResult
+from probes.address_family import AddressFamilyResult, Combination
+from probes.base import note
+from probes.failure import Failure
+from probes.interfaces import InterfacesResult
+from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
+from troubleshoot.facts import Facts, Reading, family_of, plain
+from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
+from troubleshoot.judge.ports import binds
+
+#: What socket() says of what the kernel does not have, or is not allowed to give.
+_NOT_OFFERED = frozenset({"EAFNOSUPPORT", "EPFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"})
+_REFUSED_BY_POLICY = frozenset({"EACCES", "EPERM"})
+#: Codes that are about what socket() was asked for.
+_FAMILY_CODES = frozenset({"WSAEPROTONOSUPPORT", "WSAESOCKTNOSUPPORT", "WSAEPFNOSUPPORT", "WSAEAFNOSUPPORT"})
+
+
+@rule("address-not-local")
+def address_not_local(facts: Facts) -> Finding | None:
+    """The address to bind is not this machine's."""
+    if facts.request.code != "WSAEADDRNOTAVAIL" or facts.request.target.host is None:
+        return None
+    if facts.has_name and facts.unresolved():
+        return None
+    trials = {trial.address: trial for trial in binds(facts)}
+    for address in facts.targets[:1]:
+        result = facts.get("address", AddressResult, address)
+        if result is None or result.local or result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL):
+            return None
+        reach = facts.decided_reach(address)
+        if reach.failure is Failure.ADDRESS_NOT_AVAILABLE:
+            return None  # connecting fails with the very code: then nobody wants to bind it
+        trial = trials.get(address)
+        if trial is not None and trial.attempts[0].failure is not Failure.ADDRESS_NOT_AVAILABLE:
+            return None
+        proof: Evidence = (
+            (("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),) if trial else ()
+        )
+        near = _near_miss(facts, address)
+        confidence = "possible" if reach.reading is Reading.CONNECTED or not (facts.is_literal or near) else "likely"
+        own = ", ".join(result.near[:3])
+        common = {"scope": "this-machine", "step": "address-valid", "address": address}
+        shown: Evidence = (("address-valid", note("fact.address-foreign", address=address, near=own or "-")), *proof)
+        if near is not None:
+            return Finding(
+                cause="address-not-local",
+                confidence=confidence,  # type: ignore[arg-type]
+                evidence=(*shown, ("address-valid", note("fact.address-near", address=address, near=near))),
+                values=values(address=address, found=near),
+                variant="near",
+                **common,  # type: ignore[arg-type]
+            )
+        return Finding(
+            cause="address-not-local",
+            confidence=confidence,  # type: ignore[arg-type]
+            evidence=shown,
+            values=values(address=address),
+            **common,  # type: ignore[arg-type]
+        )
+    return None
+
+
+def _near_miss(facts: Facts, address: str) -> str | None:
+    """An address of ours in the same subnet: what DHCP hands out in place of the one that was configured."""
+    wanted = ipaddress.ip_address(plain(address))
+    interfaces = facts.get("interfaces", InterfacesResult)
+    for found in interfaces.interfaces if interfaces is not None else ():
+        for own in found.addresses if not found.loopback else ():
+            if own.family != wanted.version or own.prefix == wanted.max_prefixlen:
+                continue
+            if wanted in ipaddress.ip_interface(f"{plain(own.address)}/{own.prefix}").network:
+                return own.address
+    return None
+
+
+@rule("address-family-unavailable")
+def address_family_unavailable(facts: Facts) -> Finding | None:
+    """The address family, or a protocol of it, is not available here."""
+    result = facts.get("address-family", AddressFamilyResult)
+    if result is None or any(r.reading is Reading.CONNECTED for r in facts.reaches()):
+        return None
+    asked = _asked_families(facts)
+    for family in (6, 4):
+        if family not in asked:
+            continue
+        found = _family_fault(facts, result, family, only=asked == {family})
+        if found is not None:
+            return found
+    if facts.request.code not in _FAMILY_CODES:
+        return None
+    # TCP and UDP work; what else a program may have asked for cannot be seen, only what this machine lacks.
+    families = {f"AF_INET{'6' if family == 6 else ''}" for family in asked or {4, 6}}
+    lacking = [c for c in result.combinations if c.errno in _NOT_OFFERED and c.family in families]
+    if not lacking:
+        return None
+    return Finding(
+        cause="address-family-unavailable",
+        confidence="possible",
+        scope="this-machine",
+        step="address-family",
+        evidence=_refusals(lacking),
+        values=values(family=", ".join(dict.fromkeys(c.protocol.removeprefix("IPPROTO_") for c in lacking))),
+    )
+
+
+def _asked_families(facts: Facts) -> set[int]:
+    """The families that the program would use: the user's, else the target's, else (a port alone) unknown."""
+    if facts.request.family is not None:
+        return {facts.request.family}
+    return {family_of(address) for address in facts.targets}
+
+
+def _refusals(combinations: list[Combination]) -> Evidence:
+    return tuple(
+        (
+            "address-family",
+            note("fact.family-refused", family=c.family, type=c.type, protocol=c.protocol, errno=c.errno),
+        )
+        for c in combinations[:NAMED]
+    )
+
+
+def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, only: bool) -> Finding | None:
+    """What is wrong with IPv4 or IPv6: not in the kernel, forbidden by a policy, or switched off by its sysctl."""
+    name, constant = ("IPv6", "AF_INET6") if family == 6 else ("IPv4", "AF_INET")
+    ordinary = [
+        c
+        for c in result.combinations
+        if c.family == constant and c.protocol in ("IPPROTO_TCP", "IPPROTO_UDP") and c.errno is not None
+    ]
+    refused_by_policy = [c for c in ordinary if c.errno in _REFUSED_BY_POLICY]
+    absent = family == 6 and result.ipv6_present is False and bool(ordinary)
+    switched_off = family == 6 and result.ipv6_disabled and result.ipv6_present is not False
+    lost = not (result.ipv6_loopback if family == 6 else result.ipv4_loopback)
+    if not ordinary and not (switched_off and lost):
+        return None
+    common = {"cause": "address-family-unavailable", "scope": "this-machine", "step": "address-family"}
+    # A name with both families still works over the other one, unless the code says that it was this one.
+    confidence = "certain" if only else "likely" if facts.request.code in _FAMILY_CODES else "possible"
+    missing: Evidence = (("address-family", note("fact.family-missing", family=name)), *_refusals(ordinary))
+    if absent and not refused_by_policy:
+        return Finding(
+            confidence=confidence,  # type: ignore[arg-type]
+            evidence=(*missing, ("address-family", note("fact.family-absent", family=name))),
+            values=values(family=name),
+            variant="module",
+            **common,  # type: ignore[arg-type]
+        )
+    if ordinary and (result.ipv6_present or family == 4 or refused_by_policy):
+        return Finding(
+            confidence=confidence,  # type: ignore[arg-type]
+            evidence=(*missing, ("address-family", note("fact.family-policy", family=name))),
+            values=values(family=name),
+            variant="policy",
+            **common,  # type: ignore[arg-type]
+        )
+    if switched_off:
+        return Finding(
+            confidence=confidence,  # type: ignore[arg-type]
+            evidence=(
+                *missing,
+                ("address-family", note("fact.family-disabled", path="net.ipv6.conf.all.disable_ipv6")),
+                *attempted(facts),
+            ),
+            values=values(family=name),
+            variant="sysctl",
+            **common,  # type: ignore[arg-type]
+        )
+    return Finding(
+        confidence=confidence,  # type: ignore[arg-type]
+        evidence=missing,
+        values=values(family=name),
+        **common,  # type: ignore[arg-type]
+    )
+
+
+def dead_exchanges(result: NetworkSubsystemResult) -> list[str]:
+    """Return the errors of the exchanges over IPv4's loopback that failed."""
+    return [e.errno for e in result.exchanges if e.errno is not None and e.family == 4]
+
+
+@rule("network-subsystem-down")
+def network_subsystem_down(facts: Facts) -> Finding | None:
+    """The protocol stack itself is not usable: loopback is down, or nothing passes over it."""
+    if any(r.reading is Reading.CONNECTED for r in facts.reaches()):
+        return None
+    result = facts.get("network-subsystem", NetworkSubsystemResult)
+    if result is None:
+        return None
+    local = any(facts.is_local(a) for a in facts.targets)
+    concerned = local or facts.request.kind == "local-resource" or facts.request.code == "WSAENETDOWN"
+    dead = dead_exchanges(result)
+    alive = any(e.errno is None for e in result.exchanges if e.family == 4)
+    if not concerned or (result.loopback_up is not False and (not dead or alive)):
+        return None
+    found = note("fact.loopback-down") if result.loopback_up is False else note("fact.loopback-dead", errno=dead[0])
+    counters: Evidence = () if result.counters else (("network-subsystem", note("fact.no-counters")),)
+    # A loopback that is up and silent may be filtered; a far target does not need it at all.
+    silent = result.loopback_up is not False and set(dead) <= {NO_ANSWER, "EPERM"}
+    also = (("local-firewall", note("verdict.open-loopback")),) if silent else ()
+    far = bool(facts.targets) and not local and facts.request.kind == "network"
+    return Finding(
+        cause="network-subsystem-down",
+        confidence="possible" if far else "likely" if silent else "certain",
+        scope="this-machine",
+        step="network-subsystem" if "network-subsystem" in facts.request.steps else "interface",
+        evidence=(("network-subsystem", found), *counters, *attempted(facts)),
+        values=values(found="loopback"),
+        also=also,
+    )
