@@ -42,45 +42,77 @@ def fold(outcome: Outcome) -> str:
     return "right" if outcome.grade == "accepted" else outcome.grade
 
 
+def put_in(scenario: Scenario) -> str:
+    """What the lab was given: the expected cause, where the file says nothing else."""
+    return scenario.truth or scenario.expect.cause or "healthy"
+
+
+def column(truth: str, outcome: Outcome) -> str:
+    """Where a run stands in the matrix: ``itself``, ``misplaced``, ``abstained``, ``allowed`` or ``wrong``."""
+    said = verdict(outcome)
+    if said == ABSTAINED:
+        return ABSTAINED
+    good = fold(outcome) == "right"
+    if said == truth:
+        return "itself" if good else "misplaced"
+    return "allowed" if good else "wrong"
+
+
 def confusion(scenarios: Sequence[Scenario], outcomes: Sequence[Outcome]) -> str:
     """Return a Markdown table: a row for each cause that was put in, with what came out and how often."""
     rows: dict[str, Counter[str]] = {}
-    grades: dict[str, Counter[str]] = {}
+    others: dict[tuple[str, str], Counter[str]] = {}
     for scenario, outcome in zip(scenarios, outcomes, strict=True):
-        truth = scenario.expect.cause or "healthy"
-        rows.setdefault(truth, Counter())[verdict(outcome)] += 1
-        grades.setdefault(truth, Counter())[fold(outcome)] += 1
+        truth = put_in(scenario)
+        where = column(truth, outcome)
+        rows.setdefault(truth, Counter())[where] += 1
+        others.setdefault((truth, where), Counter())[verdict(outcome)] += 1
     lines = [
-        "| put in | runs | came out as itself | abstained | came out as another |",
-        "| --- | ---: | ---: | ---: | --- |",
+        "| put in | runs | itself | itself, misplaced | abstained | another, allowed by the file | another, wrong |",
+        "| --- | ---: | ---: | ---: | ---: | --- | --- |",
     ]
     for truth, row in sorted(rows.items()):
-        others = {name: count for name, count in row.items() if name not in (truth, ABSTAINED)}
-        words = ", ".join(f"{name} {count}" for name, count in sorted(others.items(), key=lambda item: -item[1]))
-        lines.append(f"| {truth} | {row.total()} | {row[truth]} | {row[ABSTAINED]} | {words} |")
-    total = sum(grades.values(), Counter())
-    counted = ", ".join(f"{count} {name}" for name, count in sorted(total.items(), key=lambda item: -item[1]))
-    return "\n".join([f"{len(outcomes)} runs: {counted}.", "", *lines])
+        counts = [row.total(), *(row[name] for name in ("itself", "misplaced", ABSTAINED))]
+        words = [_words(others.get((truth, where), Counter())) for where in ("allowed", "wrong")]
+        lines.append(f"| {' | '.join([truth, *map(str, counts), *words])} |")
+    total = sum(rows.values(), Counter())
+    counted = (
+        f"{len(outcomes)} runs: {total['itself']} came out as what was put in, {total[ABSTAINED]} abstained, "
+        f"{total['allowed']} came out as another cause that the scenario allows, {total['misplaced']} at a wrong "
+        f"place, {total['wrong']} as something else."
+    )
+    return "\n".join([counted, "", *lines])
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+def _place(outcome: Outcome) -> tuple[str, object]:
+    """A verdict without its confidence: the cause and the hop."""
+    location = (outcome.report or {"verdict": {}})["verdict"].get("location") or {}
+    return verdict(outcome), location.get("hop")
 
 
 def steadiness(outcomes: Sequence[Outcome], repetitions: int) -> str:
-    """Return a Markdown table of the runs that were repeated: every different verdict and how often it came."""
+    """Return how many of the repeated runs always gave one verdict; a Markdown table of those that did not."""
     runs: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         runs.setdefault((outcome.scenario, outcome.who), []).append(outcome)
     repeated = {key: found for key, found in runs.items() if len(found) == repetitions}
-    steady, rows = 0, []
+    steady, rows, abstentions = 0, [], 0
     for (name, who), found in sorted(repeated.items()):
-        said = Counter(outcome.said for outcome in found)
         wrong = [outcome for outcome in found if fold(outcome) not in ("right", ABSTAINED)]
-        if len(said) == 1 and not wrong:
+        firm = [outcome for outcome in found if verdict(outcome) != ABSTAINED]
+        abstentions += len(found) - len(firm)
+        if len({_place(outcome) for outcome in firm}) <= 1 and not wrong:
             steady += 1
-            continue
-        words = ", ".join(f"{count} x {text}" for text, count in said.most_common())
-        rows.append(f"| {name} ({who}) | {words} | {len(wrong)} |")
+        else:
+            words = _words(Counter(outcome.said for outcome in found))
+            rows.append(f"| {name} ({who}) | {words} | {len(wrong)} |")
     head = (
         f"Refusals, each played {repetitions} times in a lab of its own: {steady} of {len(repeated)} gave the same "
-        f"verdict every time{', none of them wrong' if steady else ''}"
+        f"cause at the same hop every time or abstained ({abstentions} of the runs), and none of these was wrong"
     )
     if not rows:
         return head + "."

@@ -15,6 +15,7 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 BLOCKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15")
 WORDS = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "grove", "heron", "iris", "juniper", "krill", "lark")
 MAX_ROUTERS = 7
+DEFAULT_ROUTERS = 3
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Plan:
         raise ValueError(f"seed {self.seed}: no narrower mask separates client and router")
 
 
-def draw(seed: int, routers: int = 3) -> Plan:
+def draw(seed: int, routers: int = DEFAULT_ROUTERS) -> Plan:
     """Return the plan for ``seed`` with 1 to 7 routers; the same arguments give the same plan."""
     if not 1 <= routers <= MAX_ROUTERS:
         raise ValueError(f"{routers} routers; a lab has 1 to {MAX_ROUTERS}")

@@ -6,7 +6,8 @@
 A scenario of its own file runs as root and without privilege, a variant as one of the two by turns (``--who both``:
 as both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the
 table in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the
-confusion matrix of everything that was played and rewrites it there. Exit status 1 where a verdict was wrong, a
+confusion matrix of everything that was played and rewrites it there (without ``--table``, one user plays each
+scenario). Exit status 1 where a verdict was wrong, a
 healthy network was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its
 own where the kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
 """
@@ -29,7 +30,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from tests.lab.matrix import matrix, refusers  # noqa: E402
-from tests.lab.scenario import GRADES, Outcome, Scenario, load_all, percentile, play, sample  # noqa: E402
+from tests.lab.scenario import GRADES, Outcome, Scenario, in_turns, load_all, percentile, play, sample  # noqa: E402
 from tests.lab.topology import rootless, unavailable  # noqa: E402
 
 README = Path(__file__).resolve().parent / "README.md"
@@ -144,15 +145,15 @@ def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
         scenarios = sample(scenarios)
     often = {s.name for s in refusers(scenarios)} if options.matrix else set()
     runs = []
-    for number, scenario in enumerate(scenarios):
+    for scenario, one_of_them in in_turns(scenarios):
         who = scenario.who
         if options.who in ("root", "nobody"):
             who = tuple(one for one in who if one == options.who)
-        elif scenario.values and options.who is None:
-            who = (who[number % len(who)],)
-        repeated = who[number % len(who) :][:1] if scenario.name in often else ()  # one of the two is enough
-        for one in who:
-            runs += [(scenario, one)] * (REPETITIONS if one in repeated else options.repeat)
+        elif options.who is None and (scenario.values or (options.matrix and not options.table)):
+            who = (one_of_them,)
+        for number, one in enumerate(who):
+            repeated = scenario.name in often and number == 0  # one of the two is enough
+            runs += [(scenario, one)] * (REPETITIONS if repeated else options.repeat)
     return runs
 
 

@@ -2,7 +2,8 @@
 
 Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``, ``{port}``, … (see plan.values):
 
-- ``title``, ``code``, ``target``, ``options`` (more arguments), ``who`` (``root``, ``nobody``; default both)
+- ``title``, ``code``, ``target``, ``options`` (more arguments), ``who`` (``root``, ``nobody``; default both), ``truth``
+  (what was put in, where nothing visible tells it from what is expected)
 - ``[topology]``: ``seed`` (default: from the file's name), ``routers``,
   ``icmp``, ``datagram_ping``, ``client_ipv6``, ``shapes.client``/``shapes.linkN``
 - ``[records]``: name to addresses, instead of the usual zone
@@ -37,7 +38,7 @@ from typing import Any
 import tests.lab.local_faults
 import tests.lab.path_faults  # noqa: F401 - both enter their faults into the registry
 from tests.lab.faults import Fault, filled, make
-from tests.lab.plan import draw
+from tests.lab.plan import DEFAULT_ROUTERS, draw
 from tests.lab.topology import ROOT, Lab, Settings, Shape
 
 FOLDER = ROOT / "tests" / "scenarios"
@@ -96,6 +97,8 @@ class Scenario:
     accept: tuple[Accepted, ...] = ()
     file: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    #: What was put in, where no verdict could name it: a row of its own in the confusion matrix.
+    truth: str = ""
     #: Check each fault before the next is made: for faults that hide one another.
     stepwise: bool = False
 
@@ -103,7 +106,7 @@ class Scenario:
         """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""
         rest = dict(self.topology)
         drawn = rest.pop("seed", zlib.crc32(self.name.encode()) % 10_000)
-        plan = draw(drawn if seed is None else seed, rest.pop("routers", 3))
+        plan = draw(drawn if seed is None else seed, rest.pop("routers", DEFAULT_ROUTERS))
         shapes = {name: Shape(**values) for name, values in rest.pop("shapes", {}).items()}
         lab = Lab(plan, Settings(shapes=shapes, **rest))
         if self.records is not None:
@@ -190,6 +193,16 @@ def sample(scenarios: Sequence[Scenario]) -> list[Scenario]:
             left = {name: values - new for name, values in left.items()}
             chosen += [one for one in scenarios if one.name == best]
     return sorted(chosen, key=lambda one: one.name)
+
+
+def in_turns(scenarios: Sequence[Scenario]) -> list[tuple[Scenario, str]]:
+    """Return who plays each where one user is enough: by turns, in an order that mixes a file's values."""
+    found = {}
+    for _, group in itertools.groupby(scenarios, key=lambda one: one.file):
+        mixed = sorted(group, key=lambda one: zlib.crc32(one.name.encode()))
+        start = zlib.crc32(mixed[0].file.encode())
+        found |= {one.name: one.who[(start + number) % len(one.who)] for number, one in enumerate(mixed)}
+    return [(one, found[one.name]) for one in scenarios]
 
 
 @dataclass(frozen=True, kw_only=True)

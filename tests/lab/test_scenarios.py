@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.scenario import FOLDER, Scenario, load, load_all, play, sample
+from tests.lab.scenario import FOLDER, Scenario, in_turns, load, load_all, play, sample
 from tests.lab.topology import unavailable
 
 #: Files with variants are sampled here, and played by one user each; `python tests/lab/run.py` plays them all.
 CASES = [
     pytest.param(scenario, who, id=f"{scenario.name}-{who}")
-    for number, scenario in enumerate(sample(load_all()))
-    for who in ((scenario.who[number % len(scenario.who)],) if scenario.values else scenario.who)
+    for scenario, one_of_them in in_turns(sample(load_all()))
+    for who in ((one_of_them,) if scenario.values else scenario.who)
 ]
 
 

@@ -38,10 +38,34 @@ def test_the_matrix_counts_what_came_out() -> None:
     ]
     assert [verdict(one) for one in outcomes] == ["no-listener", "firewall-reset", "abstained"]
     text = matrix([refused] * 3, outcomes, 3)
-    assert "3 runs: 1 right, 1 wrong, 1 abstained." in text or "3 runs: 1 right, 1 abstained, 1 wrong." in text
-    assert "| no-listener | 3 | 1 | 1 | firewall-reset 1 |" in text
+    assert "3 runs: 1 came out as what was put in, 1 abstained, 0 came out as another" in text
+    assert "| no-listener | 3 | 1 | 0 | 1 |  | firewall-reset 1 |" in text
     assert "0 of 1 gave the same" in text
     assert text.rstrip().endswith("| 1 |")
+
+
+def test_the_matrix_tells_what_is_allowed_from_what_is_wrong() -> None:
+    scenarios = {scenario.name: scenario for scenario in load_all()}
+    played = [
+        ("firewall-reset-host", outcome("firewall-reset-host", "right", "no-listener")),
+        ("mask-too-narrow", outcome("mask-too-narrow", "accepted", "no-default-route")),
+        ("firewall-drop-path", outcome("firewall-drop-path", "wrong", "firewall-drop")),
+        ("healthy-plain", outcome("healthy-plain", "false-accusation", "packet-loss")),
+    ]
+    text = matrix([scenarios[name] for name, _ in played], [one for _, one in played], 3)
+    assert "| firewall-reset by the host's own filter | 1 | 0 | 0 | 0 | no-listener 1 |  |" in text
+    assert "| wrong-subnet-mask | 1 | 0 | 0 | 0 | no-default-route 1 |  |" in text
+    assert "| firewall-drop | 1 | 0 | 1 | 0 |  |  |" in text
+    assert "| healthy | 1 | 0 | 0 | 0 |  | packet-loss 1 |" in text
+
+
+def test_repeated_runs_may_abstain_but_not_differ() -> None:
+    (refused,) = [scenario for scenario in load_all() if scenario.name == "no-listener"]
+    one, other = outcome("a", "right", "no-listener"), outcome("a", "right", "no-listener", "certain")
+    silent = outcome("a", "accepted", "no-listener", "possible")
+    text = matrix([refused] * 3, [one, other, silent], 3)
+    assert "1 of 1 gave the same cause at the same hop every time or abstained (1 of the runs)" in text
+    assert "0 of 1" in matrix([refused] * 3, [one, one, outcome("a", "accepted", "firewall-reset")], 3)
 
 
 @pytest.mark.parametrize(
