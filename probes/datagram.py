@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
+from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name, number_of
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
 from probes.system.linux import errqueue
@@ -96,7 +96,7 @@ class _Exchange:
 
     def refuse(self, error: OSError) -> None:
         """Take note that the local stack would not send."""
-        self.errno = error.errno or 0
+        self.errno = number_of(error)
         self.end()
 
 

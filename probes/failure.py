@@ -10,6 +10,8 @@ import enum
 import errno as errno_module
 from dataclasses import dataclass
 
+from probes.system.windows.errors import WIN32, WINSOCK
+
 
 class Failure(enum.StrEnum):
     """What kept a socket call from succeeding."""
@@ -36,41 +38,62 @@ class Failure(enum.StrEnum):
     OTHER = "other"
 
 
-_BY_ERRNO: dict[int, Failure] = {
-    errno_module.ECONNREFUSED: Failure.REFUSED,
-    errno_module.ECONNRESET: Failure.RESET,
-    errno_module.EPIPE: Failure.RESET,
-    errno_module.ECONNABORTED: Failure.ABORTED,
-    errno_module.ETIMEDOUT: Failure.TIMED_OUT,
-    errno_module.ENETUNREACH: Failure.NETWORK_UNREACHABLE,
-    errno_module.EHOSTUNREACH: Failure.HOST_UNREACHABLE,
-    errno_module.EHOSTDOWN: Failure.HOST_DOWN,
-    errno_module.ENETDOWN: Failure.NETWORK_DOWN,
-    errno_module.EACCES: Failure.ACCESS_DENIED,
-    errno_module.EPERM: Failure.NOT_PERMITTED,
-    errno_module.EADDRNOTAVAIL: Failure.ADDRESS_NOT_AVAILABLE,
-    errno_module.EADDRINUSE: Failure.ADDRESS_IN_USE,
-    errno_module.EINVAL: Failure.INVALID,
-    errno_module.EMSGSIZE: Failure.MESSAGE_TOO_LONG,
-    errno_module.ENOBUFS: Failure.NO_BUFFERS,
-    errno_module.ENOMEM: Failure.NO_BUFFERS,
-    errno_module.EMFILE: Failure.TOO_MANY_FILES,
-    errno_module.ENFILE: Failure.TOO_MANY_FILES,
-    errno_module.EAFNOSUPPORT: Failure.FAMILY_UNSUPPORTED,
-    errno_module.EPFNOSUPPORT: Failure.FAMILY_UNSUPPORTED,
-    errno_module.EPROTONOSUPPORT: Failure.PROTOCOL_UNSUPPORTED,
-    errno_module.ESOCKTNOSUPPORT: Failure.PROTOCOL_UNSUPPORTED,
+_BY_NAME: dict[str, Failure] = {
+    "ECONNREFUSED": Failure.REFUSED,
+    "ECONNRESET": Failure.RESET,
+    "EPIPE": Failure.RESET,
+    "ECONNABORTED": Failure.ABORTED,
+    "ETIMEDOUT": Failure.TIMED_OUT,
+    "ENETUNREACH": Failure.NETWORK_UNREACHABLE,
+    "EHOSTUNREACH": Failure.HOST_UNREACHABLE,
+    "EHOSTDOWN": Failure.HOST_DOWN,
+    "ENETDOWN": Failure.NETWORK_DOWN,
+    "EACCES": Failure.ACCESS_DENIED,
+    "EPERM": Failure.NOT_PERMITTED,
+    "EADDRNOTAVAIL": Failure.ADDRESS_NOT_AVAILABLE,
+    "EADDRINUSE": Failure.ADDRESS_IN_USE,
+    "EINVAL": Failure.INVALID,
+    "EMSGSIZE": Failure.MESSAGE_TOO_LONG,
+    "ENOBUFS": Failure.NO_BUFFERS,
+    "ENOMEM": Failure.NO_BUFFERS,
+    "EMFILE": Failure.TOO_MANY_FILES,
+    "ENFILE": Failure.TOO_MANY_FILES,
+    "EAFNOSUPPORT": Failure.FAMILY_UNSUPPORTED,
+    "EPFNOSUPPORT": Failure.FAMILY_UNSUPPORTED,
+    "EPROTONOSUPPORT": Failure.PROTOCOL_UNSUPPORTED,
+    "ESOCKTNOSUPPORT": Failure.PROTOCOL_UNSUPPORTED,
 }
+#: What an exception's class alone tells, where its number is Win32's or there is none.
+_BY_CLASS: tuple[tuple[type[OSError], int], ...] = (
+    (ConnectionRefusedError, errno_module.ECONNREFUSED),
+    (ConnectionResetError, errno_module.ECONNRESET),
+    (ConnectionAbortedError, errno_module.ECONNABORTED),
+)
 
 
 def classify(number: int) -> Failure:
-    """Return the word for an ``errno`` value of this system."""
-    return _BY_ERRNO.get(number, Failure.OTHER)
+    """Return the word for an ``errno`` value of this system, or for a Winsock number."""
+    return _BY_NAME.get(errno_name(number), Failure.OTHER)
 
 
 def errno_name(number: int) -> str:
-    """Return the symbolic name of an ``errno`` value, e.g. ``ECONNREFUSED``; the number where it has none."""
-    return errno_module.errorcode.get(number, str(number))
+    """Return the POSIX name of an ``errno`` value or Winsock number (``ECONNREFUSED``); else the number as text."""
+    return WINSOCK.get(number) or errno_module.errorcode.get(number, str(number))
+
+
+def number_of(error: OSError) -> int:
+    """Return the ``errno`` value or Winsock number behind an exception, 0 where it carries none.
+
+    On Windows one refusal has three shapes: ``winerror`` and ``errno`` 10061 from a plain call, ``errno`` 10061 alone
+    from an event loop that selects, and from the proactor ``winerror`` 1225 with an ``errno`` of 22 that misleads.
+    """
+    win32 = getattr(error, "winerror", None)
+    if win32 is not None:
+        for kind, number in _BY_CLASS:
+            if isinstance(error, kind):
+                return number
+        return int(win32) if win32 in WINSOCK else WIN32.get(win32, error.errno or 0)
+    return error.errno or 0
 
 
 class IcmpMeaning(enum.StrEnum):

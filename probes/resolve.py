@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.failure import Failure, classify, errno_name
+from probes.failure import Failure, classify, errno_name, number_of
 from probes.system import text_file
 from probes.system.blocking import in_thread
 from probes.system.linux import errqueue
@@ -693,7 +693,7 @@ class _Run:
         try:
             return self._context.socket(server.family, kind)
         except OSError as problem:
-            if classify(problem.errno or 0) in _LIMITS:
+            if classify(number_of(problem)) in _LIMITS:
                 raise _OwnLimitError(_name_of(problem)) from problem
             return problem
 
@@ -718,12 +718,12 @@ async def _exactly(sock: socket.socket, count: int) -> bytes:
 
 
 def _name_of(problem: OSError) -> str:
-    return errno_name(problem.errno or 0)
+    return errno_name(number_of(problem))
 
 
 def _answer_of(problem: OSError) -> Answer:
     """Return what an error of a socket call says about the server."""
-    failure = classify(problem.errno or 0)
+    failure = classify(number_of(problem))
     if failure is Failure.REFUSED:
         return Answer.PORT_CLOSED
     if failure in (Failure.RESET, Failure.ABORTED, Failure.TIMED_OUT):

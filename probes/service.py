@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.failure import Failure, classify, errno_name
+from probes.failure import Failure, classify, errno_name, number_of
 from probes.system import certificate
 from probes.system.blocking import in_thread
 from probes.system.endpoint import Endpoint, endpoint
@@ -166,7 +166,7 @@ class _Line:
             async with asyncio.timeout(self.request.connect_wait_s):
                 await self.loop.sock_connect(self.opened, self.target.sockaddr)
         except OSError as error:
-            self.errno = error.errno or 0  # none where our own patience has ended
+            self.errno = number_of(error)  # none where our own patience has ended
             if self.errno in _RESETS:
                 self.made_s = self.ended_s = self.loop.time()
                 self.reset = True
@@ -203,13 +203,13 @@ class _Line:
             try:
                 await self.loop.sock_sendall(self.opened, data)
             except OSError as error:
-                if error.errno not in _RESETS:
+                if number_of(error) not in _RESETS:
                     self._end(error)
                     raise _Ended from error
 
     def _end(self, error: OSError | None) -> None:
         self.ended_s = self.loop.time()
-        self.errno = 0 if error is None else error.errno or errno_module.EIO
+        self.errno = 0 if error is None else number_of(error) or errno_module.EIO
         self.reset = error is not None and self.errno in _RESETS
 
     # -- without TLS -------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from probes.base import Context
-from probes.failure import IcmpError, IcmpMeaning
+from probes.failure import IcmpError, IcmpMeaning, number_of
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue
@@ -99,7 +99,7 @@ class Dial:
 
     def _fail_at_once(self, error: OSError) -> None:
         self.answered = self.at_once = True
-        self.errno = error.errno or errno_module.EIO
+        self.errno = number_of(error) or errno_module.EIO
         if self.begun is not None:
             self.duration_ms = errqueue.elapsed_ms(self.begun)
 
