@@ -366,11 +366,10 @@ def _probe(
     else:
         aim = _target(target, session.catalogue)
 
-    import asyncio  # noqa: PLC0415
-
+    from probes.system import loop  # noqa: PLC0415
     from troubleshoot import engine  # noqa: PLC0415
 
-    observation = asyncio.run(engine.observe(name, aim, options))
+    observation = loop.run(engine.observe(name, aim, options))
     from troubleshoot.render.observation import document, page  # noqa: PLC0415
 
     if json:
@@ -408,13 +407,12 @@ def _doctor(
 ) -> int:
     session = _session(ctx, lang)
 
-    import asyncio  # noqa: PLC0415
-
+    from probes.system import loop  # noqa: PLC0415
     from troubleshoot import doctor  # noqa: PLC0415
     from troubleshoot.render.doctor import document, page  # noqa: PLC0415
 
     encoding = sys.stdout.encoding or "ascii"
-    found = asyncio.run(doctor.examine(network=not no_network, encoding=encoding))
+    found = loop.run(doctor.examine(network=not no_network, encoding=encoding))
     if json:
         entry.write_json(document(found, session.wording, __version__))
     else:

@@ -8,8 +8,7 @@ and lets Ctrl-C end the wait and still returns what is known. :func:`replay` jud
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
+import re
 import socket
 import time
 import traceback
@@ -20,7 +19,7 @@ from typing import Any
 
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
-from probes.system import can_send_raw, platform_name
+from probes.system import can_send_raw, loop, platform_name
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.codes import parse_code
 from troubleshoot.compose import Circumstances, compose, load_observations, request_from, request_of
@@ -86,19 +85,12 @@ def run(
 
     async def main() -> Report:
         interrupted = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def once() -> None:
-            interrupted.set()
-            loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C ends the program
-
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            loop.add_signal_handler(signal.SIGINT, once)
+        loop.on_first_interrupt(interrupted.set)
         return await diagnose(
             code, target, options=options, on_event=on_event, code_input=code_input, interrupted=interrupted
         )
 
-    return asyncio.run(main())
+    return loop.run(main())
 
 
 def replay(report: Report, language: Language) -> Report:
@@ -216,7 +208,8 @@ class _Worker:
             return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
         except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
             where = traceback.extract_tb(bug.__traceback__)[-1]
-            text = f"{type(bug).__name__}: {bug} ({where.filename.rpartition('/')[2]}:{where.lineno})"
+            module = re.split(r"[/\\]", where.filename)[-1]
+            text = f"{type(bug).__name__}: {bug} ({module}:{where.lineno})"
             return self._record(Status.BROKEN, error=text)
         return self._record(Status.OBSERVED, result=result)
 
