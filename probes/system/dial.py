@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno as errno_module
 import socket
-import struct
-from typing import Final
 
 from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, number_of
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
-from probes.system.linux import errqueue
+from probes.system.linux import errqueue, tcp_info
 from probes.system.watch import Watch
-
-#: Offset of ``tcpi_total_retrans`` in ``struct tcp_info`` (<linux/tcp.h>).
-_TOTAL_RETRANS: Final = 100
 
 
 class Dial:
@@ -46,8 +41,8 @@ class Dial:
         """How many SYNs were sent so far, the kernel's retransmissions included; 0 before the first."""
         if self.begun is None or self.at_once:
             return 0
-        if self._opened is not None:
-            self._retransmitted = max(self._retransmitted, _retransmitted(self._opened))
+        if self._opened is not None and on_linux():
+            self._retransmitted = max(self._retransmitted, tcp_info.read(self._opened).retransmitted)
         return 1 + self._retransmitted
 
     @property
@@ -125,17 +120,6 @@ class Dial:
         self.errno = number
         if self.begun is not None:
             self.duration_ms = errqueue.elapsed_ms(self.begun, received_s)
-
-
-def _retransmitted(opened: socket.socket) -> int:
-    """Return how many of this socket's segments were sent again; 0 where the system does not tell."""
-    if not on_linux():
-        return 0
-    try:
-        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    except OSError:
-        return 0
-    return int(struct.unpack_from("=I", info, _TOTAL_RETRANS)[0]) if len(info) >= _TOTAL_RETRANS + 4 else 0
 
 
 async def give_up(tasks: list[asyncio.Task[None]]) -> None:
