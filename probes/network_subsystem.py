@@ -1,10 +1,9 @@
-"""Try the stack itself: loopback up, a TCP connection and a datagram through it, its counters readable."""
+"""Try the stack itself: loopback up, connections and datagrams through it, its counters; on Windows, Winsock too."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import secrets
 import socket
@@ -14,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import Context, Probe
-from probes.failure import errno_name
+from probes.failure import errno_name, number_of
+from probes.system.windows import winsock
+from probes.system.windows.winsock import Winsock
 
 _SIOCGIFFLAGS = 0x8913  # <linux/sockios.h>
 _IFF_UP = 0x1  # <linux/if.h>
@@ -44,26 +45,33 @@ class Exchange:
 @dataclass(frozen=True, slots=True)
 class NetworkSubsystemResult:
     """``loopback_up`` is the interface's state (``None``: there is no ``lo`` or it cannot be asked for);
-    ``counters`` whether the stack's counters can be read; ``kernel`` its name and release.
+    ``counters`` whether the stack's counters can be read; ``kernel`` its name and release. ``winsock`` is what Windows
+    has in front of the stack, ``None`` on every other system.
     """  # noqa: D205
 
     loopback_up: bool | None
     exchanges: tuple[Exchange, ...]
     counters: bool
     kernel: str
+    winsock: Winsock | None = None
 
 
 def _loopback_up(context: Context) -> bool | None:
     # Not /sys: it may be mounted from another network namespace than the one this process is in.
     try:
+        import fcntl  # noqa: PLC0415 - there is none on Windows, which has no such switch either
+
         with context.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
             answer = fcntl.ioctl(opened, _SIOCGIFFLAGS, struct.pack("16sH22x", b"lo", 0))
-    except OSError:
+    except (OSError, ImportError):
         return None
     return bool(struct.unpack_from("H", answer, 16)[0] & _IFF_UP)
 
 
 def _counters(context: Context) -> bool:
+    windows = winsock.counters()
+    if windows is not None:
+        return windows
     try:
         return "Tcp:" in context.read_text("/proc/net/snmp")
     except OSError:
@@ -125,10 +133,15 @@ async def _exchange(context: Context, transport: str, family: int, wait_s: float
                 await work(context, number, address)
         except TimeoutError as error:
             # The kernel's own ETIMEDOUT is a TimeoutError too; ours carries no number.
-            failure = NO_ANSWER if error.errno is None else errno_name(error.errno)
+            failure = NO_ANSWER if error.errno is None else errno_name(number_of(error))
         except OSError as error:
-            failure = errno_name(error.errno or 0)
+            failure = errno_name(number_of(error))
     return Exchange(transport, family, failure, (time.perf_counter() - started) * 1000)
+
+
+def _kernel() -> str:
+    system = os.uname()
+    return f"{system.sysname} {system.release}"
 
 
 async def observe(
@@ -136,15 +149,15 @@ async def observe(
 ) -> NetworkSubsystemResult:
     """Exchange a few bytes with ourselves over TCP and UDP, IPv4 and IPv6, all four at once.
 
-    About 20 packets, none leaves the loopback interface. Works without privilege. Source: netdevice(7), proc(5).
+    About 20 packets, none leaves the loopback interface. Works without privilege. Source: netdevice(7), proc(5);
+    of Winsock what :mod:`probes.system.windows.winsock` names.
     """
-    system = os.uname()
-    up, counters = _loopback_up(context), _counters(context)
-    kernel = f"{system.sysname} {system.release}"
-    progress(NetworkSubsystemResult(up, (), counters, kernel))
+    up, counters, library = _loopback_up(context), _counters(context), winsock.examine()
+    kernel = winsock.kernel() or _kernel()
+    progress(NetworkSubsystemResult(up, (), counters, kernel, library))
     pairs = [("tcp", 4), ("udp", 4), ("tcp", 6), ("udp", 6)]
     done = await asyncio.gather(*(_exchange(context, *pair, request.wait_s) for pair in pairs))
-    return NetworkSubsystemResult(up, tuple(done), counters, kernel)
+    return NetworkSubsystemResult(up, tuple(done), counters, kernel, library)
 
 
 PROBE: Probe[NetworkSubsystemRequest, NetworkSubsystemResult] = Probe(

@@ -1,0 +1,109 @@
+"""The structures of Winsock, version.dll and iphlpapi.dll, laid out as 64-bit Windows has them on any system.
+
+``ctypes.wintypes`` is as wide as the C compiler's types of the system it runs on: not used here, so that the layouts
+can be held to the headers everywhere. Sources: winsock2.h, verrsrc.h, iptypes.h (Windows SDK).
+"""
+
+from __future__ import annotations
+
+from ctypes import Structure, c_char, c_int32, c_uint8, c_uint16, c_uint32, c_uint64
+from typing import ClassVar, Final
+
+WSADESCRIPTION_LEN: Final = 256
+WSASYS_STATUS_LEN: Final = 128
+MAX_PROTOCOL_CHAIN: Final = 7
+WSAPROTOCOL_LEN: Final = 255
+
+
+class WsaData(Structure):
+    """``WSADATA`` of 64-bit programs; the 32-bit one orders its fields otherwise."""
+
+    _fields_: ClassVar = [
+        ("version", c_uint16),
+        ("high_version", c_uint16),
+        ("max_sockets", c_uint16),
+        ("max_udp_datagram", c_uint16),
+        ("vendor_info", c_uint64),
+        ("description", c_char * (WSADESCRIPTION_LEN + 1)),
+        ("system_status", c_char * (WSASYS_STATUS_LEN + 1)),
+    ]
+
+
+class Guid(Structure):
+    """``GUID``."""
+
+    _fields_: ClassVar = [("data1", c_uint32), ("data2", c_uint16), ("data3", c_uint16), ("data4", c_uint8 * 8)]
+
+
+class ProtocolChain(Structure):
+    """``WSAPROTOCOLCHAIN``."""
+
+    _fields_: ClassVar = [("length", c_int32), ("entries", c_uint32 * MAX_PROTOCOL_CHAIN)]
+
+
+class ProtocolInfo(Structure):
+    """``WSAPROTOCOL_INFOW``."""
+
+    _fields_: ClassVar = [
+        ("service_flags", c_uint32 * 4),
+        ("provider_flags", c_uint32),
+        ("provider", Guid),
+        ("entry", c_uint32),
+        ("chain", ProtocolChain),
+        ("version", c_int32),
+        ("family", c_int32),
+        ("max_address", c_int32),
+        ("min_address", c_int32),
+        ("type", c_int32),
+        ("protocol", c_int32),
+        ("protocol_range", c_int32),
+        ("byte_order", c_int32),
+        ("security_scheme", c_int32),
+        ("message_size", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_uint16 * (WSAPROTOCOL_LEN + 1)),
+    ]
+
+
+class FixedFileInfo(Structure):
+    """``VS_FIXEDFILEINFO``."""
+
+    _fields_: ClassVar = [
+        ("signature", c_uint32),
+        ("structure_version", c_uint32),
+        ("file_version_high", c_uint32),
+        ("file_version_low", c_uint32),
+        ("rest", c_uint32 * 9),
+    ]
+
+
+class AddressText(Structure):
+    """``IP_ADDR_STRING``, one link of a list."""
+
+    _fields_: ClassVar = [
+        ("next", c_uint64),
+        ("address", c_char * 16),
+        ("mask", c_char * 16),
+        ("context", c_uint32),
+    ]
+
+
+class FixedInfo(Structure):
+    """``FIXED_INFO``, what GetNetworkParams gives."""
+
+    _fields_: ClassVar = [
+        ("host_name", c_char * 132),
+        ("domain_name", c_char * 132),
+        ("current_server", c_uint64),
+        ("servers", AddressText),
+        ("node_type", c_uint32),
+        ("scope", c_char * 260),
+        ("routing", c_uint32),
+        ("proxy", c_uint32),
+        ("dns", c_uint32),
+    ]
+
+
+def text(units: bytes | bytearray | memoryview) -> str:
+    """Return UTF-16 up to its first NUL."""
+    return bytes(units).decode("utf-16-le", "replace").partition("\0")[0]
