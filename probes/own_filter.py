@@ -23,13 +23,17 @@ from probes.system.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class OwnFilterRequest:
-    """``interface`` is the one that packets to ``address`` leave by; ``rtt_ms`` the round trip as far as known."""
+    """``interface`` is the one that packets to ``address`` leave by; ``rtt_ms`` the round trip as far as known.
+
+    Up to ``most_rounds`` are made where something arrives in each round with a connect and in idle ones too.
+    """
 
     address: str
     port: int
     interface: str
     rtt_ms: float = 1.0
     rounds: int = 4
+    most_rounds: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def _risen(before: tuple[int, int, int], after: tuple[int, int, int]) -> Round:
 async def observe(
     request: OwnFilterRequest, context: Context, progress: Callable[[OwnFilterResult], None]
 ) -> OwnFilterResult:
-    """Make ``rounds`` connects one after another, each followed by an idle round.
+    """Make ``rounds`` connects one after another, each followed by an idle round; more where other traffic disturbs.
 
     Raises :class:`NotApplicable` for an address that is no literal and where there are no such counters.
     """
@@ -97,7 +101,7 @@ async def observe(
             request.address, request.port, request.interface, tuple(attempts), tuple(idle), control, window_s * 1000
         )
 
-    for _ in range(request.rounds):
+    while len(attempts) < request.rounds or (len(attempts) < request.most_rounds and _disturbed(attempts, idle)):
         before = _counts(context, request.interface)
         began = time.monotonic()
         async with context.budget.slot():
@@ -116,6 +120,10 @@ async def observe(
     last = await _control(request, context, window_s)
     control = None if control is None or last is None else _least(control, last)
     return result()
+
+
+def _disturbed(attempts: list[Round], idle: list[Round]) -> bool:
+    return all(r.received for r in attempts) and any(r.received for r in idle)
 
 
 def _least(one: Round, other: Round) -> Round:

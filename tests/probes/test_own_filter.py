@@ -28,7 +28,7 @@ def look(lab: LinkLab, address: str, uid: int, port: int = 8080):  # noqa: ANN20
 def test_nothing_in_the_way(lab: LinkLab, address: str, uid: int) -> None:
     for port in (8080, 8081):
         found = look(lab, address, uid, port)
-        assert len(found.attempts) == len(found.idle) == 4
+        assert 4 <= len(found.attempts) == len(found.idle) <= 8
         assert all(a.sent >= 1 and a.received >= 1 and a.looped == 0 for a in found.attempts)
         assert found.control.sent >= 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 
 from probes.address import AddressKind
 from probes.base import Note, note
@@ -377,7 +378,7 @@ def local_firewall(facts: Facts) -> Finding | None:
     seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
     counted = facts.get("own-filter", OwnFilterResult, f"{focus.address} {facts.port}")
     if counted is not None and (facts.alive(focus.address) or facts.last_hop(focus.address)):
-        stopped = _stopped_here(counted, focus)
+        stopped = _stopped_here(facts, counted, focus)
         if stopped is not None:
             fact, confidence = stopped
             seen = (*base, ("connect", fact))
@@ -396,18 +397,30 @@ def local_firewall(facts: Facts) -> Finding | None:
     return Finding(cause="local-firewall", confidence="possible", evidence=seen, also=also, **common)  # type: ignore[arg-type]
 
 
-def _stopped_here(counted: OwnFilterResult, focus: Reach) -> tuple[Note, Confidence] | None:
+def _stopped_here(facts: Facts, counted: OwnFilterResult, focus: Reach) -> tuple[Note, Confidence] | None:
     """What the interface's counters say: SYNs that never left, or answers that came and were not let in."""
     name = counted.interface
     kept_up = counted.control is not None and counted.control.sent > 0
     if kept_up and any(r.sent == 0 for r in counted.attempts):
         # Other traffic can only raise the count: one round without a packet sent is proof.
         return note("fact.wire-nothing-left", interface=name), "certain"
-    quiet = all(r.received == 0 for r in counted.idle)
-    came = len(counted.attempts) > 2 and all(r.received > 0 for r in counted.attempts)
-    if kept_up and focus.reading is Reading.SILENT and quiet and came:
+    chance = by_chance(counted) if focus.reading is Reading.SILENT else None
+    if kept_up and chance is not None and chance <= facts.threshold("counted_chance"):
         return note("fact.counted-eaten", interface=name), "likely"
     return None
+
+
+def by_chance(counted: OwnFilterResult) -> float | None:
+    """How likely something unrelated arrived in every round with a connect and in no more idle rounds than it did.
+
+    Fisher's exact test (one-sided) on rounds with and without arrivals; ``None`` where some connect was followed by
+    nothing, so that no answer arrived.
+    """
+    tried, idle = len(counted.attempts), len(counted.idle)
+    if not tried or any(r.received == 0 for r in counted.attempts):
+        return None
+    noisy = sum(r.received > 0 for r in counted.idle)
+    return math.comb(idle, noisy) / math.comb(tried + idle, tried + noisy)
 
 
 def _filtered_to_self(facts: Facts, focus: Reach, base: tuple[tuple[str, Note], ...]) -> Finding | None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from probes.base import Note, note
 from probes.drop_point import DropPointResult
 from probes.failure import Failure, IcmpError, IcmpMeaning
+from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
 from probes.route import RouteKind
 from probes.stray_ack import StrayAckResult
@@ -15,6 +16,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
+from troubleshoot.judge.here import by_chance
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
@@ -323,8 +325,16 @@ def firewall_drop(facts: Facts) -> Finding | None:
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
-        also=(("accept-queue-full", note("verdict.open-queue", port=facts.port)),) if behind else (),
+        also=_same_silence(facts, found.address) if behind else (),
     )
+
+
+def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+    """What else leaves the SYNs that reach the host without an answer."""
+    counted = facts.peek("own-filter", OwnFilterResult, f"{address} {facts.port}")
+    came = counted is not None and by_chance(counted) is not None
+    queue = ("accept-queue-full", note("verdict.open-queue", port=facts.port))
+    return (queue, ("local-firewall", note("verdict.open-own-filter", port=facts.port))) if came else (queue,)
 
 
 def _passed(facts: Facts, address: str, path: TcpPathResult) -> int:
