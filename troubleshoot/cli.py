@@ -435,7 +435,7 @@ def _reproduce(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Err
 
     if name not in codes():
         raise Refusal("usage.reproduce-unknown", code=name)
-    reason = impossible(name)
+    reason = impossible(name, "en" if json else session.language)
     try:
         found = () if reason else asyncio.run(reproduce(name))
     except UserError as error:  # not on this system

@@ -104,7 +104,7 @@ def explain(word: str, json: bool, language: Language, system: str | None = None
     name = parse_code(word, catalogue, next((s for s in SYSTEMS if s == system), None))
     from troubleshoot.reproduce.claims import reproducible  # noqa: PLC0415
 
-    shown = reproducible(catalogue.code(name).alias_of or name)
+    shown = reproducible(catalogue.code(name).alias_of or name, "en" if json else language)
     if json:
         write_json(code_document(name, catalogue, language, shown))
         return 0

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from troubleshoot.catalogue import Catalogue, CatalogueError, root
-from troubleshoot.reproduce.records import SUCCESS, Claim, Reproducible
+from troubleshoot.catalogue import Catalogue, CatalogueError, Language, root
+from troubleshoot.reproduce.records import SUCCESS, Claim, Reproducible, Reproduction
+from troubleshoot.text import fill
 
 _FILE = "reproduce.toml"
 _NONE = "none"
@@ -25,6 +26,11 @@ _TWINS = {
 }
 
 
+class _Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    state: str = ""
+    note: str = ""
+
+
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     function: str
     state: str
@@ -32,12 +38,21 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     winsock: str | None = None
     note: str = ""
     source: str = ""
+    ko: _Texts = _Texts()
+
+
+class _Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``impossible`` by code, ``reasons`` by their English sentence; both sides of a reason hold the same places."""
+
+    impossible: dict[str, str] = {}
+    reasons: dict[str, str] = {}
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     measured_on: str
     impossible: dict[str, str]
     claims: dict[str, dict[str, _Entry]]
+    ko: _Translation = _Translation()
 
 
 @functools.cache
@@ -68,31 +83,54 @@ def codes() -> tuple[str, ...]:
     return (*_file().claims, *_file().impossible)
 
 
-def claims(code: str) -> tuple[Claim, ...]:
-    """Return the claims of ``code``, in the file's order; none for a code that cannot happen here."""
-    return tuple(
-        Claim(
-            id=claim_id,
-            code=code,
-            function=entry.function,
-            state=entry.state,
-            errno=entry.errno,
-            winsock=None if entry.winsock == _NONE else entry.winsock or code,
-            note=entry.note,
-            source=entry.source,
+def claims(code: str, language: Language = "en") -> tuple[Claim, ...]:
+    """Return the claims of ``code``, in the file's order; none for a code that cannot happen here.
+
+    State and note are in ``language``, in English where it lacks them.
+    """
+    found = []
+    for claim_id, entry in _file(code).claims.get(code, {}).items():
+        said = entry.ko if language == "ko" else _Texts()
+        found.append(
+            Claim(
+                id=claim_id,
+                code=code,
+                function=entry.function,
+                state=said.state or entry.state,
+                errno=entry.errno,
+                winsock=None if entry.winsock == _NONE else entry.winsock or code,
+                note=entry.note and (said.note or entry.note),
+                source=entry.source,
+            )
         )
-        for claim_id, entry in _file(code).claims.get(code, {}).items()
-    )
+    return tuple(found)
 
 
-def impossible(code: str) -> str | None:
+def impossible(code: str, language: Language = "en") -> str | None:
     """Return why nothing on a modern Linux returns ``code``; ``None`` where something does, or where it is unknown."""
-    return _file(code).impossible.get(code)
+    reason = _file(code).impossible.get(code)
+    return reason if reason is None or language == "en" else _file(code).ko.impossible.get(code, reason)
 
 
-def reproducible(code: str) -> Reproducible:
+def reproducible(code: str, language: Language = "en") -> Reproducible:
     """Return what of ``code`` can be made to happen, for whoever describes it."""
-    return Reproducible(claims(code), impossible(code))
+    return Reproducible(claims(code, language), impossible(code, language))
+
+
+def said_of(one: Reproduction, language: Language) -> tuple[str, str]:
+    """Return the state and the remark of a reproduction in ``language``, in English where it lacks them."""
+    claim = one.claim
+    if language == "en":
+        return claim.state, one.remark
+    said = next((c for c in claims(one.code, language) if c.id == claim.id), claim)
+    if one.remark == claim.note:
+        return said.state, said.note
+    for sentence, translated in _file(one.code).ko.reasons.items():
+        pattern = re.sub(r"\\\{([a-z]+)\\\}", r"(?P<\1>.*)", re.escape(sentence))
+        found = re.fullmatch(pattern, one.remark, re.DOTALL)
+        if found:
+            return said.state, fill(translated, found.groupdict())
+    return said.state, one.remark
 
 
 def measured_on() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
-from troubleshoot.reproduce.claims import claims, codes, impossible, measured_on
+from troubleshoot.reproduce.claims import claims, codes, impossible, measured_on, said_of
 from troubleshoot.reproduce.records import SUCCESS, Call, Reproduction
 from troubleshoot.text import fill
 
@@ -17,10 +17,10 @@ _WIDTH = 80
 def render(reproductions: Iterable[Reproduction], language: Language = "en") -> str:
     """Return one paragraph for each reproduction, at most 80 columns wide but for long arguments.
 
-    What the catalogue says of a claim (state, note) is English; the sentences around it are in ``language``.
+    The calls read as in a trace, whatever the language is.
     """
     wording = Catalogue().wording(language)
-    return "\n\n".join(_paragraph(one, wording) for one in reproductions)
+    return "\n\n".join(_paragraph(one, wording, said_of(one, language)) for one in reproductions)
 
 
 def not_possible(code: str, reason: str, language: Language = "en") -> str:
@@ -51,19 +51,22 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _paragraph(one: Reproduction, wording: Mapping[str, str]) -> str:
+def _paragraph(one: Reproduction, wording: Mapping[str, str], said: tuple[str, str]) -> str:
+    """``said`` is the reproduction's state and remark."""
+
     def say(key: str, **given: str) -> str:
         return fill(wording[f"ui.reproduce-{key}"], given)
 
-    claim = one.claim
-    lines = wrap(safe(say("heading", code=one.code, function=claim.function, state=claim.state)), _WIDTH, rest="  ")
+    state, remark = said
+    heading = say("heading", code=one.code, function=one.claim.function, state=state)
+    lines = wrap(safe(heading), _WIDTH, rest="  ")
     lines += [f"    {safe(_call(call))}" for call in one.calls]
     if one.observed is None:
-        lines += wrap(safe(say("not-run", reason=one.remark)), _WIDTH, "  ", "    ")
+        lines += wrap(safe(say("not-run", reason=remark)), _WIDTH, "  ", "    ")
         return "\n".join(lines)
     lines += wrap(safe(" ".join(_verdict(one, say))), _WIDTH, "  ", "    ")
-    if one.remark:
-        lines += wrap(safe(one.remark), _WIDTH, "  ", "    ")
+    if remark:
+        lines += wrap(safe(remark), _WIDTH, "  ", "    ")
     if not one.isolated:
         lines += wrap(say("shared"), _WIDTH, "  ", "    ")
     return "\n".join(lines)
