@@ -243,6 +243,8 @@ TABLE: dict[str, str] = {
     "descriptors": "probes.descriptors",
     "buffers": "probes.buffers",
     "path-mtu": "probes.path_mtu",
+    "mtu-hop": "probes.mtu_hop",
+    "transfer": "probes.transfer",
     "address-family": "probes.address_family",
     "network-subsystem": "probes.network_subsystem",
     "capabilities": "probes.capabilities",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Final
 
@@ -27,10 +28,8 @@ def client_hello(server_name: str | None, length: int) -> bytes:
         session = settings.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name)
     except (ValueError, UnicodeError):
         session = settings.wrap_bio(ssl.MemoryBIO(), outgoing)
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         session.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return padded(outgoing.read(), length)
 
 

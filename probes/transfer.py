@@ -1,0 +1,351 @@
+"""Move real data over two kinds of connections, with long segments and with short ones (RFC 9293, RFC 6691).
+
+Both sides of a TCP connection keep to the segment size that the other one advertised, so that a connection with a
+small ``TCP_MAXSEG`` needs no packet that a path could be too narrow for, in neither direction. Where the same dialogue
+comes to its end over such a connection and not over an ordinary one, it is the size of the packets that stops it.
+
+Nothing is said but what the caller gives, which must be what the service expects; or a TLS hello; or nothing at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import errno as errno_module
+import re
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import errno_name
+from probes.system import need_linux
+from probes.system.endpoint import Endpoint, endpoint
+from probes.system.hello import client_hello
+from probes.system.linux import tcp_info
+
+
+class Dialogue(enum.StrEnum):
+    """What is said once connected: nothing, certain bytes, or a TLS hello."""
+
+    LISTEN = "listen"
+    SAY = "say"
+    TLS = "tls"
+
+
+class TransferOutcome(enum.StrEnum):
+    """How a connection fared. ``whole``: the answer came to its end; ``ended``: the service ended it before that.
+
+    ``stalled``: neither, while it was watched. ``not-connected``: no connection was made.
+    """
+
+    WHOLE = "whole"
+    ENDED = "ended"
+    STALLED = "stalled"
+    NOT_CONNECTED = "not-connected"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """``say_hex`` is said with :attr:`Dialogue.SAY`; a TLS hello names ``server_name``.
+
+    ``quiet_s`` is how long an ordinary connection may stand still before one with short segments is made beside it,
+    ``stall_s`` how long it must stand still in the end, ``wait_s`` how long all is waited for; each plus some round
+    trips of ``rtt_ms``.
+    """
+
+    address: str
+    port: int
+    dialogue: Dialogue = Dialogue.LISTEN
+    say_hex: str = ""
+    server_name: str | None = None
+    rtt_ms: float = 0.0
+    quiet_s: float = 0.3
+    stall_s: float = 1.5
+    wait_s: float = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One connection. Bytes are those of TCP's payload; times count from the moment when it was made.
+
+    ``mss`` is the longest segment that this side said it takes, ``short`` whether that was bounded on purpose.
+    ``said`` bytes were handed to the stack, ``acknowledged`` of them were acknowledged, ``received`` came in order.
+    ``out_of_order`` segments came behind a gap, ``retransmitted`` of ours were sent again.
+    """
+
+    outcome: TransferOutcome
+    short: bool
+    mss: int = 0
+    said: int = 0
+    acknowledged: int = 0
+    received: int = 0
+    out_of_order: int = 0
+    retransmitted: int = 0
+    connect_ms: float | None = None
+    watched_ms: float = 0.0
+    errno: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """The connections in the order in which they were made, the first one with ordinary segments."""
+
+    address: str
+    port: int
+    dialogue: Dialogue
+    trials: tuple[Trial, ...]
+    complete: bool = True
+
+
+#: What every path must carry (RFC 791: 576 bytes, RFC 8200: 1280), without the headers of IP and TCP.
+_SHORT: Final = {4: 576 - 40, 6: 1280 - 60}
+#: A TLS hello is padded to this length, more than one segment of an Ethernet, bytes.
+SAID: Final = 1800
+#: So much of an answer shows that long segments pass, bytes.
+_ENOUGH: Final = 16384
+_CHUNK: Final = 8192
+#: An answer whose end is not marked is over when nothing came for this long.
+_SETTLE_S: Final = 0.1
+_CONNECT_S: Final = 1.5
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,18})\r\n", re.IGNORECASE)
+_TLS_RECORD: Final = struct.Struct("!BHH")
+_RESETS: Final = frozenset({errno_module.ECONNRESET, errno_module.EPIPE, errno_module.ECONNABORTED})
+
+
+class _Line:
+    """One connection, and how the dialogue has gone over it."""
+
+    def __init__(self, request: TransferRequest, target: Endpoint, say: bytes, *, short: bool) -> None:
+        self.request = request
+        self.target = target
+        self.say = say
+        self.short = short
+        self.loop = asyncio.get_running_loop()
+        self.begun_s = self.loop.time()
+        self.made_s: float | None = None
+        self.over_s: float | None = None
+        self.opened: socket.socket | None = None
+        self.said = 0
+        self.data = bytearray()
+        self.outcome = TransferOutcome.NOT_CONNECTED
+        self.errno = 0
+        self.info = tcp_info.TcpInfo()
+        self.connected = asyncio.Event()
+
+    @property
+    def whole(self) -> bool:
+        return self.outcome is TransferOutcome.WHOLE
+
+    async def run(self, context: Context) -> None:
+        """Connect, say what is to be said, and read until the answer is over; the caller bounds the time."""
+        try:
+            async with context.budget.slot():
+                await self._connect(context)
+                if self.made_s is not None:
+                    await self._talk(context)
+        except OSError as error:
+            self.errno = error.errno or errno_module.EIO
+            if self.made_s is not None:
+                self.outcome = TransferOutcome.ENDED
+        finally:
+            self.over_s = self.loop.time()
+            self._close(context)
+            self.connected.set()
+
+    async def _connect(self, context: Context) -> None:
+        await context.sending()
+        self.begun_s = self.loop.time()
+        self.opened = context.socket(self.target.family, socket.SOCK_STREAM)
+        if self.short:
+            self.opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SHORT[self.target.version])
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await self.loop.sock_connect(self.opened, self.target.sockaddr)
+        except TimeoutError:
+            return
+        self.made_s = self.loop.time()
+        self.outcome = TransferOutcome.STALLED
+        self.connected.set()
+
+    async def _talk(self, context: Context) -> None:
+        assert self.opened is not None  # noqa: S101 - it was connected
+        if self.say:
+            self.info = tcp_info.read(self.opened)
+            await context.sending(-(-len(self.say) // max(1, self.info.advertised_mss)))
+            await self.loop.sock_sendall(self.opened, self.say)
+            self.said = len(self.say)
+        settle_s = _SETTLE_S + 2 * (self.made_s or 0.0) - 2 * self.begun_s
+        while len(self.data) < _ENOUGH and not self._marked_end():
+            try:
+                async with asyncio.timeout(settle_s if self._may_be_over() else None):
+                    data = await self.loop.sock_recv(self.opened, _CHUNK)
+            except TimeoutError:
+                break
+            if not data:
+                if not self.data:
+                    self.outcome = TransferOutcome.ENDED
+                    return
+                break
+            self.data += data
+        self.outcome = TransferOutcome.WHOLE
+
+    def _marked_end(self) -> bool:
+        """Whether what came says itself that it is all (HTTP, RFC 9112)."""
+        head, separator, body = bytes(self.data).partition(b"\r\n\r\n")
+        if self.request.dialogue is not Dialogue.SAY or not separator or not head.startswith(b"HTTP/"):
+            return False
+        length = _LENGTH.search(head + b"\r\n")
+        return length is not None and len(body) >= int(length[1])
+
+    def _may_be_over(self) -> bool:
+        """Whether what came may be all, although nothing marks its end: a greeting, a row of TLS records."""
+        if self.request.dialogue is Dialogue.TLS:
+            at = 0
+            while at + _TLS_RECORD.size <= len(self.data):
+                at += _TLS_RECORD.size + int(_TLS_RECORD.unpack_from(self.data, at)[2])
+            return 0 < at == len(self.data)
+        return self.request.dialogue is Dialogue.LISTEN and bool(self.data)
+
+    def _close(self, context: Context) -> None:
+        if self.opened is None:
+            return
+        self.info = tcp_info.read(self.opened)
+        context.packets_sent += self.info.retransmitted
+        if not self.whole:
+            # What could not be delivered is not to be sent again for minutes.
+            self.opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.opened.close()
+        self.opened = None
+
+    def trial(self) -> Trial:
+        """Return how it stands."""
+        if self.opened is not None and self.made_s is not None:
+            self.info = tcp_info.read(self.opened)
+        since = self.made_s
+        return Trial(
+            self.outcome,
+            self.short,
+            mss=self.info.advertised_mss,
+            said=self.said,
+            acknowledged=min(self.said, max(0, self.info.acknowledged - 1)),
+            received=len(self.data),
+            out_of_order=self.info.out_of_order,
+            retransmitted=self.info.retransmitted,
+            connect_ms=None if since is None else (since - self.begun_s) * 1000,
+            watched_ms=0.0 if since is None else ((self.over_s or self.loop.time()) - since) * 1000,
+            errno=errno_name(self.errno) if self.errno else None,
+        )
+
+
+class _Pairs:
+    """An ordinary connection; where it stands still, one with short segments; and both once more."""
+
+    def __init__(self, request: TransferRequest, context: Context, progress: Callable[[TransferResult], None]) -> None:
+        self.request = request
+        self.context = context
+        self.progress = progress
+        self.target = endpoint(request.address, request.port)
+        self.loop = asyncio.get_running_loop()
+        self.begun_s = self.loop.time()
+        self.rtts_s = 4 * request.rtt_ms / 1000
+        self.say = self._said()
+        self.lines: list[_Line] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def _said(self) -> bytes:
+        if self.request.dialogue is Dialogue.TLS:
+            return client_hello(self.request.server_name, SAID)
+        return bytes.fromhex(self.request.say_hex) if self.request.dialogue is Dialogue.SAY else b""
+
+    def result(self, *, complete: bool) -> TransferResult:
+        trials = tuple(line.trial() for line in self.lines)
+        return TransferResult(self.request.address, self.request.port, self.request.dialogue, trials, complete)
+
+    async def run(self) -> None:
+        first = await self._start(short=False)
+        if first is None or await self._over(0, until_s=self.request.quiet_s + self.rtts_s):
+            return
+        for again in (False, True):
+            if again and (await self._start(short=False) is None):
+                break
+            if again and await self._over(-1, until_s=self.request.quiet_s + self.rtts_s):
+                break  # the kernel may have learnt a smaller size meanwhile
+            small = await self._start(short=True)
+            if small is None or not await self._either() or not small.whole or self.tasks[0].done():
+                break
+        else:
+            for number, line in enumerate(self.lines):
+                if not line.short:
+                    await self._over(number, until_s=self.request.stall_s + self.rtts_s)
+            return
+        await self._over(0, until_s=self.request.stall_s + self.rtts_s)
+
+    async def _start(self, *, short: bool) -> _Line | None:
+        """Begin one more connection; ``None`` where it is not made."""
+        line = _Line(self.request, self.target, self.say, short=short)
+        self.lines.append(line)
+        self.tasks.append(asyncio.create_task(line.run(self.context)))
+        await line.connected.wait()
+        self.progress(self.result(complete=False))
+        return line if line.made_s is not None else None
+
+    async def _over(self, number: int, *, until_s: float) -> bool:
+        """Wait until a connection is over, at most until it is so many seconds old."""
+        line, task = self.lines[number], self.tasks[number]
+        left_s = (line.made_s or line.begun_s) + until_s - self.loop.time()
+        if left_s > 0 and not task.done():
+            await asyncio.wait({task}, timeout=left_s)
+        self.progress(self.result(complete=False))
+        return task.done()
+
+    async def _either(self) -> bool:
+        """Wait until the first connection or the last one is over; false where neither is in time."""
+        left_s = self.begun_s + self.request.wait_s + self.rtts_s - self.loop.time()
+        pair = {self.tasks[0], self.tasks[-1]}
+        done, _ = await asyncio.wait(pair, timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED)
+        self.progress(self.result(complete=False))
+        return bool(done)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def observe(
+    request: TransferRequest, context: Context, progress: Callable[[TransferResult], None]
+) -> TransferResult:
+    """Hold the dialogue over an ordinary connection, and over others where that one stands still.
+
+    At most four connections are made. Raises :class:`NotApplicable` for an address that is no literal.
+    """
+    need_linux("transfer")
+    pairs = _Pairs(request, context, progress)
+    try:
+        await pairs.run()
+    finally:
+        await pairs.close()
+    return pairs.result(complete=True)
+
+
+def request_for(target: ProbeTarget) -> TransferRequest:
+    """Point the probe at an address and port; nothing is said."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="transfer")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="transfer")
+    return TransferRequest(target.address, target.port)
+
+
+PROBE = Probe(
+    name="transfer",
+    request=TransferRequest,
+    result=TransferResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=6.0,
+)
