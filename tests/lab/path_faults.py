@@ -74,23 +74,50 @@ class SmallLink:
 @fault("loss")
 @dataclass(frozen=True)
 class Loss:
-    """Router ``router`` loses ``percent`` of what it forwards, each way."""
+    """Router ``router`` loses ``percent`` of what it forwards ``towards`` the server, ``back`` from it, or ``both``."""
 
     router: int
     percent: int
+    direction: str = "both"
 
     def inject(self, lab: Lab) -> None:
-        rule = f"numgen random mod 100 < {self.percent} counter drop"
+        side = {"towards": 'iifname "e0" ', "back": 'iifname "e1" ', "both": ""}[self.direction]
+        rule = f"{side}numgen random mod 100 < {self.percent} counter drop"
         chain(lab, f"router{self.router}", "f_loss", "filter hook forward priority 0", [rule])
 
     def verify(self, lab: Lab) -> None:
-        expected = 1 - (1 - self.percent / 100) ** 2  # there and back
+        ways = 2 if self.direction == "both" else 1
+        expected = 1 - (1 - self.percent / 100) ** ways
         for family in (4, 6):
             # a check that the share is about right may not use up the routers' ICMP limits: these are echoes
-            words = ["ping", "-n", "-q", "-c60", "-i0.002", "-W0.3", value(lab, "server", family)]
+            words = ["ping", "-n", "-q", "-c60", "-i0.002", "-W0.3", value(lab, FREE_HOST, family)]
             said = lab.run("neighbour", *words, check=False).stdout
             lost = 1 - int(said.split(" received")[0].split()[-1]) / 60
             require(abs(lost - expected) < 0.27, f"{self}: {lost:.0%} lost instead of about {expected:.0%}")
+            require(lost > 0, f"{self}: nothing was lost")
+
+
+@fault("echo-limit")
+@dataclass(frozen=True)
+class EchoLimit:
+    """The machine ``node`` answers no more than ``per_s`` echo requests a second, after a burst of ``burst``."""
+
+    node: str = "server"
+    per_s: int = 5
+    burst: int = 5
+
+    def inject(self, lab: Lab) -> None:
+        limit = f"limit rate over {self.per_s}/second burst {self.burst} packets counter drop"
+        rules = [f"icmp type echo-request {limit}", f"icmpv6 type echo-request {limit}"]
+        chain(lab, self.node, "f_echoes", "filter hook input priority 0", rules)
+
+    def verify(self, lab: Lab) -> None:
+        for family in (4, 6):
+            words = ["ping", "-n", "-q", "-c20", "-i0.002", "-W0.3", value(lab, self.node, family)]
+            said = lab.run("neighbour", *words, check=False).stdout
+            answered = int(said.split(" received")[0].split()[-1])
+            require(0 < answered < 20, f"{self}: {answered} of 20 answered")
+        time.sleep(self.burst / self.per_s)  # the allowance that the check took
 
 
 @fault("nat")
