@@ -407,6 +407,30 @@ class Facts:
         trace = self.peek_trace(address)
         return bool((ping and ping.received) or (trace and trace.reached_ttl))
 
+    def unreachables(self, address: str) -> tuple[tuple[float, IcmpError], ...]:
+        """What routers said of the address to pings and traceroute: how long that took, and what it was."""
+        ping, trace = self.peek_ping(address), self.peek_trace(address)
+        told = [(e.rtt_ms, e.icmp) for e in (ping.echoes if ping else ())]
+        told += [(a.rtt_ms, a.icmp) for hop in (trace.hops if trace else ()) for a in hop.answers]
+        return tuple(
+            (wait_ms, error)
+            for wait_ms, error in told
+            if error is not None
+            and wait_ms is not None
+            and error.meaning in UNREACHABLE
+            and not self.is_own(error.sender)
+        )
+
+    def unreachable_early(self, address: str) -> bool:
+        """Whether routers said so within the round trip, and not after they had looked for a neighbour in vain.
+
+        A dead host, too, is reported soon to a packet that comes late in that search: one such report is not enough.
+        """
+        told = self.unreachables(address)
+        early = all(ms - self.rtt_ms(address) < self.threshold("neighbour_wait_ms") for ms, _ in told)
+        decided = any(error.meaning is IcmpMeaning.NETWORK_UNREACHABLE for _, error in told)
+        return early and (decided or len(told) > 1)
+
     def rtt_ms(self, address: str) -> float:
         """The longest round trip seen to the address or towards it, 0 where none was.
 
@@ -455,13 +479,14 @@ class Facts:
     def _silence_is_enough(self, address: str, packets: int, waited_ms: float) -> bool:
         """Whether silence towards a port means something although the wait is not over.
 
-        The host is known to be alive, so nobody will report it dead later; several packets went unanswered, so it
-        is not one that was lost; and the slowest answer seen would be here long since. Or the host's neighbour is
-        alive, so the path works, and the time in which a router reports a dead host (3.05 s) is over.
+        The host is known to be alive, or out of a router's reach, so nobody will report it dead later; several
+        packets went unanswered, so it is not one that was lost; and the slowest answer seen would be here long since.
+        Or the host's neighbour is alive, so the path works, and the time in which a router reports a dead host
+        (3.05 s) is over.
         """
         if packets < self.threshold("silence_packets"):
             return False
-        if self.alive(address):
+        if self.alive(address) or self.unreachable_early(address):
             return waited_ms >= self.threshold("silence_ms") + 4 * self.rtt_ms(address)
         route = self.peek_route(address)
         if route is None or route.on_link or self.is_local(address):

@@ -68,16 +68,42 @@ def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
 
 def _router_error(facts: Facts, found: Reach) -> IcmpError | None:
     """The ICMP error behind the failure, where another machine than this one sent it."""
-    error = found.icmp
+    error = found.icmp or _told_to_syn(facts, found)
     return error if error is not None and not facts.is_own(error.sender) else None
+
+
+def _told_to_syn(facts: Facts, found: Reach) -> IcmpError | None:
+    """What a SYN of the walk up the TTLs was told where the attempts met silence: routers limit their answers."""
+    if found.reading is not Reading.SILENT or facts.port is None or facts.request.target.transport != "tcp":
+        return None
+    path = facts.tcp_path(found.address)
+    if path is None or path.final is not TcpAnswer.ICMP:
+        return None
+    return next((hop.icmp for hop in path.hops if hop.answer is TcpAnswer.ICMP), None)
+
+
+def _told_to_others(facts: Facts, found: Reach) -> IcmpError | None:
+    """What pings or traceroute were told early where the port itself met silence and the host answers nothing."""
+    if found.reading is not Reading.SILENT or facts.alive(found.address):
+        return None
+    facts.trace(found.address)
+    told = facts.unreachables(found.address) if facts.unreachable_early(found.address) else ()
+    return told[0][1] if len({error.sender for _, error in told}) == 1 else None
 
 
 def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
     if sender is not None and plain(sender) == plain(address):
         return facts.distance(address) or facts.last_hop(address) + 1
     known = facts.hop_of(address, sender)
-    if known is not None:
+    if known is not None and sender is not None and plain(facts.router_at(address, known) or "") == plain(sender):
         return known
+    path = facts.peek("tcp-path", TcpPathResult, f"{address} {facts.port}")
+    told = next((h for h in path.hops if h.answer is TcpAnswer.ICMP), None) if path is not None else None
+    if told is not None and told.icmp is not None and told.icmp.sender == sender:
+        known = min(known or told.ttl, told.ttl)
+    if known is not None:
+        # it refuses packets of any greater TTL as well: behind a silent one it may be that one
+        return known if known == 1 or facts.router_at(address, known - 1) is not None else None
     # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
     # the first silent one behind a row of routers that all answered.
     last = facts.last_hop(address)
@@ -176,39 +202,40 @@ def _late(facts: Facts, found: Reach) -> bool:
     that waited for it, after up to 3 s. TCP may learn late of an early report (the socket was busy), so that pings
     and traceroute count first.
     """
-    ping, trace = facts.peek_ping(found.address), facts.peek_trace(found.address)
-    waits = [
-        echo.rtt_ms
-        for echo in (ping.echoes if ping is not None else ())
-        if echo.icmp is not None and echo.icmp.meaning in UNREACHABLE and echo.rtt_ms is not None
-    ]
-    for hop in trace.hops if trace is not None else ():
-        waits += [a.rtt_ms for a in hop.answers if a.icmp is not None and a.icmp.meaning in UNREACHABLE]
-    return max(waits, default=found.heard_ms) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
+    waits = [wait_ms for wait_ms, _ in facts.unreachables(found.address)]
+    heard_ms = found.heard_ms if found.icmp is not None else 0.0  # a walk's SYN is not waited for so long
+    return max(waits, default=heard_ms) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
 
 
 @rule("network-unreachable")
 def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
     found = failing(facts)
-    error = _router_error(facts, found) if found is not None else None
-    if found is None or error is None or error.meaning not in UNREACHABLE:
+    if found is None:
+        return None
+    to_port = _router_error(facts, found)
+    error = to_port or _told_to_others(facts, found)
+    if error is None or error.meaning not in UNREACHABLE:
         return None
     if error.sender is not None and plain(error.sender) == plain(found.address):
         return None
-    if error.meaning is IcmpMeaning.HOST_UNREACHABLE and _late(facts, found):
+    if to_port is not None and error.meaning is IcmpMeaning.HOST_UNREACHABLE and _late(facts, found):
         return None
     general = _general_icmp(facts, found.address, error)
     if general is False:
         return None
-    trace = facts.trace(found.address)
+    facts.trace(found.address)
     hop = _hop(facts, found.address, error.sender)
+    walk = facts.tcp_path(found.address) if found.icmp is None and to_port is not None else None
+    shown = (*(((step_of(facts), describe.tcp_path(walk)),) if walk else ()), *path_said(facts, found.address))
+    if found.icmp is not None:
+        shown = shown[:1]  # the attempt was told itself, and traceroute where
     return Finding(
         cause="network-unreachable",
-        confidence="certain" if general else "likely",
+        confidence="certain" if general and to_port is not None else "likely",
         scope="path",
         step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
-        evidence=(said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        evidence=(said(facts, found), *shown),
         values=values(router=error.sender, hop=hop, address=found.address, found=describe.icmp(error)),
         variant="default" if hop else "unlocated",
         hop=hop,
@@ -302,6 +329,8 @@ def firewall_drop(facts: Facts) -> Finding | None:
     path = facts.tcp_path(found.address)
     if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or _queue_full_there(facts) is not None:
         return None
+    if _router_error(facts, found) is not None:
+        return None  # somebody said no to a SYN of the walk: no silence
     facts.trace(found.address)
     distance = facts.distance(found.address)
     point = facts.get("drop-point", DropPointResult, f"{found.address} {facts.port}")
@@ -334,7 +363,7 @@ def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     counted = facts.peek("own-filter", OwnFilterResult, f"{address} {facts.port}")
     came = counted is not None and by_chance(counted) is not None
     queue = ("accept-queue-full", note("verdict.open-queue", port=facts.port))
-    return (queue, ("local-firewall", note("verdict.open-own-filter", port=facts.port))) if came else (queue,)
+    return (queue, ("local-firewall", note("verdict.open-own-filter"))) if came else (queue,)
 
 
 def _passed(facts: Facts, address: str, path: TcpPathResult) -> int:
