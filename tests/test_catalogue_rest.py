@@ -58,7 +58,7 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
     "local-firewall": {"default": "address"},
     "stale-hosts-entry": {"default": "name found expected"},
     "services-entry-wrong": {"default": "service found expected"},
-    "address-invalid": {"default": "address kind"},
+    "address-invalid": {"default": "address kind", "port": "", "unspecified": "address", "zone": "address"},
     "listener-on-other-address": {"default": "address port found"},
     "no-nameserver-configured": {"default": "name"},
     "nameserver-unreachable": {"default": "servers name"},

@@ -316,8 +316,9 @@ class _Composer:
         failed_step = None
         if outcome == "healthy":
             key = "verdict.healthy"
-            if not self.facts.reaches():
-                key = "verdict.healthy-name" if self.facts.has_name and self.facts.targets else "verdict.healthy-local"
+            kind = self.request.kind
+            if kind != "network" and not any(r.reading is Reading.CONNECTED for r in self.facts.reaches()):
+                key = "verdict.healthy-name" if kind == "name-service" else "verdict.healthy-local"
             actions = [self.say(note("verdict.healthy-action", code=self.request.code))]
         else:
             failed = [i for i, v in self.views.items() if v.status == "failed"]

@@ -273,10 +273,8 @@ def address_valid(facts: Facts) -> StepView:
         fact = note("fact.address-never", address=address, kind="link-local without %interface")
         return StepView("failed", fact, None, (key,))
     if result.kind.value in ("unspecified", "broadcast", "multicast", "subnet-network"):
-        binding = (
-            facts.request.code in ("WSAEADDRINUSE", "WSAEADDRNOTAVAIL", "WSAEACCES")
-            and result.kind.value == "unspecified"
-        )
+        # Bound everywhere a port can be in use or forbidden; an address that is "not available" was connected to.
+        binding = facts.request.code in ("WSAEADDRINUSE", "WSAEACCES") and result.kind is AddressKind.UNSPECIFIED
         fact = note("fact.address-never", address=address, kind=result.kind.value)
         if facts.request.code == "WSAEACCES" and result.kind is AddressKind.BROADCAST:
             fact = note("fact.address-broadcast", address=address)

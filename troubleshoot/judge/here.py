@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from collections.abc import Iterator
 
 from probes.address import AddressKind
 from probes.base import Note, note
@@ -28,6 +29,17 @@ _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.
 def _connected(facts: Facts) -> bool:
     """Whether some address answers: then nothing on this machine stops the target."""
     return any(r.reading is Reading.CONNECTED for r in facts.reaches())
+
+
+def _routes(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
+    """The first destinations with the way that the kernel would send packets there.
+
+    An address that stands for this machine or for nobody has no way to be judged, whatever the kernel looks up.
+    """
+    for address in facts.destinations[:2]:
+        route = facts.route(address)
+        if route is not None and facts.kind(address) is not AddressKind.UNSPECIFIED:
+            yield address, route
 
 
 def _said(facts: Facts, found: Reach) -> tuple[str, Note]:
@@ -55,9 +67,9 @@ def address_invalid(facts: Facts) -> Finding | None:
     # can be used, and have causes of their own.
     usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if facts.request.code == "WSAEACCES" else set()
     address = next(iter(facts.targets), target.host)
-    kind = None
+    kind, variant = None, "default"
     if target.port == 0 or facts.port == 0:
-        kind = "port 0"
+        kind, variant = "port 0", "port"
     else:
         for candidate in facts.targets:
             sort = facts.kind(candidate)
@@ -69,6 +81,7 @@ def address_invalid(facts: Facts) -> Finding | None:
             if not never and not facts.zone_missing(candidate):
                 return None
             address, kind = candidate, "link-local without %interface" if not never else (sort.value if sort else None)
+            variant = "zone" if not never else "unspecified" if sort is AddressKind.UNSPECIFIED else "default"
     if kind is None:
         return None
     return Finding(
@@ -78,6 +91,7 @@ def address_invalid(facts: Facts) -> Finding | None:
         step="address-valid",
         evidence=(("address-valid", note("fact.address-never", address=address, kind=kind)),),
         values=values(address=address, kind=kind),
+        variant=variant,
         address=address,
     )
 
@@ -113,9 +127,8 @@ def interface_down(facts: Facts) -> Finding | None:
     """The interface that would carry the traffic is down, has no carrier or has no usable address."""
     if _connected(facts):
         return None
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is None or route.kind is RouteKind.LOCAL:
+    for address, route in _routes(facts):
+        if route.kind is RouteKind.LOCAL:
             continue
         at_fault = _interface_at_fault(facts, address, route)
         if at_fault is not None:
@@ -157,9 +170,8 @@ def no_route(facts: Facts) -> Finding | None:
     """The routing table itself forbids the destination."""
     if _connected(facts):
         return None
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is not None and route.kind in _FORBIDDING:
+    for address, route in _routes(facts):
+        if route.kind in _FORBIDDING:
             return Finding(
                 cause="no-route",
                 confidence="certain",
@@ -176,9 +188,8 @@ def no_default_route(facts: Facts) -> Finding | None:
     """No route matches, and no router is configured that could take the packets."""
     if _connected(facts):
         return None
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is None or route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
+    for address, route in _routes(facts):
+        if route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
             continue
         if _interface_at_fault(facts, address, route) is not None:
             continue
@@ -205,9 +216,8 @@ def wrong_subnet_mask(facts: Facts) -> Finding | None:
     """The mask makes a remote address look local, or the router (or a local address) look remote."""
     if _connected(facts):
         return None
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is None or route.kind in (RouteKind.LOCAL, *_FORBIDDING):
+    for address, route in _routes(facts):
+        if route.kind in (RouteKind.LOCAL, *_FORBIDDING):
             continue
         found = _too_wide(facts, address, route) if route.on_link else _too_narrow(facts, address, route)
         if found is not None:
@@ -579,9 +589,8 @@ def router_down(facts: Facts) -> Finding | None:
     """The router that the packets need does not answer at link level."""
     if _connected(facts):
         return None
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is None or route.gateway is None or route.kind is not RouteKind.UNICAST:
+    for address, route in _routes(facts):
+        if route.gateway is None or route.kind is not RouteKind.UNICAST:
             continue
         if facts.targets and (facts.alive(address) or facts.last_hop(address)):
             continue  # something came back by way of it

@@ -143,8 +143,10 @@ def _sharing(entries: tuple[SocketEntry, ...], trials: tuple[BindResult, ...]) -
     port = trials[0].port
     for trial in trials:
         ways = {attempt.how: attempt.failure for attempt in trial.attempts}
-        if "reuse-address" in ways:
-            key = "fact.reuse-helps" if ways["reuse-address"] is None else "fact.reuse-fails"
+        # A way that wanted a privilege says nothing of what the way itself would change.
+        again = ways.get("reuse-address", Failure.ACCESS_DENIED)
+        if again in (None, Failure.ADDRESS_IN_USE):
+            key = "fact.reuse-helps" if again is None else "fact.reuse-fails"
             said.append(("port-owner", note(key, port=port)))
             break
     for trial in trials if entries else ():

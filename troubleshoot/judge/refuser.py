@@ -232,14 +232,16 @@ def no_listener(facts: Facts) -> Finding | None:
         listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
         if listening:
             return None
+        # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
+        binding = facts.request.code in ("WSAEACCES", "WSAEADDRNOTAVAIL")
         return Finding(
             cause="no-listener",
-            confidence="certain" if sockets is not None else "likely",
+            confidence="possible" if binding else "certain" if sockets is not None else "likely",
             scope="remote-host",
             step=step,
             evidence=(
                 said(facts, found),
-                *((("listeners", note("fact.not-listening", port=facts.port)),) if sockets else ()),
+                *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
             ),
             values=common,
             variant="local",
