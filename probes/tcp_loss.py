@@ -1,8 +1,9 @@
-"""Count how many of some spaced connection attempts lose their first SYN, or the answer to it (RFC 6298, tcp(7)).
+"""Count how many of some spaced connections lose their first SYN or their FIN, or the answer to it (RFC 6298, tcp(7)).
 
 Works without root, and where ICMP is filtered or limited. An attempt whose first SYN or whose SYN-ACK is lost is
 answered only after the retransmission a second later; attempts are given up before that, so that each counts one
-exchange of two packets.
+exchange of two packets. A connection that was made is closed at once, and whether its FIN had to be sent again counts
+one more: what stops new connections, a limit or a filter on one of several ways, leaves these alone, a loss does not.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ class TcpLossRequest:
 
     address: str
     port: int
-    count: int = 12
+    count: int = 10
     interval_s: float = 0.02
-    wait_s: float = 0.8
+    wait_s: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class TcpLossResult:
     """``answered`` tells for each attempt, in the order of sending, whether its first SYN was answered in time.
 
-    ``None`` stands for one that has not been waited for long enough yet, in progress reports and cut runs.
+    ``None`` stands for one that has not been waited for long enough yet, in progress reports and cut runs. ``parted``
+    tells the same of each one's FIN, ``None`` where there was no connection to be closed.
     """
 
     address: str
@@ -40,6 +42,7 @@ class TcpLossResult:
     answered: tuple[bool | None, ...]
     rtt_max_ms: float | None = None
     complete: bool = True
+    parted: tuple[bool | None, ...] = ()
 
 
 #: An attempt whose SYN was sent again is not waited for: its answer no longer tells about the first one.
@@ -56,11 +59,7 @@ async def observe(
     over: set[int] = set()
 
     async def attempt(number: int) -> None:
-        try:
-            async with asyncio.timeout(request.wait_s):
-                await dials[number].run(context)
-        except TimeoutError:
-            pass
+        await dials[number].run(context, request.wait_s)
         over.add(number)
         progress(result(complete=False))
 
@@ -72,13 +71,14 @@ async def observe(
             tuple(_answered(dial) if number in over else None for number, dial in enumerate(dials)),
             max(times, default=None),
             complete,
+            tuple(dial.parted for dial in dials),
         )
 
     try:
         for number in range(max(1, request.count)):
             if number:
                 await asyncio.sleep(request.interval_s)
-            dials.append(Dial(target, retransmissions=_RETRANSMISSIONS))
+            dials.append(Dial(target, retransmissions=_RETRANSMISSIONS, part_s=request.wait_s))
             tasks.append(asyncio.create_task(attempt(number)))
         for task in tasks:
             await task

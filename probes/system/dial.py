@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno as errno_module
+import math
 import socket
+from typing import Final
 
 from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, number_of
@@ -13,6 +15,9 @@ from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
 from probes.system.watch import Watch
 
+#: How often the kernel is asked whether a FIN was acknowledged, seconds.
+_ASK_AGAIN_S: Final = 0.01
+
 
 class Dial:
     """One socket on its way to one address. Filled in while :meth:`run` runs, also when it is cancelled.
@@ -20,12 +25,20 @@ class Dial:
     ``begun`` is ``None`` until the SYN was sent. ``answered`` tells that there is an answer: ``errno`` is 0
     for a connection, else the failure's number, and ``icmp`` the error queue's entry behind it.
     ``at_once`` is true where the local stack refused before anything was sent.
+
+    With ``part_s`` a connection that was made is closed in our direction, and ``parted`` tells whether the first FIN
+    was acknowledged within so many seconds: one more exchange, of a connection that the other side knows. It is
+    ``None`` where there was no connection, or where the system does not tell.
     """
 
-    def __init__(self, target: Endpoint, *, ttl: int | None = None, retransmissions: int = 4) -> None:
+    def __init__(
+        self, target: Endpoint, *, ttl: int | None = None, retransmissions: int = 4, part_s: float = 0.0
+    ) -> None:
         self._target = target
         self._ttl = ttl
         self._retransmissions = retransmissions
+        self._part_s = part_s
+        self.parted: bool | None = None
         self.begun: errqueue.Stamp | None = None
         self.answered = False
         self.at_once = False
@@ -50,8 +63,12 @@ class Dial:
         """Whether the connection was made."""
         return self.answered and self.errno == 0
 
-    async def run(self, context: Context) -> None:
-        """Connect, return at the first answer, and close. The caller bounds the time by cancelling."""
+    async def run(self, context: Context, wait_s: float | None = None) -> None:
+        """Connect, return at the first answer, or without one after ``wait_s`` seconds, and close.
+
+        The caller, too, may bound the time, by cancelling; but then an answer that came while this process was busy
+        may be missed.
+        """
         async with context.budget.slot():
             await context.sending()
             with Watch() as watch:
@@ -65,9 +82,15 @@ class Dial:
                 self._opened = opened
                 try:
                     self._start(opened)
+                    end_s = math.inf if wait_s is None else self.begun.monotonic_s + wait_s
                     while not self.answered:
-                        await watch.wait()
+                        left_s = end_s - errqueue.now().monotonic_s
+                        await watch.wait(max(0.0, left_s) if wait_s is not None else None)
                         self._look(opened)
+                        if left_s <= 0:
+                            break
+                    if self.connected and self._part_s and on_linux():
+                        await self._part(opened)
                 except OSError as error:
                     self._fail_at_once(error)
                 finally:
@@ -91,6 +114,28 @@ class Dial:
         self._look(opened, 0 if in_progress else number)
         if not in_progress and self.icmp is None:
             raise OSError(number, "connect")
+
+    async def _part(self, opened: socket.socket) -> None:
+        """Send a FIN and see whether it is acknowledged without being sent again."""
+        before = tcp_info.read(opened).retransmitted
+        self._retransmitted, self._opened = before, None  # what is sent again from here on is no SYN
+        try:
+            opened.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # reset meanwhile
+        end_s = errqueue.now().monotonic_s + self._part_s
+        while True:
+            late = errqueue.now().monotonic_s >= end_s
+            info = tcp_info.read(opened)
+            if info.retransmitted > before:
+                self.parted = False
+            elif info.state and info.state not in tcp_info.FIN_SENT:
+                self.parted = True
+            elif late:
+                self.parted = False
+            if self.parted is not None:
+                return
+            await asyncio.sleep(_ASK_AGAIN_S)
 
     def _fail_at_once(self, error: OSError) -> None:
         self.answered = self.at_once = True

@@ -9,6 +9,7 @@ from typing import Final
 
 #: Offset and format of each number that is read; older kernels give a shorter structure.
 _FIELDS: Final = {
+    "state": (0, "=B"),
     "advertised_mss": (84, "=I"),
     "retransmitted": (100, "=I"),
     "acknowledged": (120, "=Q"),
@@ -16,15 +17,21 @@ _FIELDS: Final = {
 }
 
 
+#: States in which a FIN of ours is on its way and not acknowledged: FIN_WAIT1, LAST_ACK, CLOSING.
+FIN_SENT: Final = frozenset({4, 9, 11})
+
+
 @dataclass(frozen=True, slots=True)
 class TcpInfo:
     """Numbers of one connection, 0 where the kernel does not tell.
 
+    ``state`` is the number of the TCP state (<net/tcp_states.h>).
     ``advertised_mss`` is the longest segment that this side has said it takes, bytes. ``retransmitted`` counts
     segments that were sent again. ``acknowledged`` counts bytes of ours, the SYN as one. ``out_of_order`` counts
     segments that came while one before them was missing (Linux 5.4 and later).
     """
 
+    state: int = 0
     advertised_mss: int = 0
     retransmitted: int = 0
     acknowledged: int = 0
