@@ -194,6 +194,7 @@ def queue_full(network: Network) -> Truth:
         cause="firewall-drop",
         scope="remote-host",
         who=("nobody",),
+        confidence_at_most="likely",
         alternatives=("accept-queue-full",),
         reason="without a raw socket a full queue and a filter on the host are both silent",
     )

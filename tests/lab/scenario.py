@@ -8,12 +8,13 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
   ``icmp``, ``datagram_ping``, ``client_ipv6``, ``shapes.client``/``shapes.linkN``
 - ``[records]``: name to addresses, instead of the usual zone
 - ``[[fault]]``: ``kind`` and its fields (see faults.py), injected in this order
-- ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``failed_step``,
+- ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``place`` (the machine
+  that a named address must belong to; none need be named, and its hop may be miscounted), ``failed_step``,
   ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning),
   ``confidence_at_most``, ``family`` (of the located address)
 - ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``hop``
   (``none``), ``only`` (of variants with these values), ``reason``: another verdict that is right too, only where
-  nothing that can be seen tells the two apart (``cause`` may be ``any``)
+  nothing that can be seen tells the two apart
 - ``[[variant]]``: names and their values; the file then stands for many scenarios, one for each combination of the
   values of each table. ``$name`` in any text of the file is the value (of its own type where it is the whole text);
   ``family`` also gives ``$host`` (the server's address as a target is written), ``$six`` (``6`` or nothing) and
@@ -72,6 +73,7 @@ class Expected:
     cause: str | None = None
     scope: str | None = None
     hop: str | None = None
+    place: str | None = None
     family: int = 4
     failed_step: str | None = None
     reproduction: str | None = None
@@ -302,7 +304,7 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
     text = "; ".join(trouble)
     location = verdict.get("location") or {}
     for other in scenario.accept:
-        fits = other.outcome == verdict["outcome"] and other.cause in (verdict["cause"], "any")
+        fits = other.outcome == verdict["outcome"] and other.cause == verdict["cause"]
         fits = fits and who in other.who and other.scope in (None, location.get("scope"))
         fits = fits and CONFIDENCE.index(verdict["confidence"]) <= CONFIDENCE.index(other.confidence_at_most)
         fits = fits and other.only.items() <= scenario.values.items()
@@ -336,6 +338,10 @@ def mismatches(expect: Expected, report: Mapping[str, Any], lab: Lab) -> list[st
     elif expect.hop is not None:
         same("hop", lab.plan.hop(expect.hop), location.get("hop"))
         same("address", lab.plan[expect.hop].near.address(expect.family), location.get("address"))
+    if expect.place is not None and location.get("address") is not None:
+        addresses = lab.run(expect.place, "ip", "-o", "addr").stdout.replace("/", " ").split()
+        if location["address"] not in addresses:
+            found.append(f"address {location['address']}, which is not of {expect.place}")
     same("failed step", expect.failed_step, verdict["failed_step"])
     same("reproduction", expect.reproduction, report["reproduction"]["outcome"])
     others = {item["cause"] for item in verdict["alternatives"]}

@@ -53,6 +53,17 @@ def test_file_says_what_is_wrong(path: Path) -> None:
         assert all(len(item.reason) > 20 for item in scenario.accept)
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_confident_verdict_of_another_cause_is_accepted(path: Path) -> None:
+    """Another cause may be called likely, and the one that was put in must then stand beside it."""
+    for scenario in load(path):
+        for item in scenario.accept:
+            if item.outcome == "inconclusive" or (item.outcome == "fault" and item.cause == scenario.expect.cause):
+                continue
+            assert item.confidence_at_most != "certain"
+            assert item.outcome == "healthy" or scenario.expect.cause in item.alternatives
+
+
 def test_names_are_unique() -> None:
     names = [scenario.name for scenario in load_all()]
     assert len(set(names)) == len(names)
