@@ -26,7 +26,7 @@ from troubleshoot import __version__, entry
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.codes import SYSTEMS, System, parse_code
 from troubleshoot.errors import UserError
-from troubleshoot.text import Refusal, say
+from troubleshoot.text import Refusal, fill, read_back, say
 
 if TYPE_CHECKING:
     from troubleshoot.options import Options
@@ -55,23 +55,35 @@ class _Session:
     def wording(self) -> dict[str, str]:
         return self.catalogue.wording(self.language)
 
+    def translated(self, text: str) -> str:
+        """Return an English complaint of the parser or of a file in this language, as it is where it is a new one."""
+        if self.language == "en":
+            return text
+        known = {k: s for k, s in self.catalogue.wording("en").items() if k.startswith("usage.other-")}
+        for key in sorted(known, key=lambda key: -len(known[key])):  # the one that says more than another's place
+            values = read_back(text, known[key])
+            if values is not None:
+                return fill(self.wording[key], values)
+        return text
+
 
 def run(argv: list[str], language: Language) -> int:
     """Carry out the command line ``argv`` and return the exit status; raises ``UserError`` for bad usage."""
     command = typer.main.get_command(app)
+    session = _Session(language, Catalogue())
     try:
         status = command.main(
             args=list(argv),
             prog_name="wsadiag",
             standalone_mode=False,
-            obj=_Session(language, Catalogue()),
+            obj=session,
         )
     except Exception as error:
         # The parser's complaints, known by how they are told: they share no public class across versions.
         complaint = getattr(error, "format_message", None)
         if complaint is None:
             raise
-        raise UserError(" ".join(complaint().replace(_MINUS, "-").split())) from None
+        raise UserError(session.translated(" ".join(complaint().replace(_MINUS, "-").split()))) from None
     return status if isinstance(status, int) else 0
 
 
@@ -439,7 +451,7 @@ def _reproduce(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Err
     try:
         found = () if reason else asyncio.run(reproduce(name))
     except UserError as error:  # not on this system
-        sys.stderr.write(f"wsadiag: {error}\n")
+        sys.stderr.write(f"wsadiag: {session.translated(str(error))}\n")
         return 3
     if json:
         number = session.catalogue.code(name).number
@@ -484,9 +496,10 @@ def _replay(
     try:
         saved = from_json(data)
     except UserError as error:
-        raise Refusal("usage.replay-bad", file=report, reason=error) from None
+        raise Refusal("usage.replay-bad", file=report, reason=session.translated(str(error))) from None
     except RecursionError:
-        raise Refusal("usage.replay-bad", file=report, reason="not a report: nested too deeply") from None
+        reason = session.translated("not a report: nested too deeply")
+        raise Refusal("usage.replay-bad", file=report, reason=reason) from None
 
     from troubleshoot import engine  # noqa: PLC0415
 

@@ -123,6 +123,14 @@ def say(note: Sayable, wording: Mapping[str, str]) -> str:
     return f"<{note.key}>" if sentence is None else fill(sentence, dict(note.values))
 
 
+def read_back(text: str, sentence: str) -> dict[str, str] | None:
+    """Return the values with which ``sentence`` comes to ``text``; ``None`` where it cannot."""
+    parts = re.split(r"\{([a-z][a-z0-9_]*)\}", sentence)
+    pattern = "".join(f"(?P<{part}>.+)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    return found and found.groupdict()
+
+
 def preferred_language(environment: Mapping[str, str]) -> Language:
     """Return the language that the environment's locale asks for (POSIX.1-2024, 8.2: LC_ALL, LC_MESSAGES, LANG)."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):

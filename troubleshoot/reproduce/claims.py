@@ -11,7 +11,7 @@ import msgspec
 
 from troubleshoot.catalogue import Catalogue, CatalogueError, Language, root
 from troubleshoot.reproduce.records import SUCCESS, Claim, Reproducible, Reproduction
-from troubleshoot.text import fill
+from troubleshoot.text import fill, read_back
 
 _FILE = "reproduce.toml"
 _NONE = "none"
@@ -126,10 +126,9 @@ def said_of(one: Reproduction, language: Language) -> tuple[str, str]:
     if one.remark == claim.note:
         return said.state, said.note
     for sentence, translated in _file(one.code).ko.reasons.items():
-        pattern = re.sub(r"\\\{([a-z]+)\\\}", r"(?P<\1>.*)", re.escape(sentence))
-        found = re.fullmatch(pattern, one.remark, re.DOTALL)
-        if found:
-            return said.state, fill(translated, found.groupdict())
+        values = read_back(one.remark, sentence)
+        if values is not None:
+            return said.state, fill(translated, values)
     return said.state, one.remark
 
 
