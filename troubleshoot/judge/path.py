@@ -16,6 +16,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
+from troubleshoot.judge.distance import routers_back, same_way_back
 from troubleshoot.judge.here import by_chance
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
@@ -94,7 +95,7 @@ def _told_to_others(facts: Facts, found: Reach) -> IcmpError | None:
 def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
     if sender is not None and plain(sender) == plain(address):
         return facts.distance(address) or facts.last_hop(address) + 1
-    known = facts.hop_of(address, sender)
+    known, trace = facts.hop_of(address, sender), facts.peek_trace(address)
     if known is not None and sender is not None and plain(facts.router_at(address, known) or "") == plain(sender):
         return known
     path = facts.peek("tcp-path", TcpPathResult, f"{address} {facts.port}")
@@ -103,7 +104,15 @@ def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
         known = min(known or told.ttl, told.ttl)
     if known is not None:
         # it refuses packets of any greater TTL as well: behind a silent one it may be that one
-        return known if known == 1 or facts.router_at(address, known - 1) is not None else None
+        if known == 1 or facts.router_at(address, known - 1) is not None:
+            return known
+        back = {
+            routers_back(a.reply_ttl) + 1
+            for hop in (trace.hops if trace is not None else ())
+            for a in hop.answers
+            if a.address == sender and a.reply_ttl is not None
+        }
+        return back.pop() if len(back) == 1 and max(back) <= known and same_way_back(facts, address) else None
     # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
     # the first silent one behind a row of routers that all answered.
     last = facts.last_hop(address)

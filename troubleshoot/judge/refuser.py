@@ -22,6 +22,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, Reach, Reading, plain, second_look
+from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.path import failing, path_said, said, step_of
 from troubleshoot.report import Confidence
@@ -43,16 +44,6 @@ class Refuser:
     hop: int | None
     confidence: Confidence
     evidence: tuple[tuple[str, Note], ...]
-
-
-def start_of(ttl: int) -> int:
-    """Return the TTL that a packet most likely left with: the least usual one that is not smaller."""
-    return next(start for start in (64, 128, 255) if ttl <= start)
-
-
-def routers_back(ttl: int) -> int:
-    """Return how many routers a packet has most likely passed that arrives with ``ttl``."""
-    return start_of(ttl) - ttl
 
 
 def find(facts: Facts, found: Reach) -> Refuser:
@@ -133,17 +124,6 @@ def _ways_differ(facts: Facts, address: str, path: TcpPathResult) -> bool:
     return False
 
 
-def rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
-    """Whether a router gives packets a new TTL: the one before the host then answers with the host's own TTL."""
-    trace = facts.peek_trace(address)
-    return any(
-        a.reply_ttl == reply and a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
-        for hop in (trace.hops if trace is not None else ())
-        for a in hop.answers
-        if distance is None or hop.ttl < distance
-    )
-
-
 def _reset_ttl(facts: Facts, address: str) -> int | None:
     """The TTL with which the resets arrive: found by search, or (root) seen on the wire."""
     result = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
@@ -159,34 +139,6 @@ def _copies(facts: Facts, address: str) -> bool:
     """Whether the reset's TTL follows that of the SYN, or changes without reason: it tells no distance."""
     result = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
     return result is not None and (bool(result.follows) or result.varies)
-
-
-def reply_ttl(facts: Facts, address: str) -> int | None:
-    """The TTL with which other answers of the host itself arrive."""
-    ping = facts.peek_ping(address)
-    seen = [e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None and e.icmp is None]
-    trace = facts.peek_trace(address)
-    reached = trace.reached_ttl if trace is not None else None
-    for hop in trace.hops if trace is not None else ():
-        if hop.ttl == reached:
-            seen += [
-                a.reply_ttl
-                for a in hop.answers
-                if a.reply_ttl is not None and a.address is not None and plain(a.address) == plain(address)
-            ]
-    return seen[0] if seen and len(set(seen)) == 1 else None
-
-
-def same_way_back(facts: Facts, address: str) -> bool:
-    """Whether the routers' own answers come back over as many routers as they are away, as far as they tell."""
-    trace = facts.peek_trace(address)
-    told = [
-        routers_back(a.reply_ttl) == hop.ttl - 1
-        for hop in (trace.hops if trace is not None else ())
-        for a in hop.answers
-        if a.reply_ttl is not None and a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
-    ]
-    return bool(told) and all(told)
 
 
 @rule("firewall-reset")

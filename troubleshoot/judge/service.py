@@ -19,9 +19,9 @@ from probes.service import ServiceOutcome, ServiceResult
 from probes.tcp_loss import TcpLossResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, loss_subject, plain
+from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.path import path_said, said, step_of
-from troubleshoot.judge.refuser import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
