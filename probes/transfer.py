@@ -71,13 +71,14 @@ class TransferRequest:
 class Trial:
     """One connection. Bytes are those of TCP's payload; times count from the moment when it was made.
 
-    ``mss`` is the longest segment that this side said it takes, ``short`` whether that was bounded on purpose.
+    ``mss`` is the longest segment that this side said it takes; ``bound`` is the length of the IP packets to which it
+    was bounded on purpose, 0 where it was not.
     ``said`` bytes were handed to the stack, ``acknowledged`` of them were acknowledged, ``received`` came in order.
     ``out_of_order`` segments came behind a gap, ``retransmitted`` of ours were sent again.
     """
 
     outcome: TransferOutcome
-    short: bool
+    bound: int = 0
     mss: int = 0
     said: int = 0
     acknowledged: int = 0
@@ -100,8 +101,11 @@ class TransferResult:
     complete: bool = True
 
 
-#: What every path must carry (RFC 791: 576 bytes, RFC 8200: 1280), without the headers of IP and TCP.
-_SHORT: Final = {4: 576 - 40, 6: 1280 - 60}
+#: What every path must carry (RFC 791, RFC 8200), and the headers of IP and TCP without options, bytes.
+_LEAST: Final = {4: 576, 6: 1280}
+_HEADERS: Final = {4: 40, 6: 60}
+#: Packet sizes met in practice, among which the one that works is looked for: tunnels, PPPoE, VPNs, cloud networks.
+_SIZES: Final = (1280, 1300, 1340, 1360, 1380, 1400, 1420, 1440, 1454, 1460, 1476, 1480, 1492)
 #: A TLS hello is padded to this length, more than one segment of an Ethernet, bytes.
 SAID: Final = 1800
 #: So much of an answer shows that long segments pass, bytes.
@@ -118,11 +122,11 @@ _RESETS: Final = frozenset({errno_module.ECONNRESET, errno_module.EPIPE, errno_m
 class _Line:
     """One connection, and how the dialogue has gone over it."""
 
-    def __init__(self, request: TransferRequest, target: Endpoint, say: bytes, *, short: bool) -> None:
+    def __init__(self, request: TransferRequest, target: Endpoint, say: bytes, bound: int) -> None:
         self.request = request
         self.target = target
         self.say = say
-        self.short = short
+        self.bound = bound
         self.loop = asyncio.get_running_loop()
         self.begun_s = self.loop.time()
         self.made_s: float | None = None
@@ -159,8 +163,9 @@ class _Line:
         await context.sending()
         self.begun_s = self.loop.time()
         self.opened = context.socket(self.target.family, socket.SOCK_STREAM)
-        if self.short:
-            self.opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SHORT[self.target.version])
+        if self.bound:
+            segment = self.bound - _HEADERS[self.target.version]
+            self.opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await self.loop.sock_connect(self.opened, self.target.sockaddr)
@@ -195,19 +200,19 @@ class _Line:
     def _marked_end(self) -> bool:
         """Whether what came says itself that it is all (HTTP, RFC 9112)."""
         head, separator, body = bytes(self.data).partition(b"\r\n\r\n")
-        if self.request.dialogue is not Dialogue.SAY or not separator or not head.startswith(b"HTTP/"):
+        if self.request.dialogue != Dialogue.SAY or not separator or not head.startswith(b"HTTP/"):
             return False
         length = _LENGTH.search(head + b"\r\n")
         return length is not None and len(body) >= int(length[1])
 
     def _may_be_over(self) -> bool:
         """Whether what came may be all, although nothing marks its end: a greeting, a row of TLS records."""
-        if self.request.dialogue is Dialogue.TLS:
+        if self.request.dialogue == Dialogue.TLS:
             at = 0
             while at + _TLS_RECORD.size <= len(self.data):
                 at += _TLS_RECORD.size + int(_TLS_RECORD.unpack_from(self.data, at)[2])
             return 0 < at == len(self.data)
-        return self.request.dialogue is Dialogue.LISTEN and bool(self.data)
+        return self.request.dialogue == Dialogue.LISTEN and bool(self.data)
 
     def _close(self, context: Context) -> None:
         if self.opened is None:
@@ -227,7 +232,7 @@ class _Line:
         since = self.made_s
         return Trial(
             self.outcome,
-            self.short,
+            self.bound,
             mss=self.info.advertised_mss,
             said=self.said,
             acknowledged=min(self.said, max(0, self.info.acknowledged - 1)),
@@ -241,7 +246,7 @@ class _Line:
 
 
 class _Pairs:
-    """An ordinary connection; where it stands still, one with short segments; and both once more."""
+    """An ordinary connection; where it stands still, one with short segments; both once more; then sizes between."""
 
     def __init__(self, request: TransferRequest, context: Context, progress: Callable[[TransferResult], None]) -> None:
         self.request = request
@@ -256,36 +261,44 @@ class _Pairs:
         self.tasks: list[asyncio.Task[None]] = []
 
     def _said(self) -> bytes:
-        if self.request.dialogue is Dialogue.TLS:
+        if self.request.dialogue == Dialogue.TLS:
             return client_hello(self.request.server_name, SAID)
-        return bytes.fromhex(self.request.say_hex) if self.request.dialogue is Dialogue.SAY else b""
+        return bytes.fromhex(self.request.say_hex) if self.request.dialogue == Dialogue.SAY else b""
 
     def result(self, *, complete: bool) -> TransferResult:
         trials = tuple(line.trial() for line in self.lines)
         return TransferResult(self.request.address, self.request.port, self.request.dialogue, trials, complete)
 
     async def run(self) -> None:
-        first = await self._start(short=False)
-        if first is None or await self._over(0, until_s=self.request.quiet_s + self.rtts_s):
-            return
+        least = _LEAST[self.target.version]
         for again in (False, True):
-            if again and (await self._start(short=False) is None):
-                break
-            if again and await self._over(-1, until_s=self.request.quiet_s + self.rtts_s):
-                break  # the kernel may have learnt a smaller size meanwhile
-            small = await self._start(short=True)
+            ordinary = await self._start()
+            if ordinary is None or await self._over(-1, until_s=self.request.quiet_s):
+                return  # it came to its end, perhaps because the kernel has learnt a smaller size meanwhile
+            small = await self._start(least)
             if small is None or not await self._either() or not small.whole or self.tasks[0].done():
-                break
-        else:
-            for number, line in enumerate(self.lines):
-                if not line.short:
-                    await self._over(number, until_s=self.request.stall_s + self.rtts_s)
-            return
-        await self._over(0, until_s=self.request.stall_s + self.rtts_s)
+                if not again:
+                    await self._over(0, until_s=self.request.wait_s)
+                return
+        await self._sizes(least)
+        for number, line in enumerate(self.lines):
+            if not line.bound:
+                await self._over(number, until_s=self.request.stall_s)
 
-    async def _start(self, *, short: bool) -> _Line | None:
+    async def _sizes(self, low: int) -> None:
+        """Look for the greatest size that works, while the ordinary connections prove that they stay where they are."""
+        sizes = [size for size in _SIZES if size > low]
+        while sizes and not self.tasks[0].done():
+            middle = sizes[len(sizes) // 2]
+            line = await self._start(middle)
+            if line is None:
+                return
+            works = await self._over(-1, until_s=self.request.quiet_s) and line.whole
+            sizes = [size for size in sizes if (size > middle if works else size < middle)]
+
+    async def _start(self, bound: int = 0) -> _Line | None:
         """Begin one more connection; ``None`` where it is not made."""
-        line = _Line(self.request, self.target, self.say, short=short)
+        line = _Line(self.request, self.target, self.say, bound)
         self.lines.append(line)
         self.tasks.append(asyncio.create_task(line.run(self.context)))
         await line.connected.wait()
@@ -293,9 +306,9 @@ class _Pairs:
         return line if line.made_s is not None else None
 
     async def _over(self, number: int, *, until_s: float) -> bool:
-        """Wait until a connection is over, at most until it is so many seconds old."""
+        """Wait until a connection is over, at most until it is so many seconds and some round trips old."""
         line, task = self.lines[number], self.tasks[number]
-        left_s = (line.made_s or line.begun_s) + until_s - self.loop.time()
+        left_s = (line.made_s or line.begun_s) + until_s + self.rtts_s - self.loop.time()
         if left_s > 0 and not task.done():
             await asyncio.wait({task}, timeout=left_s)
         self.progress(self.result(complete=False))
@@ -320,7 +333,7 @@ async def observe(
 ) -> TransferResult:
     """Hold the dialogue over an ordinary connection, and over others where that one stands still.
 
-    At most four connections are made. Raises :class:`NotApplicable` for an address that is no literal.
+    At most eight connections are made. Raises :class:`NotApplicable` for an address that is no literal.
     """
     need_linux("transfer")
     pairs = _Pairs(request, context, progress)
