@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget
-from probes.system import text_file
+from probes.system import file_of_names, text_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class HostsFileResult:
     cut: bool = False
 
 
-_PATH = "/etc/hosts"
+_PATH = file_of_names("hosts")
 _MAX_LISTED = 64
 _MAX_NAMES = 64
 

@@ -25,6 +25,7 @@ from probes.failure import Failure, classify, errno_name, number_of
 from probes.system import text_file
 from probes.system.blocking import in_thread
 from probes.system.linux import errqueue
+from probes.system.windows import name_servers
 
 if TYPE_CHECKING:
     import dns.message
@@ -291,7 +292,22 @@ def _printable(text: str) -> str:
 
 
 def read_configuration(context: Context) -> ResolverConfiguration:
-    """Read ``/etc/resolv.conf`` and ``/etc/nsswitch.conf`` as glibc does; missing files are no error."""
+    """Read ``/etc/resolv.conf`` and ``/etc/nsswitch.conf`` as glibc does; missing files are no error.
+
+    On Windows the adapters' configuration stands for them.
+    """
+    windows = name_servers.configured() if context.root == Path("/") else None
+    if windows is not None:
+        return ResolverConfiguration(
+            readable=True,
+            configured=bool(windows.servers),
+            servers=windows.servers[:_MAX_SERVERS] or ("127.0.0.1",),
+            ignored=windows.servers[_MAX_SERVERS:],
+            search=tuple(filter(None, map(_domain, windows.domains)))[:64],
+            ndots=1,
+            options=(),
+            nsswitch_hosts=(),
+        )
     environment = context.environment()
     text = text_file.read(context, "/etc/resolv.conf")
     servers: list[str] = []
@@ -733,7 +749,7 @@ def _answer_of(problem: OSError) -> Answer:
 
 def _eai_name(number: int | None) -> str:
     """Return the symbolic name of an error of getaddrinfo(3)."""
-    for name in dir(socket):
+    for name in reversed(dir(socket)):  # where NONAME and NODATA are one (Windows, FreeBSD), it is the former
         if name.startswith("EAI_") and getattr(socket, name) == number:
             return name
     return f"EAI_{number}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.system import text_file
+from probes.system import file_of_names, text_file
 from probes.system.blocking import in_thread
 
 _SYSTEM_WAIT_S = 2.0
@@ -50,7 +50,7 @@ class ServicesFileResult:
     resolved_name: str | None = None
 
 
-_PATH = "/etc/services"
+_PATH = file_of_names("services")
 _MAX_LISTED = 64
 _MAX_ALIASES = 32
 

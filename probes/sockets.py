@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
+from probes.system import on_linux, portable_sockets
 from probes.system.linux import holders, sockdiag
 
 #: No more sockets than this are listed one by one; the counts by state cover all.
@@ -84,6 +85,9 @@ class SocketsResult:
     states: tuple[tuple[str, int], ...] = ()
 
 
+_WAITING = frozenset({"listen", "bound", "unconnected"})
+
+
 def _kernel_sockets(context: Context, transport: str, port: int | None, states: int) -> Iterator[sockdiag.DiagSocket]:
     with sockdiag.open_channel(context) as channel:
         for family in (4, 6):
@@ -91,10 +95,10 @@ def _kernel_sockets(context: Context, transport: str, port: int | None, states: 
 
 
 def _list(request: SocketsRequest, context: Context) -> list[sockdiag.DiagSocket]:
-    states, waiting = sockdiag.ALL_STATES, {"listen", "bound", "unconnected"}
+    states, waiting = sockdiag.ALL_STATES, _WAITING
     if request.port is None:
         states = 1 << (sockdiag.LISTEN if request.transport == "tcp" else sockdiag.CLOSE)
-        waiting = {"listen", "unconnected"}
+        waiting = _WAITING - {"bound"}
     if context.root == Path("/"):
         try:
             return list(_kernel_sockets(context, request.transport, request.port, states))
@@ -158,7 +162,13 @@ def _device(index: int) -> str | None:
 
 
 def _look(request: SocketsRequest, context: Context, progress: Callable[[SocketsResult], None]) -> SocketsResult:
-    found = sorted(_list(request, context), key=_order)
+    known: holders.Holders | None = None
+    if on_linux():
+        found = _list(request, context)
+    else:
+        found, known = portable_sockets.table(request.transport, request.port)
+        found = [one for one in found if request.port is not None or one.state in _WAITING]
+    found.sort(key=_order)
     kept = found[:MAX_ENTRIES]
     states = tuple(Counter(one.state for one in found).most_common())
 
@@ -168,7 +178,7 @@ def _look(request: SocketsRequest, context: Context, progress: Callable[[Sockets
 
     progress(result(holders.Holders({}, 0), {}))
     try:
-        held = holders.find(context.root / "proc", {one.inode for one in kept})
+        held = known or holders.find(context.root / "proc", {one.inode for one in kept})
     except OSError:
         held = holders.Holders({}, 0)
     pids = {pid for holding in held.by_inode.values() for pid in holding}

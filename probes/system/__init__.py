@@ -22,6 +22,15 @@ def platform_name() -> Literal["linux", "windows", "darwin"]:
     return "windows" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
 
 
+def file_of_names(name: str) -> str:
+    """Return where the system keeps ``hosts`` or ``services``: ``/etc`` or Windows' folder of the same name."""
+    if sys.platform != "win32":
+        return f"/etc/{name}"
+    import os  # noqa: PLC0415
+
+    return os.environ.get("SYSTEMROOT", "C:\\Windows") + rf"\System32\drivers\etc\{name}"
+
+
 def need_linux(probe: str) -> None:
     """Raise :class:`NotApplicable` (``reason.platform-lacks``) where this is not Linux."""
     if not on_linux():

@@ -74,7 +74,7 @@ class DiagSocket:
     local_port: int
     remote_address: str
     remote_port: int
-    receive_queue: int
+    receive_queue: int | None
     send_queue: int | None
     time_left_s: float | None
     uid: int | None

@@ -77,30 +77,39 @@ class FixedFileInfo(Structure):
     ]
 
 
-class AddressText(Structure):
-    """``IP_ADDR_STRING``, one link of a list."""
+class AdapterAddresses(Structure):
+    """The beginning of ``IP_ADAPTER_ADDRESSES``, one link of a list; pointers are numbers here."""
 
     _fields_: ClassVar = [
+        ("length", c_uint32),
+        ("index", c_uint32),
         ("next", c_uint64),
-        ("address", c_char * 16),
-        ("mask", c_char * 16),
-        ("context", c_uint32),
+        ("name", c_uint64),
+        ("unicast", c_uint64),
+        ("anycast", c_uint64),
+        ("multicast", c_uint64),
+        ("name_servers", c_uint64),
+        ("suffix", c_uint64),
+        ("description", c_uint64),
+        ("friendly_name", c_uint64),
+        ("physical_address", c_uint8 * 8),
+        ("physical_length", c_uint32),
+        ("flags", c_uint32),
+        ("mtu", c_uint32),
+        ("type", c_uint32),
+        ("status", c_uint32),
     ]
 
 
-class FixedInfo(Structure):
-    """``FIXED_INFO``, what GetNetworkParams gives."""
+class NameServer(Structure):
+    """``IP_ADAPTER_DNS_SERVER_ADDRESS``, one link of a list."""
 
     _fields_: ClassVar = [
-        ("host_name", c_char * 132),
-        ("domain_name", c_char * 132),
-        ("current_server", c_uint64),
-        ("servers", AddressText),
-        ("node_type", c_uint32),
-        ("scope", c_char * 260),
-        ("routing", c_uint32),
-        ("proxy", c_uint32),
-        ("dns", c_uint32),
+        ("length", c_uint32),
+        ("reserved", c_uint32),
+        ("next", c_uint64),
+        ("address", c_uint64),
+        ("address_length", c_int32),
     ]
 
 

@@ -1,0 +1,81 @@
+"""The name servers and the search domain that Windows has for each of its network adapters.
+
+Source: Microsoft: GetAdaptersAddresses, IP_ADAPTER_ADDRESSES_LH, IP_ADAPTER_DNS_SERVER_ADDRESS_XP.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+_ERROR_BUFFER_OVERFLOW: Final = 111
+_NO_UNICAST_ANYCAST_MULTICAST: Final = 0x1 | 0x2 | 0x4
+_OPERATIONAL: Final = 1
+_MOST: Final = 64
+_AF_INET, _AF_INET6 = 2, 23  # winsock2.h
+#: What Windows itself puts where IPv6 has no name server: three addresses that lead nowhere.
+_PLACEHOLDERS: Final = ipaddress.IPv6Network("fec0:0:0:ffff::/64")
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """Name servers in the adapters' order, each once, and the adapters' domains."""
+
+    servers: tuple[str, ...]
+    domains: tuple[str, ...]
+
+
+def configured() -> Configured | None:
+    """Return what the adapters that are up have; ``None`` on another system and where Windows does not tell."""
+    if sys.platform != "win32":
+        return None
+    import ctypes  # noqa: PLC0415 - some milliseconds
+
+    from probes.system.windows.layouts import AdapterAddresses, NameServer  # noqa: PLC0415
+    from probes.system.windows.winsock import load  # noqa: PLC0415
+
+    call = load("iphlpapi.dll").GetAdaptersAddresses
+    size = ctypes.c_uint32(16384)
+    for _ in range(3):  # adapters may come between two calls
+        buffer = ctypes.create_string_buffer(size.value)
+        answer = call(0, _NO_UNICAST_ANYCAST_MULTICAST, None, buffer, ctypes.byref(size))
+        if answer != _ERROR_BUFFER_OVERFLOW:
+            break
+    if answer != 0:
+        return None
+    servers: dict[str, None] = {}
+    domains: dict[str, None] = {}
+    adapter_at = ctypes.addressof(buffer)
+    while adapter_at:
+        adapter = AdapterAddresses.from_address(adapter_at)
+        adapter_at = adapter.next
+        if adapter.status != _OPERATIONAL:
+            continue
+        if adapter.suffix:
+            domains[ctypes.wstring_at(adapter.suffix)[:253]] = None
+        server_at = adapter.name_servers
+        while server_at and len(servers) < _MOST:
+            server = NameServer.from_address(server_at)
+            server_at = server.next
+            address = address_of(ctypes.string_at(server.address, max(0, min(server.address_length, 128))))
+            if address is not None:
+                servers[address] = None
+    domains.pop("", None)
+    return Configured(tuple(servers), tuple(domains))
+
+
+def address_of(raw: bytes) -> str | None:
+    """Return the address in a ``SOCKADDR`` of Windows; ``None`` for another family and for a placeholder."""
+    family = int.from_bytes(raw[:2], "little")
+    if family == _AF_INET and len(raw) >= 8:
+        return socket.inet_ntoa(raw[4:8])
+    if family != _AF_INET6 or len(raw) < 28:
+        return None
+    address = ipaddress.IPv6Address(raw[8:24])
+    scope = int.from_bytes(raw[24:28], "little")
+    if address in _PLACEHOLDERS:
+        return None
+    return f"{address}%{scope}" if scope and address.is_link_local else str(address)
