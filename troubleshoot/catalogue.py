@@ -434,6 +434,10 @@ class Catalogue:
         """Order and thresholds of the judge."""
         return _read(self._folder / "judgement.toml", Judgement)
 
+    def probes(self, language: Language) -> dict[str, str]:
+        """Return what the probes do, in a language other than English: that is in their modules."""
+        return _read(self._folder / "probes.toml", dict[str, dict[str, str]]).get(language, {})
+
     @functools.cache  # noqa: B019 - one catalogue lives as long as the process
     def wording(self, language: Language) -> dict[str, str]:
         """Return every sentence and label of ``language`` by its key, ``table.name``."""

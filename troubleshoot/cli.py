@@ -59,7 +59,7 @@ class _Session:
         """Return an English complaint of the parser or of a file in this language, as it is where it is a new one."""
         if self.language == "en":
             return text
-        known = {k: s for k, s in self.catalogue.wording("en").items() if k.startswith("usage.other-")}
+        known = {k: s for k, s in self.catalogue.wording("en").items() if ".other-" in k}
         for key in sorted(known, key=lambda key: -len(known[key])):  # the one that says more than another's place
             values = read_back(text, known[key])
             if values is not None:
@@ -364,7 +364,7 @@ def _probe(
 
     session = _session(ctx, lang)
     if name is None:
-        return _list_probes(json=json)
+        return _list_probes(session, json=json)
     if name not in TABLE:
         import difflib  # noqa: PLC0415
 
@@ -391,7 +391,7 @@ def _probe(
     return {"observed": 0, "broken": entry.CRASHED}.get(str(observation.status), 3)
 
 
-def _list_probes(*, json: bool) -> int:
+def _list_probes(session: _Session, *, json: bool) -> int:
     import importlib  # noqa: PLC0415
 
     from probes.base import TABLE  # noqa: PLC0415
@@ -402,6 +402,7 @@ def _list_probes(*, json: bool) -> int:
         rows = [{"name": name, "about": text} for name, text in about.items()]
         entry.write_json({"schema": "wsadiag/probes/1", "probes": rows})
         return 0
+    about |= {name: text for name, text in session.catalogue.probes(session.language).items() if name in about}
     column = max(map(len, about))
     width = _style().width
     for name, text in about.items():
