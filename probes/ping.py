@@ -59,7 +59,10 @@ class PingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """One request: answered after ``rtt_ms`` with ``reply_ttl``, or an ICMP error, or a local failure."""
+    """One request: answered after ``rtt_ms`` with ``reply_ttl``, or an ICMP error, or a local failure.
+
+    ``icmp_ttl`` is the TTL (hop limit) with which the ICMP error arrived.
+    """
 
     sequence: int
     rtt_ms: float | None = None
@@ -67,6 +70,7 @@ class Echo:
     icmp: IcmpError | None = None
     failure: Failure | None = None
     errno: str | None = None
+    icmp_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,11 @@ class _Series:
                 continue  # a duplicate
             rtt_ms = errqueue.elapsed_ms(self.stamps[answer.sequence], answer.received_s)
             self.echoes[answer.sequence] = replace(
-                echo, rtt_ms=rtt_ms, reply_ttl=answer.ttl if answer.icmp is None else None, icmp=answer.icmp
+                echo,
+                rtt_ms=rtt_ms,
+                reply_ttl=answer.ttl if answer.icmp is None else None,
+                icmp=answer.icmp,
+                icmp_ttl=answer.ttl if answer.icmp is not None else None,
             )
             news = True
         return news

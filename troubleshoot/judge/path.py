@@ -106,12 +106,10 @@ def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
         # it refuses packets of any greater TTL as well: behind a silent one it may be that one
         if known == 1 or facts.router_at(address, known - 1) is not None:
             return known
-        back = {
-            routers_back(a.reply_ttl) + 1
-            for hop in (trace.hops if trace is not None else ())
-            for a in hop.answers
-            if a.address == sender and a.reply_ttl is not None
-        }
+        ping = facts.peek_ping(address)
+        told_from = [(a.address, a.reply_ttl) for hop in (trace.hops if trace is not None else ()) for a in hop.answers]
+        told_from += [(e.icmp.sender, e.icmp_ttl) for e in (ping.echoes if ping is not None else ()) if e.icmp]
+        back = {routers_back(ttl) + 1 for told_by, ttl in told_from if told_by == sender and ttl is not None}
         return back.pop() if len(back) == 1 and max(back) <= known and same_way_back(facts, address) else None
     # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
     # the first silent one behind a row of routers that all answered.
