@@ -4,9 +4,9 @@
 
 Needs root: each case gets a network of namespaces of its own (tests/lab) with its fault in it. There the manual
 checklist runs once, in order, without a pause between the commands, and ``wsadiag --json`` runs N times, from the
-start of the process to its end; the median counts. Both as root and as an ordinary user. A verdict that is not the
-expected one fails the run: a quick wrong answer is worth nothing. ``--write`` puts the table into README.md beside
-this file.
+start of the process to its end; the median counts. Both as root and as an ordinary user. The runs of wsadiag are made
+one at a time; checklists, which mostly wait, go on beside them. A verdict that is not the expected one fails the run:
+a quick wrong answer is worth nothing. ``--write`` puts the table into README.md beside this file.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 if __name__ == "__main__":
@@ -36,7 +39,7 @@ LONGEST_S = 180
 
 @dataclass(frozen=True)
 class Case:
-    """One situation; ``silent`` says whether something in it does not answer."""
+    """One situation; ``silent`` says whether something in it does not answer, ``greets`` whether the service should."""
 
     label: str
     code: str
@@ -44,6 +47,7 @@ class Case:
     cause: str | None
     silent: bool
     faults: tuple[Mapping[str, Any], ...] = field(default=())
+    greets: bool = False
 
     def scenario(self) -> Scenario:
         outcome = "healthy" if self.cause is None else "fault"
@@ -69,6 +73,39 @@ CASES = (
         faults=({"kind": "filter", "node": "router2", "hook": "forward"},),
     ),
     Case("host dead", "10065", "{name}:{port}", "host-down", silent=True, faults=({"kind": "off", "node": "server"},)),
+    Case(
+        "reset on the way",
+        "10061",
+        "{name}:{port}",
+        "firewall-reset",
+        silent=False,
+        faults=({"kind": "filter", "node": "router2", "hook": "forward", "action": "reset"},),
+    ),
+    Case(
+        "rejected on the way",
+        "10065",
+        "{name}:{port}",
+        "firewall-reject",
+        silent=False,
+        faults=({"kind": "filter", "node": "router2", "hook": "forward", "action": "admin-prohibited"},),
+    ),
+    Case(
+        "service silent",
+        "10060",
+        "{name}:25",
+        "service-silent",
+        silent=True,
+        faults=({"kind": "service", "service_kind": "silent", "node": "server", "port": "25"},),
+        greets=True,
+    ),
+    Case(  # an address, so that the questions for its name are not lost as well
+        "30 % lost each way",
+        "10060",
+        "{server}:{port}",
+        "packet-loss",
+        silent=True,
+        faults=({"kind": "loss", "router": 2, "percent": 30},),
+    ),
     Case("healthy", "10060", "{name}:{port}", None, silent=False),
     Case("no such name", "11001", "{missing_name}:{port}", "name-does-not-exist", silent=False),
 )
@@ -79,24 +116,28 @@ def as_user(argv: list[str], who: str) -> list[str]:
     return argv if who == "root" else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
 
 
-def checklist(lab: Lab, target: str) -> list[list[str]]:
-    """Return the commands that a person types, in the order of the reference's list."""
-    name, _, port = lab.fill(target).rpartition(":")
+def checklist(lab: Lab, case: Case) -> list[list[str]]:
+    """Return the commands that a person types, in the order of the reference's list.
+
+    Where a service should speak first, the port is tried as with telnet: connected, and waited for the greeting.
+    """
+    name, _, port = lab.fill(case.target).rpartition(":")
+    trying = ["nc", "-w", "10", name, port] if case.greets else ["nc", "-w", "10", "-z", name, port]
     return [
         ["getent", "ahosts", name],
         ["ping", "-c", "4", name],
         ["ping", "-c", "4", lab.values["neighbour"]],
         ["ping", "-c", "4", lab.values["router1"]],
         ["traceroute", name],
-        ["nc", "-w", "10", "-z", name, port],
+        trying,
         ["ss", "-ltn"],
     ]
 
 
-def by_hand(lab: Lab, target: str, who: str) -> list[tuple[str, float]]:
+def by_hand(lab: Lab, case: Case, who: str) -> list[tuple[str, float]]:
     """Do the checklist; return each command with the seconds that it took."""
     took = []
-    for argv in checklist(lab, target):
+    for argv in checklist(lab, case):
         started = time.perf_counter()
         done = subprocess.run(
             lab.command("client", as_user(argv, who)),
@@ -125,6 +166,26 @@ def ours(lab: Lab, scenario: Scenario, who: str, runs: int) -> list[float]:
     return took
 
 
+def measure(case: Case, who: str, runs: int, alone: Lock) -> tuple[str, ...]:
+    """Time both in a lab of their own; return a row of the table."""
+    scenario = case.scenario()
+    with ExitStack() as stack:
+        with alone:
+            lab = stack.enter_context(scenario.lab())
+            faults = scenario.made()
+            for fault in faults:
+                fault.inject(lab)
+            for fault in faults:
+                fault.verify(lab)
+            verdict = statistics.median(ours(lab, scenario, who, runs))
+        hand = by_hand(lab, case, who)
+    total = sum(seconds for _, seconds in hand)
+    print(f"{case.label}, {who}: {', '.join(f'{n} {s:.1f}' for n, s in hand)}", file=sys.stderr, flush=True)
+    user = "root" if who == "root" else "ordinary user"
+    aim = "10" if case.silent else "5"
+    return case.label, user, f"{total:.1f} s", f"{verdict:.2f} s", f"{total / verdict:.1f}", aim
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
@@ -133,32 +194,10 @@ def main() -> None:
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("root is needed: to build the lab, and to become an ordinary user inside it")
-    rows = []
-    for case in CASES:
-        if options.only not in (None, case.label):
-            continue
-        scenario = case.scenario()
-        for who in ("root", "nobody"):
-            with scenario.lab() as lab:
-                faults = scenario.made()
-                for fault in faults:
-                    fault.inject(lab)
-                for fault in faults:
-                    fault.verify(lab)
-                verdicts = ours(lab, scenario, who, options.runs)
-                hand = by_hand(lab, case.target, who)
-            total, verdict = sum(s for _, s in hand), statistics.median(verdicts)
-            print(f"{case.label}, {who}: {', '.join(f'{n} {s:.1f}' for n, s in hand)}", file=sys.stderr, flush=True)
-            rows.append(
-                (
-                    case.label,
-                    "root" if who == "root" else "ordinary user",
-                    f"{total:.1f} s",
-                    f"{verdict:.2f} s",
-                    f"{total / verdict:.1f}",
-                    "10" if case.silent else "5",
-                )
-            )
+    chosen = [(case, who) for case in CASES if options.only in (None, case.label) for who in ("root", "nobody")]
+    alone = Lock()
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        rows = list(pool.map(lambda pair: measure(*pair, options.runs, alone), chosen))
     head = ("case", "as", "by hand", "wsadiag", "times sooner", "aim")
     text = table(head, rows) + f"\nMedian of {options.runs} runs of wsadiag, one of the checklist. {machine()}.\n"
     sys.stdout.write(text)
