@@ -82,7 +82,14 @@ def test_commands_are_those_of_the_help(help_page: str) -> None:
 
 def test_exit_statuses() -> None:
     told = {int(number) for number in re.findall(r"^\| (\d+) \|", section("How to read the verdict"), re.MULTILINE)}
-    assert told == {*report.EXIT_STATUS.values(), 2, entry.INTERRUPTED, entry.CRASHED, entry.PIPE_CLOSED}
+    assert told == {
+        *report.EXIT_STATUS.values(),
+        2,
+        entry.INTERRUPTED,
+        entry.CRASHED,
+        entry.NOT_WRITTEN,
+        entry.PIPE_CLOSED,
+    }
 
 
 def test_every_field_of_the_report_is_named() -> None:

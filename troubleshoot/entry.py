@@ -7,6 +7,7 @@ nothing at its top that an empty interpreter has not loaded already.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 #: ``sysexits.h`` EX_SOFTWARE: our own bug. No diagnosis ends with it.
 CRASHED = 70
+#: ``sysexits.h`` EX_IOERR: the result could not be written.
+NOT_WRITTEN = 74
+#: What a write says where a disk is full, broken or limited; no socket says any of it.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: What a shell reports of a program that SIGPIPE ended.
 PIPE_CLOSED = 141
 INTERRUPTED = 130
@@ -24,11 +29,8 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the command line of this process and return its exit status."""
     argv = sys.argv[1:]
-    if argv == ["--version"]:
-        from troubleshoot import __version__  # noqa: PLC0415
-
-        sys.stdout.write(f"wsadiag {__version__}\n")
-        return 0
+    if sys.stdout is None:
+        return _not_written(os.strerror(errno.EBADF), argv)  # it was closed before we started
     for stream in (sys.stdout, sys.stderr):
         # What the stream's encoding lacks is escaped, never a crash.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
@@ -36,17 +38,37 @@ def main() -> int:
         status = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has seen enough. The interpreter flushes once more at its end: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever reads has seen enough
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the one place where everything unexpected ends
+        if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+            _give_up_output()
+            return _not_written(os.strerror(error.errno), argv)
         return _failed(error, argv)
     return status
 
 
+def _give_up_output() -> None:
+    """Let the rest go nowhere: the interpreter flushes once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _not_written(reason: str, argv: list[str]) -> int:
+    """Say that standard output takes nothing: a full disk, no bug."""
+    from troubleshoot.text import Refusal  # noqa: PLC0415
+
+    sys.stderr.write(f"wsadiag: {_sentence(Refusal('usage.not-written', reason=reason), language_of(argv))}\n")
+    return NOT_WRITTEN
+
+
 def _run(argv: list[str]) -> int:
+    if argv == ["--version"]:
+        from troubleshoot import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"wsadiag {__version__}\n")
+        return 0
     language = language_of(argv)
     request = None if "_WSADIAG_COMPLETE" in os.environ else explain_request(argv)
     if request is not None:

@@ -287,6 +287,26 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert done.returncode == 141
 
 
+@pytest.mark.parametrize(
+    "words", [["codes"], ["--version"], ["explain", "10061"], ["10048", ":1", "--json"], ["--help"]]
+)
+def test_a_full_disk_is_no_bug_of_ours(words: list[str]) -> None:
+    for unbuffered in ("", "1"):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "troubleshoot", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=PLAIN | {"PYTHONUNBUFFERED": unbuffered},
+                cwd="/",
+                timeout=60,
+                check=False,
+            )
+        assert done.stderr == "wsadiag: the result cannot be written to standard output (No space left on device)\n"
+        assert done.returncode == 74
+
+
 def test_an_encoding_without_hangul_gets_english() -> None:
     done = wsadiag("explain", "10061", "--lang", "ko", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from probes.address import AddressKind
 from probes.base import Note, note
@@ -237,80 +238,53 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
     if not facts.absent_on_link(address):
         return None
     link = facts.link(address)
-    common = values(address=address, interface=route.interface, mask=_own_mask(facts, route))
+    way, tried = ("subnet-mask", describe.route(route)), _tried(facts, address)
+    found = Finding(
+        cause="wrong-subnet-mask",
+        confidence="possible",
+        scope="this-machine",
+        step="subnet-mask",
+        evidence=(way, *tried),
+        values=values(address=address, interface=route.interface, mask=_own_mask(facts, route)),
+    )
     if link is not None and link.mac is None and (link.via_router or link.via_router_icmp is not None):
-        return Finding(
-            cause="wrong-subnet-mask",
-            confidence="certain" if link.via_router else "likely",
-            scope="this-machine",
-            step="subnet-mask",
-            evidence=(
-                ("subnet-mask", describe.route(route)),
-                ("subnet-mask", describe.link(link)),
-                *_tried(facts, address),
-            ),
-            values=common,
-        )
+        shown = (way, ("subnet-mask", describe.link(link)), *tried)
+        return replace(found, confidence="certain" if link.via_router else "likely", evidence=shown)
     if link is not None and link.via_router is False:
         return None
     source = route.source or (route.defaults[0].gateway if route.defaults else None)
     if not any(d.gateway for d in route.defaults) or source is None or _same_conventional_subnet(source, address):
         return None
-    return Finding(
-        cause="wrong-subnet-mask",
-        confidence="possible",
-        scope="this-machine",
-        step="subnet-mask",
-        evidence=(("subnet-mask", describe.route(route)), *_tried(facts, address)),
-        values=common,
-    )
+    return found
 
 
 def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | None:
     link = facts.link(address)
     name = route.interface or (link.interface if link else None)
-    common = values(
-        address=address,
-        interface=name,
-        mask=_own_mask(facts, route) or _any_mask(facts, name),
+    way, tried = describe.route(route), _tried(facts, address)
+    found = Finding(
+        cause="wrong-subnet-mask",
+        confidence="possible",
+        scope="this-machine",
+        step="subnet-mask",
+        evidence=tried,
+        values=values(address=address, interface=name, mask=_own_mask(facts, route) or _any_mask(facts, name)),
+        variant="narrow",
     )
     if link is not None and link.mac is not None and link.mac != _router_mac(facts):
-        return Finding(
-            cause="wrong-subnet-mask",
-            confidence="certain",
-            scope="this-machine",
-            step="subnet-mask",
-            evidence=(
-                ("subnet-mask", describe.route(route)),
-                ("subnet-mask", describe.link(link)),
-                *_tried(facts, address),
-            ),
-            values=common,
-            variant="narrow",
-        )
+        shown = (("subnet-mask", way), ("subnet-mask", describe.link(link)), *tried)
+        return replace(found, confidence="certain", evidence=shown)
     router = facts.request.router or route.gateway
     if router is None or family_of(router) == 6:
         return None
-    outside = not any(_holds(i, router) for i in facts.interfaces())
-    if route.kind is RouteKind.NONE and facts.request.router is not None and outside:
+    outside = (("subnet-mask", note("fact.router-outside", router=router)), ("router-configured", way), *tried)
+    if route.kind is RouteKind.NONE and facts.request.router is not None and not _in_a_subnet(facts, router):
         near = any(
             a.family == family_of(router) and _same_conventional_subnet(a.address, router)
             for i in facts.interfaces()
             for a in i.addresses
         )
-        return Finding(
-            cause="wrong-subnet-mask",
-            confidence="likely" if near else "possible",
-            scope="this-machine",
-            step="subnet-mask",
-            evidence=(
-                ("subnet-mask", note("fact.router-outside", router=router)),
-                ("router-configured", describe.route(route)),
-                *_tried(facts, address),
-            ),
-            values=common,
-            variant="narrow",
-        )
+        return replace(found, confidence="likely" if near else "possible", evidence=outside)
     if route.gateway is not None and route.gateway_on_link is False:
         # A router outside every subnet is also how some providers hand out single addresses: it has to be dead, or
         # the target where a usual mask would make it local, before the mask is suspected.
@@ -318,16 +292,13 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
         near = route.source is not None and _same_conventional_subnet(route.source, address)
         if not dead and not (near and facts.blocked()):
             return None
-        return Finding(
-            cause="wrong-subnet-mask",
-            confidence="likely" if dead else "possible",
-            scope="this-machine",
-            step="subnet-mask",
-            evidence=(("subnet-mask", note("fact.router-outside", router=route.gateway)), *_tried(facts, address)),
-            values=common,
-            variant="narrow",
-        )
+        outside = (("subnet-mask", note("fact.router-outside", router=route.gateway)), *tried)
+        return replace(found, confidence="likely" if dead else "possible", evidence=outside)
     return None
+
+
+def _in_a_subnet(facts: Facts, address: str) -> bool:
+    return any(_holds(found, address) for found in facts.interfaces())
 
 
 def _router_mac(facts: Facts) -> str | None:
