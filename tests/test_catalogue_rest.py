@@ -18,7 +18,11 @@ import dns.message
 import dns.rdatatype
 import pytest
 
+from probes.base import TABLE
 from troubleshoot.catalogue import Catalogue, CatalogueError, CauseText, root
+from troubleshoot.render.explain import code_page
+from troubleshoot.render.style import Style
+from troubleshoot.reproduce.claims import claims, codes, impossible, reproducible
 
 
 def words(text: str) -> list[str]:
@@ -290,6 +294,87 @@ def test_every_checklist_is_there_and_made_of_known_steps(catalogue: Catalogue) 
 def test_cross_references_lead_to_entries(catalogue: Catalogue) -> None:
     for entry in catalogue.codes():
         assert set(entry.see_also) <= set(catalogue.numbers), entry.name
+
+
+# -- Korean ----------------------------------------------------------------------------------------------------
+
+# What a translation takes over as it is: calls, constants, commands, numbers.
+KEPT = re.compile(
+    r"`[^`]+`|\b[A-Za-z_]\w*(?=\(\d?\))|\b(?!BSDs\b)[A-Z]+_?[A-Z0-9]\w+\b|\b\d[\d.,]*\d\b|\b\d\b", re.ASCII
+)
+#: Words of ours within a source: there the citation has a Korean form too.
+PROSE = re.compile(r"\b(measured|itself|reports|tells|compared|winsock2\.h of|ws2tcpip\.h of)\b")
+
+
+def assert_translated(english: str, korean: str) -> None:
+    assert re.search("[가-힣]", korean), english
+    assert korean == " ".join(korean.split())
+    lost = set(KEPT.findall(english)) - set(KEPT.findall(korean))
+    assert not lost, f"{lost} is missing from: {korean}"
+    assert english.endswith(".") == korean.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(Catalogue().numbers))
+def test_a_codes_texts_are_all_there_in_korean(catalogue: Catalogue, name: str) -> None:
+    entry = catalogue.code(name)
+    pairs = [(entry.berkeley, entry.ko.berkeley), (entry.tcpip, entry.ko.tcpip)]
+    pairs += zip(entry.developer_hints, entry.ko.developer_hints, strict=True)
+    pairs += [(note.text, note.ko.text if note.ko else None) for note in entry.notes]
+    pairs += [(note.source, note.ko.source if note.ko else None) for note in entry.notes if PROSE.search(note.source)]
+    for english, korean in pairs:
+        assert (english is None) == (korean is None)
+        if english is not None and korean is not None:
+            assert_translated(english, korean)
+
+
+@pytest.mark.parametrize("code", codes())
+def test_what_can_be_reproduced_is_told_in_korean(code: str) -> None:
+    for english, korean in zip(claims(code), claims(code, "ko"), strict=True):
+        assert_translated(english.state, korean.state)
+        assert bool(english.note) == bool(korean.note)
+        if english.note:
+            assert_translated(english.note, korean.note)
+    reason, translated = impossible(code), impossible(code, "ko")
+    assert (reason is None) == (translated is None)
+    if reason is not None and translated is not None:
+        assert_translated(reason, translated)
+
+
+def test_every_probe_is_described_in_korean(catalogue: Catalogue) -> None:
+    described = catalogue.probes("ko")
+    assert described.keys() == TABLE.keys()
+    for text in described.values():
+        assert re.search("[가-힣].*\\.$", text)
+    assert catalogue.probes("en") == {}
+
+
+def test_a_page_in_korean_is_korean_throughout_and_fits_the_screen(catalogue: Catalogue) -> None:
+    """What is left of English are names, commands, and the titles of sources."""
+    for name in catalogue.numbers:
+        shown = reproducible(catalogue.code(name).alias_of or name, "ko")
+        page = code_page(name, catalogue, "ko", Style(width=10_000), shown)
+        bare = re.sub(r"`[^`]+`|\(출처: .*\)$|^(발생 함수|그 밖의 함수) .*", "", page, flags=re.MULTILINE)
+        assert not re.search(r"([A-Za-z]{2,} ){3,}[a-z]{2,}", bare), name
+        lines = code_page(name, catalogue, "ko", Style(), shown).splitlines()
+        assert max(map(width, lines)) <= 80, name
+
+
+def test_where_korean_is_missing_english_stands(folder: Path) -> None:
+    path = folder / REFUSED
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'(?m)^(tcpip|ko\.source) = "[^"]*[가-힣][^"]*"\n', "", text), encoding="utf-8")
+    entry = Catalogue(folder).code("WSAECONNREFUSED")
+    assert entry.text("ko").tcpip == entry.tcpip
+    assert entry.text("ko").berkeley != entry.berkeley
+    assert entry.notes[0].in_("ko").source == entry.notes[0].source
+    assert entry.notes[0].in_("ko").text != entry.notes[0].text
+    assert entry.text("en").developer_hints == entry.developer_hints
+    # a hint that was added in English only: half a list would say less than the whole
+    path.write_text(text.replace("developer_hints = [\n", 'developer_hints = [\n  "One more.",\n', 1), encoding="utf-8")
+    longer = Catalogue(folder).code("WSAECONNREFUSED")
+    assert longer.text("ko").developer_hints == longer.developer_hints
+    path.write_text(re.sub(r"(?ms)^\[ko\]\n.*?^\]\n", "", text), encoding="utf-8")
+    assert Catalogue(folder).code("WSAECONNREFUSED").text("ko") == entry.text("en")
 
 
 # -- POSIX numbers ---------------------------------------------------------------------------------------------

@@ -457,6 +457,24 @@ def cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+#: Reasons that are a call's or a file's name and the system's own words.
+BARE_REASONS = {"*", "capset: *", "mount *: *", "ip_local_port_range: *"}
+
+
+def test_every_reason_of_a_reproducer_can_be_said_in_korean() -> None:
+    said = set()
+    for source in sources("troubleshoot"):
+        if source.path.parent.name == "reproduce":
+            said |= {t for call in source.calls("CannotRun") for t in strings(source, call.args[0])}
+            said |= {t for call in source.calls("Trace") for t in strings(source, call.args[1])}
+    with (ROOT / "catalogue" / "reproduce.toml").open("rb") as file:
+        reasons = tomllib.load(file)["ko"]["reasons"]
+    assert {re.sub(r"{\w+}", "*", english) for english in reasons} == said - BARE_REASONS
+    for english, korean in reasons.items():
+        assert places(english) == places(korean)
+        assert re.search("[가-힣]", korean)
+
+
 @pytest.mark.parametrize("key", [k for k in KEYS if k.startswith("fact.")])
 def test_a_fact_is_one_short_line(key: str) -> None:
     for language in LANGUAGES:
