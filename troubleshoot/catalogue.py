@@ -185,7 +185,8 @@ class CauseEntry(_Entry, frozen=True):
 class ServiceEntry(_Entry, frozen=True):
     """One well-known service: its registered port, and how it behaves when a connection opens.
 
-    ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on).
+    ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on). ``dialogue``
+    is what a client may say at once, with places for ``{host}`` and for ``{padding}`` that makes it long.
     """
 
     port: int
@@ -195,6 +196,7 @@ class ServiceEntry(_Entry, frozen=True):
     speaks_first: bool = False
     tls: bool = False
     question_hex: str = ""
+    dialogue: str = ""
 
 
 class Judgement(_Entry, frozen=True):

@@ -35,6 +35,8 @@ from troubleshoot.target import Target, parse_target
 from troubleshoot.text import fill, places, say
 
 _MAX_ALTERNATIVES = 4
+#: What is said to a service to see whether long packets pass, bytes: more than the packets of an Ethernet hold.
+_SAID = 1800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,16 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         privileged=privileged,
         speaks_first=manners is not None and manners.speaks_first,
         tls=manners is not None and manners.tls,
+        say_hex=_dialogue(manners.dialogue, target) if manners is not None and manners.dialogue else "",
     )
+
+
+def _dialogue(text: str, target: Target) -> str:
+    """Return what a client says, long enough to fill more than one packet, as hexadecimal digits."""
+    host = (target.host or "").partition("%")[0]
+    values = {"host": f"[{host}]" if ":" in host else host, "padding": ""}
+    values["padding"] = "x" * (_SAID - len(fill(text, values).encode()))
+    return fill(text, values).encode().hex()
 
 
 _SAVED = ("family", "pid", "local_host", "router", "remote_neighbour")

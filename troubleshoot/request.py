@@ -16,7 +16,8 @@ class Request:
     ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
     service on a UDP port would answer. ``privileged`` tells whether raw
     packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
-    registered on the target's TCP port behaves (:class:`troubleshoot.catalogue.ServiceEntry`).
+    registered on the target's TCP port behaves (:class:`troubleshoot.catalogue.ServiceEntry`); ``say_hex`` is what a
+    client of it says, longer than one packet.
     """
 
     code: str
@@ -35,3 +36,4 @@ class Request:
     privileged: bool = False
     speaks_first: bool = False
     tls: bool = False
+    say_hex: str = ""
