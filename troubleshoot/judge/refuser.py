@@ -92,6 +92,10 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     if trace is not None and facts.dies_at(address, least):
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
+        if _copies(facts, address):
+            # A reset with what the SYN has left gets home only if that is enough for the way back: the least TTL that
+            # brings one is about twice the distance.
+            return Refuser(Place.NEARER, None, "likely", tuple(evidence))
         if by_ttl in (least - 1, least) and alike:
             return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
         return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
