@@ -23,6 +23,7 @@ from probes.hosts_file import HostsFileResult
 from probes.interfaces import Interface, InterfacesResult
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighboursResult, NeighbourState
+from probes.path_mtu import PathMtuResult
 from probes.ping import PingMethod, PingResult
 from probes.resolve import Answer, ResolveResult, ServerAnswer
 from probes.route import RouteKind, RouteResult
@@ -31,7 +32,9 @@ from probes.services_file import ServicesFileResult
 from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
+from probes.transfer import TransferResult
 from troubleshoot.request import Request
+from troubleshoot.transfers import contrast
 
 Key = tuple[str, str]
 T = TypeVar("T")
@@ -734,6 +737,22 @@ class Facts:
         if self.neighbour_alive(neighbour):
             return False
         return self.decided_reach(address).failure is Failure.HOST_UNREACHABLE
+
+    def interface(self, address: str) -> str | None:
+        """Return the name of the interface that leads to an address, as far as known."""
+        route = self.peek_route(address)
+        return route.interface if route is not None else None
+
+    def hole(self, address: str) -> tuple[int, int] | None:
+        """Return a size of packets to the address that vanishes and one that arrives, where that is so, bytes."""
+        found = self.peek("path-mtu", PathMtuResult, address)
+        if found is not None and found.mtu is not None:
+            vanished = [s.size for s in found.steps if s.answer == "silence" and s.size > found.mtu]
+            return (max(vanished), found.mtu) if found.black_hole and vanished else None
+        proven = contrast(self.peek("transfer", TransferResult, f"{address} {self.port}"))
+        name = self.interface(address)
+        own = [i.mtu for i in self.interfaces() if i.name == name]
+        return (own[0], proven.short.bound) if proven is not None and not proven.back and own else None
 
     def zone_missing(self, address: str) -> bool:
         """Whether a link-local IPv6 address lacks the interface that it is on."""

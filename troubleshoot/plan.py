@@ -23,6 +23,7 @@ from probes.failure import Failure
 from probes.hosts_file import HostsFileRequest
 from probes.interfaces import InterfacesRequest, InterfacesResult
 from probes.link import LinkRequest
+from probes.mtu_hop import MtuHopRequest
 from probes.neighbours import NeighboursRequest, NeighboursResult
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.own_filter import OwnFilterRequest
@@ -39,6 +40,7 @@ from probes.stray_ack import StrayAckRequest
 from probes.tcp_loss import TcpLossRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
+from probes.transfer import Dialogue, TransferRequest
 from probes.wire import WireRequest
 from troubleshoot.facts import (
     Facts,
@@ -117,6 +119,7 @@ def _all(facts: Facts) -> Iterator[Job]:
             if "path-mtu" in steps:
                 yield Job("route", address, RouteRequest(address))
                 yield Job("path-mtu", address, PathMtuRequest(address))
+                yield from _shrinks(facts, address)
 
 
 def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
@@ -230,6 +233,7 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
     if "path-mtu" in steps:
         for address in looked_into[:1]:
             yield Job("path-mtu", address, PathMtuRequest(address))
+            yield from _shrinks(facts, address)
 
 
 def _may_be_tried(facts: Facts, address: str) -> bool:
@@ -408,8 +412,8 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
     # on a slow path it takes long, and silence of an open connection says little
     asked = facts.stalls(address) and (facts.established or not facts.slow(address))
-    if (asked or (greets and stuck_now)) and not facts.is_local(address) and facts.alive(address):
-        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
+    if (asked or (greets and stuck_now)) and not facts.is_local(address):
+        yield from _large_packets(facts, address, port, rtt_s)
     try:
         early = facts.accepted_early(address)
     except NotYet:
@@ -420,6 +424,30 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
         likely = tuple(start - early + 1 for start in (64, 255, 128))
         request_ = AnswerTtlRequest(address, port, rtt_ms=facts.reach(address).heard_ms, expected=(*seen, *likely))
         yield Job("answer-ttl", f"{address} {port}", request_)
+
+
+def _large_packets(facts: Facts, address: str, port: int, rtt_s: float) -> Iterator[Job]:
+    """Do packets as long as the interface's get through, in a real transfer and by themselves, and how far?
+
+    The transfer's first connection is made before any size is tried: what routers then say teaches the kernel a smaller
+    one, and connections made afterwards would be spared what the program met.
+    """
+    request, subject = facts.request, f"{address} {port}"
+    dialogue = Dialogue.TLS if request.tls else Dialogue.SAY if request.say_hex else Dialogue.LISTEN
+    name = None if facts.is_literal else request.target.host
+    yield Job("transfer", subject, TransferRequest(address, port, dialogue, request.say_hex, name, rtt_ms=rtt_s * 1000))
+    if facts.observation("transfer", subject) is None:
+        return
+    if facts.alive(address):
+        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
+    yield from _shrinks(facts, address)
+
+
+def _shrinks(facts: Facts, address: str) -> Iterator[Job]:
+    """Up to which hop do packets get that do not arrive?"""
+    sizes = facts.hole(address)
+    if sizes is not None:
+        yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, facts.distance(address), facts.rtt_ms(address)))
 
 
 def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from probes.address import AddressKind
 from troubleshoot.catalogue import Judgement as Order
 from troubleshoot.facts import Facts, NotYet, Reading
-from troubleshoot.judge import here, limits, misuse, names, path, ports, refuser, service, stack
+from troubleshoot.judge import here, limits, misuse, mtu, names, path, ports, refuser, service, stack
 from troubleshoot.judge.model import RULES, Finding, Standing
 from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]
 
 #: Importing them fills the table.
-MODULES = (here, limits, misuse, names, path, ports, refuser, service, stack)
+MODULES = (here, limits, misuse, mtu, names, path, ports, refuser, service, stack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         healthy, undecided = False, True
     if healthy:
         # A warning of the name service is not worth keeping a user with a working target waiting for.
-        connected = {c for c in open_causes if RULES[c].__module__ == service.__name__}
+        connected = {c for c in open_causes if RULES[c].__module__ in (service.__name__, mtu.__name__)}
         blocking = open_causes if facts.request.kind == "name-service" else connected
         return Conclusion(
             outcome="healthy",

@@ -13,7 +13,6 @@ from typing import Final
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
-from probes.path_mtu import LEAST, PathMtuResult
 from probes.ping import PingResult
 from probes.service import ServiceOutcome, ServiceResult
 from probes.tcp_loss import TcpLossResult
@@ -26,9 +25,8 @@ from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
 _LACKING = frozenset({"certificate_required", "bad_certificate", "unknown_ca", "unrecognized_name"})
-#: One packet may always be lost, and one size.
+#: One packet may always be lost.
 _LEAST_LOST: Final = 2
-_SIZES: Final = 2
 
 
 def first_of_each(facts: Facts) -> tuple[Reach, ...]:
@@ -39,7 +37,7 @@ def first_of_each(facts: Facts) -> tuple[Reach, ...]:
     return tuple(found.values())
 
 
-def _on_any(facts: Facts, look: Callable[[Facts, Reach], Finding | None]) -> Finding | None:
+def on_any(facts: Facts, look: Callable[[Facts, Reach], Finding | None]) -> Finding | None:
     """Return the finding for the first address that has one; :class:`NotYet` where one may still come."""
     still: NotYet | None = None
     for reach in first_of_each(facts):
@@ -61,7 +59,7 @@ def _on_any(facts: Facts, look: Callable[[Facts, Reach], Finding | None]) -> Fin
 @rule("connection-intercepted")
 def connection_intercepted(facts: Facts) -> Finding | None:
     """A device nearer than the host accepts the connection in its name."""
-    return _on_any(facts, _intercepted)
+    return on_any(facts, _intercepted)
 
 
 def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
@@ -171,7 +169,7 @@ def service_resets(facts: Facts) -> Finding | None:
             address=cut.address,
             also=(("firewall-reset", note("verdict.open-cut")),),
         )
-    return _on_any(facts, _resets)
+    return on_any(facts, _resets)
 
 
 def _resets(facts: Facts, reach: Reach) -> Finding | None:
@@ -196,7 +194,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
 @rule("service-closes")
 def service_closes(facts: Facts) -> Finding | None:
     """The connection is made and then closed before anything is exchanged; or TLS is refused with an alert."""
-    return _on_any(facts, _closes)
+    return on_any(facts, _closes)
 
 
 def _closes(facts: Facts, reach: Reach) -> Finding | None:
@@ -225,7 +223,7 @@ def service_silent(facts: Facts) -> Finding | None:
     """The connection is made and a service that ought to speak stays silent."""
     if not facts.request.speaks_first and not facts.request.tls:
         return None
-    return _on_any(facts, _silent)
+    return on_any(facts, _silent)
 
 
 def _silent(facts: Facts, reach: Reach) -> Finding | None:
@@ -252,7 +250,7 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
 @rule("packet-loss")
 def packet_loss(facts: Facts) -> Finding | None:
     """A share of the packets is lost: of echoes and of SYNs, or of SYNs where echoes cannot tell."""
-    return _on_any(facts, _loses)
+    return on_any(facts, _loses)
 
 
 def interval(lost: int, sent: int) -> tuple[float, float]:
@@ -314,78 +312,5 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         scope="path",
         step="ping-remote" if echoed and "ping-remote" in facts.request.steps else step_of(facts),
         evidence=(("ping-remote" if echoed else step_of(facts), shown), (step_of(facts), tried), said(facts, reach)),
-        values=values(share=f"{round(100 * lost / sent)} %", address=address, interface=_interface(facts, address)),
+        values=values(share=f"{round(100 * lost / sent)} %", address=address, interface=facts.interface(address)),
     )
-
-
-def _interface(facts: Facts, address: str) -> str | None:
-    route = facts.peek_route(address)
-    return route.interface if route is not None else None
-
-
-@rule("path-mtu-blackhole")
-def path_mtu_blackhole(facts: Facts) -> Finding | None:
-    """Large packets vanish and nobody says so."""
-    if facts.request.code == "WSAEMSGSIZE":
-        address = next(iter(facts.targets), None)
-        return _swallows(facts, Reach(address, Reading.UNTRIED)) if address is not None else None
-    return _on_any(facts, _swallows)
-
-
-def _swallows(facts: Facts, reach: Reach) -> Finding | None:
-    address = reach.address
-    if reach.reading is Reading.CONNECTED and _known_lossy(facts):
-        return None  # what is lost anyway is not lost for its size
-    found = facts.get("path-mtu", PathMtuResult, address)
-    if found is None or not found.black_hole or found.mtu is None:
-        return None
-    if any(s.answer == "too-big" for s in found.steps):
-        return None
-    vanished = {s.size for s in found.steps if s.answer == "silence" and s.size > found.mtu}
-    confidence: Confidence = "likely"
-    least = LEAST[family_of(address)]
-    if len(vanished) < _SIZES or (found.method == "udp" and found.mtu <= least):
-        confidence = "possible"  # lost by chance, or a host that limits its refusals
-    stalled = _stalled(facts, address)
-    if reach.reading is Reading.CONNECTED:
-        packet_loss(facts)  # it may still turn out that packets of any size are lost
-        if stalled:
-            confidence = "certain"
-        elif _large_received(facts, address):
-            confidence = "possible"
-    shown = [s for s in ((facts.peek_service(address),) if stalled else ()) if s is not None]
-    step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
-    return Finding(
-        cause="path-mtu-blackhole",
-        confidence=confidence,
-        scope="path",
-        step=step,
-        evidence=(
-            (step, note("fact.mtu-blackhole", address=address, mtu=found.mtu)),
-            *((step_of(facts), describe.service(s)) for s in shown),
-            *((said(facts, reach),) if reach.reading is Reading.CONNECTED else ()),
-        ),
-        values=values(address=address, found=found.mtu, interface=_interface(facts, address)),
-    )
-
-
-def _known_lossy(facts: Facts) -> bool:
-    try:
-        loss = packet_loss(facts)
-    except NotYet:
-        return False
-    return loss is not None and loss.confidence != "possible"
-
-
-def _stalled(facts: Facts, address: str) -> bool:
-    """Whether a service that has to send something was connected to and nothing arrived."""
-    if not facts.request.speaks_first and not facts.request.tls:
-        return False
-    result = facts.service(address)
-    return result is not None and result.outcome is ServiceOutcome.SILENT and result.connect_ms is not None
-
-
-def _large_received(facts: Facts, address: str) -> bool:
-    """Whether a whole TLS handshake, certificates and all, came through."""
-    result = facts.peek_service(address)
-    return result is not None and result.outcome is ServiceOutcome.TLS_OK

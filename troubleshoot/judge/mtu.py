@@ -1,0 +1,168 @@
+"""The rule for large packets that vanish and nobody says so: by datagrams of growing size, and by real transfers.
+
+Datagrams show the way to the target alone, and a host may ignore long ones for reasons of its own. A transfer whose
+short segments arrive and whose long ones do not is what the user's program meets, in whichever direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from probes.base import Note, note
+from probes.mtu_hop import MtuHopResult
+from probes.path_mtu import LEAST, PathMtuResult
+from probes.service import ServiceOutcome
+from probes.transfer import TransferResult
+from troubleshoot import describe
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.path import said, step_of
+from troubleshoot.judge.service import on_any, packet_loss
+from troubleshoot.report import Confidence
+from troubleshoot.transfers import Contrast, contrast, moved, suspicious
+
+#: One size may always be lost by chance.
+_SIZES: Final = 2
+
+
+@rule("path-mtu-blackhole")
+def path_mtu_blackhole(facts: Facts) -> Finding | None:
+    """Large packets vanish and nobody says so."""
+    if facts.request.code == "WSAEMSGSIZE":
+        address = next(iter(facts.targets), None)
+        return _swallows(facts, Reach(address, Reading.UNTRIED)) if address is not None else None
+    return on_any(facts, _swallows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the size shrinks: behind device ``hop``, as far as known. ``back``: on the way from the target."""
+
+    variant: str
+    hop: int | None = None
+    router: str | None = None
+    shown: tuple[Note, ...] = ()
+
+
+def _swallows(facts: Facts, reach: Reach) -> Finding | None:
+    address, connected = reach.address, reach.reading is Reading.CONNECTED
+    if connected and _known_lossy(facts):
+        return None  # what is lost anyway is not lost for its size
+    found = facts.get("path-mtu", PathMtuResult, address)
+    transfer = _transfer(facts, address, found)
+    proven = contrast(transfer)
+    hole = found if found is not None and found.black_hole and not _told(found) else None
+    if (hole is None or hole.mtu is None) and proven is None:
+        return None
+    if connected:
+        packet_loss(facts)  # it may still turn out that packets of any size are lost
+    walked = facts.get("mtu-hop", MtuHopResult, address)
+    step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
+    confidence = _by_transfer(proven, found) if proven is not None else _by_datagrams(facts, hole, walked, transfer)
+    place = _place(facts, address, found, walked, back=proven is not None and proven.back and hole is None)
+    size = found.mtu if found is not None and (hole is not None or _told(found)) else None
+    if size is None and proven is not None:
+        size = proven.works
+    return Finding(
+        cause="path-mtu-blackhole",
+        confidence=confidence,
+        scope="path",
+        step=step,
+        evidence=(
+            *(((step, note("fact.mtu-blackhole", address=address, mtu=hole.mtu)),) if hole is not None else ()),
+            *((step, fact) for fact in place.shown),
+            *((step_of(facts), fact) for fact in _transferred(transfer, proven)),
+            *((said(facts, reach),) if connected else ()),
+        ),
+        values=values(address=address, found=size, interface=facts.interface(address), router=place.router),
+        variant=place.variant,
+        hop=place.hop,
+        address=place.router,
+    )
+
+
+def _told(found: PathMtuResult) -> bool:
+    return any(step.answer == "too-big" for step in found.steps)
+
+
+def _known_lossy(facts: Facts) -> bool:
+    try:
+        loss = packet_loss(facts)
+    except NotYet:
+        return False
+    return loss is not None and loss.confidence != "possible"
+
+
+def _transfer(facts: Facts, address: str, found: PathMtuResult | None) -> TransferResult | None:
+    """Return what came of the transfer.
+
+    It is waited for where something is known to be due, or where anything hints at packets being too long. A service of
+    unknown manners may wait for its client for ever, and healthy ones do.
+    """
+    subject = f"{address} {facts.port}"
+    request, so_far = facts.request, facts.peek("transfer", TransferResult, subject)
+    due = request.tls or bool(request.say_hex) or request.speaks_first
+    hinted = found is not None and (found.black_hole or _told(found))
+    return facts.get("transfer", TransferResult, subject) if due or hinted or suspicious(so_far) else so_far
+
+
+def _by_transfer(proven: Contrast, found: PathMtuResult | None) -> Confidence:
+    """Once may be chance; twice is none, nor is once where datagrams have shown a link that is too narrow."""
+    narrow = found is not None and (found.black_hole or _told(found))
+    return "certain" if proven.repeated or narrow else "likely"
+
+
+def _by_datagrams(
+    facts: Facts, hole: PathMtuResult | None, walked: MtuHopResult | None, transfer: TransferResult | None
+) -> Confidence:
+    if hole is None or hole.mtu is None:
+        return "possible"
+    vanished = {s.size for s in hole.steps if s.answer == "silence" and s.size > hole.mtu}
+    if len(vanished) < _SIZES or (hole.method == "udp" and hole.mtu <= LEAST[family_of(hole.address)]):
+        return "possible"  # lost by chance, or a host that limits its refusals
+    if hole.method == "icmp" and (walked is None or not walked.settled):
+        return "possible"  # a filter against long pings shows the same
+    ordinary = moved(transfer)
+    through = ordinary is not None and max(ordinary.said, ordinary.received) > hole.mtu
+    service = facts.peek_service(hole.address)
+    shaken = service is not None and service.outcome is ServiceOutcome.TLS_OK
+    return "possible" if through or shaken else "likely"
+
+
+def _place(
+    facts: Facts, address: str, found: PathMtuResult | None, walked: MtuHopResult | None, *, back: bool
+) -> _Place:
+    if walked is not None and not walked.reached and (walked.passed_ttl or walked.settled) and not back:
+        hop, router, size = walked.passed_ttl, walked.passed_router, walked.large
+        if not hop:
+            return _Place("first", shown=(note("fact.mtu-hop-none", size=size),))
+        key = "fact.mtu-hop" if walked.settled else "fact.mtu-hop-open"
+        return _Place("hop", hop, router, (note(key, size=size, hop=hop, router=router),))
+    if walked is not None and walked.reached:
+        return _Place("back", shown=(note("fact.mtu-back", size=walked.large, address=address),))
+    told = next((s for s in (found.steps if found is not None else ()) if s.answer == "too-big"), None)
+    if told is not None and told.mtu is not None and told.sender is not None:
+        hop = facts.hop_of(address, told.sender)
+        fact = note("fact.mtu-told", router=told.sender, mtu=told.mtu)
+        return _Place("back-hop" if hop else "back", hop, told.sender if hop else None, (fact,))
+    return _Place("back" if back else "default")
+
+
+def _transferred(transfer: TransferResult | None, proven: Contrast | None) -> tuple[Note, ...]:
+    if transfer is None or not transfer.trials:
+        return ()
+    where = describe.endpoint(transfer.address, transfer.port)
+    if proven is None:
+        first = transfer.trials[0]
+        if first.said or first.received:
+            return (note("fact.transfer-moved", where=where, sent=first.said, received=first.received),)
+        return (note("fact.transfer-none", where=where),)
+    long, short = proven.long, proven.short
+    seconds = f"{long.watched_ms / 1000:.1f}"
+    stall = (
+        note("fact.transfer-stalls-back", where=where, received=long.received, seconds=seconds)
+        if proven.back
+        else note("fact.transfer-stalls", where=where, sent=long.said, seconds=seconds)
+    )
+    return stall, note("fact.transfer-works", size=proven.works, sent=short.said, received=short.received)
