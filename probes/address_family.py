@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, Probe
+from probes.base import Context, Probe, sends_nothing
 from probes.failure import errno_name
 
 #: What is tried: family, type, protocol.
@@ -99,7 +99,7 @@ def _disabled(context: Context) -> bool:
     try:
         return context.read_text("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "1"
     except FileNotFoundError:
-        return True
+        return _present(context) is False
     except OSError:
         return False
 
@@ -144,4 +144,5 @@ PROBE: Probe[AddressFamilyRequest, AddressFamilyResult] = Probe(
     request_for=lambda _target: AddressFamilyRequest(),
     subject=lambda _request: "",
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

@@ -910,7 +910,9 @@ class Facts:
         return any(a.answer not in SILENCE for a in answers)
 
     def hidden(self) -> bool:
-        """Whether processes that could be at fault may not be looked into by this user."""
+        """Whether what could be at fault may not be looked into: by this user, or on this system at all."""
+        if any(self.unseen(probe) and step in self.request.reference_steps for step, probe in _OF_THE_MACHINE):
+            return True
         result = self.peek("descriptors", DescriptorsResult)
         # Where only the sockets of the heaviest process are hidden, its number of descriptors is not.
         counted = result is not None and result.open_at_start is not None and result.sockets is None
@@ -923,11 +925,18 @@ class Facts:
 
     # -- runs that could not be made -----------------------------------------------------------------------
 
+    def unseen(self, probe: str, subject: str = "") -> bool:
+        """Whether a probe has run and could not look at all."""
+        observation = self.observation(probe, subject)
+        return observation is not None and observation.result is None and (probe, subject) not in self.running
+
     def not_permitted(self, probe: str) -> bool:
         """Whether a probe of that name was refused for want of privilege."""
         return any(o.status is Status.NOT_PERMITTED for o in self.of(probe))
 
 
+#: Steps about the whole machine, and the probe without which nothing is known of them.
+_OF_THE_MACHINE = (("open-sockets", "descriptors"), ("buffers", "buffers"))
 #: Answers that are none: the server (or the way to it) kept silent or said that it is not there.
 SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 

@@ -428,6 +428,8 @@ def ping_router(facts: Facts) -> StepView:
         first = next(iter(facts.destinations), None)
         if first is not None and facts.is_local(first):
             return _skipped("reason.own-address")
+        if first is not None and facts.unseen("route", first):
+            return _unavailable(facts, "reason.not-run", ("route", first))
         return StepView("unavailable", note("reason.no-router"), note("reason.no-router"))
     neighbour = facts.peek_neighbour(router)
     if facts.neighbour_dead(neighbour) and neighbour is not None:

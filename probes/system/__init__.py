@@ -34,7 +34,8 @@ def file_of_names(name: str) -> str:
 def need_linux(probe: str) -> None:
     """Raise :class:`NotApplicable` (``reason.platform-lacks``) where this is not Linux."""
     if not on_linux():
-        raise NotApplicable("reason.platform-lacks", probe=probe, platform=sys.platform)
+        named = {"win32": "Windows", "darwin": "macOS"}.get(sys.platform, sys.platform)
+        raise NotApplicable("reason.platform-lacks", probe=probe, platform=named)
 
 
 def can_send_raw(context: Context) -> bool:
