@@ -446,7 +446,7 @@ TYPICAL = {
     "path": "/etc/hosts", "payload": "1472", "pool": "TCP", "port": "8443", "prefix": "192.0.2.0/24",
     "pressure": "12000", "process": "nginx (pid 4711)", "queue": "129", "rcode": "NXDOMAIN", "received": "3",
     "router": "192.0.2.1", "routers": "11", "seconds": "3.1", "sender": "192.0.2.1", "sent": "4",
-    "server": "192.0.2.53", "servers": "192.0.2.53", "service": "https", "silent": "3", "start": "1024",
+    "server": "192.0.2.53", "size": "1500", "servers": "192.0.2.53", "service": "https", "silent": "3", "start": "1024",
     "state": "time-wait", "syns": "4", "total": "28231", "transport": "udp", "tried": "6", "ttl": "12",
     "type": "AAAA", "used": "1000", "user": "nginx", "since": "2026-11-22 05:40:00Z", "descriptor": "12",
     "command": "nginx: master process", "protocol": "TCP, O_NONBLOCK", "where": "192.0.2.10:443", "works": "6",
