@@ -143,9 +143,9 @@ def _place(
         return _Place("back", shown=(note("fact.mtu-back", size=walked.large, address=address),))
     told = next((s for s in (found.steps if found is not None else ()) if s.answer == "too-big"), None)
     if told is not None and told.mtu is not None and told.sender is not None:
-        hop = facts.hop_of(address, told.sender)
+        at = facts.hop_of(address, told.sender)
         fact = note("fact.mtu-told", router=told.sender, mtu=told.mtu)
-        return _Place("back-hop" if hop else "back", hop, told.sender if hop else None, (fact,))
+        return _Place("back-hop" if at else "back", at, told.sender if at else None, (fact,))
     return _Place("back" if back else "default")
 
 
