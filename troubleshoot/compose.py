@@ -32,7 +32,7 @@ from troubleshoot.report import (
 from troubleshoot.request import Request
 from troubleshoot.steps import StepView
 from troubleshoot.target import Target, parse_target
-from troubleshoot.text import fill, places, say
+from troubleshoot.text import fill, places, say, worded
 
 _MAX_ALTERNATIVES = 4
 #: What is said to a service to see whether long packets pass, bytes: more than the packets of an Ethernet hold.
@@ -273,7 +273,7 @@ class _Composer:
             "hop": finding.hop,
             **dict(finding.values),
         }
-        return {name: str(value) for name, value in given.items() if value is not None}
+        return worded({name: str(value) for name, value in given.items() if value is not None}, self.wording)
 
     def verdict(self) -> Verdict:
         finding = self.conclusion.finding

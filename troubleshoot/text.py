@@ -120,7 +120,15 @@ def places(sentence: str) -> frozenset[str]:
 def say(note: Sayable, wording: Mapping[str, str]) -> str:
     """Return the sentence that ``note`` stands for; a key that ``wording`` lacks stays visible as ``<key>``."""
     sentence = wording.get(note.key)
-    return f"<{note.key}>" if sentence is None else fill(sentence, dict(note.values))
+    return f"<{note.key}>" if sentence is None else fill(sentence, worded(dict(note.values), wording))
+
+
+def worded(values: dict[str, str], wording: Mapping[str, str]) -> dict[str, str]:
+    """Return ``values`` with an address's ``kind`` in the language of ``wording``; other values are names."""
+    kind = values.get("kind")
+    if kind is None:
+        return values
+    return {**values, "kind": wording.get(f"ui.address-{re.sub('[^a-z0-9]+', '-', kind)}", kind)}
 
 
 def read_back(text: str, sentence: str) -> dict[str, str] | None:
