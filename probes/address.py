@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux
 from probes.system.linux import rtnetlink
 
@@ -185,4 +185,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: request.address,
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

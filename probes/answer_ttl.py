@@ -18,7 +18,7 @@ from typing import Final
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
 from probes.system import need_linux, platform_name
-from probes.system.dial import give_up
+from probes.system.dial import give_up, syns_in
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.least_ttl import default_ttl, discarded, require_ttl
@@ -49,7 +49,7 @@ class AnswerTtlRequest:
     port: int
     rtt_ms: float | None = None
     expected: tuple[int, ...] = ()
-    wait_s: float = 1.0
+    wait_s: float = 0.95
     most: int = 18
 
 
@@ -419,4 +419,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=6.0,
+    most_packets=lambda request: request.most * syns_in(request.wait_s),
 )

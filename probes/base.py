@@ -15,7 +15,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -107,6 +107,9 @@ class Budget:
 class Context:
     """What a probe may reach: files below ``root``, sockets, the shared budget, a count of packets.
 
+    Where ``most`` is given no more packets than that are sent: who asks for one more calls ``at_limit``, which ends
+    the probe, and waits for that.
+
     Probes open sockets and read files through here and never from module level, so that another network
     namespace or a recorded tree can be looked at by giving another context.
     """
@@ -114,6 +117,12 @@ class Context:
     budget: Budget = field(default_factory=Budget)
     root: Path = Path("/")
     packets_sent: int = 0
+    most: int | None = None
+    at_limit: Callable[[], None] = lambda: None
+
+    def share(self, most: int | None, at_limit: Callable[[], None]) -> Context:
+        """Return a context with the same reach, a count of its own and its own bound."""
+        return replace(self, packets_sent=0, most=most, at_limit=at_limit)
 
     def read_text(self, path: str) -> str:
         """Return the text of ``path`` (absolute, e.g. ``/etc/hosts``), at most :data:`MAX_FILE_BYTES`.
@@ -131,8 +140,15 @@ class Context:
 
     async def sending(self, count: int = 1) -> None:
         """Account for ``count`` packets about to be sent, waiting for the shared budget if need be."""
-        await self.budget.packets(count)
+        if self.most is not None and self.packets_sent + count > self.most:
+            self.at_limit()
+            await asyncio.Event().wait()
         self.packets_sent += count
+        try:
+            await self.budget.packets(count)
+        except asyncio.CancelledError:
+            self.packets_sent -= count
+            raise
 
     def environment(self) -> dict[str, str]:
         """Return the process's environment (a copy)."""
@@ -183,6 +199,8 @@ class Probe(Generic[RequestT, ResultT]):
     ``deadline_s`` is the longest it may take with its default request; ``request_for`` builds a request from
     a :class:`ProbeTarget` and raises :class:`NotApplicable` where something it needs is missing.
     ``subject`` names what a request is about (an address, a name; empty for the whole machine).
+    ``most_packets`` is how many packets it may send for a request at most, counted as ``Context.packets_sent`` is: a
+    connection as one and each repetition of its SYN as one more, without acknowledgements and what ends it.
     """
 
     name: str
@@ -192,6 +210,13 @@ class Probe(Generic[RequestT, ResultT]):
     request_for: Callable[[ProbeTarget], RequestT]
     subject: Callable[[RequestT], str]
     deadline_s: float
+    most_packets: Callable[[RequestT], int] | None = None
+
+
+def sends_nothing(request: object) -> int:
+    """Return 0: the bound of a probe that looks at this machine only."""
+    del request
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

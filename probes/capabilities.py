@@ -432,4 +432,5 @@ PROBE: Probe[CapabilitiesRequest, CapabilitiesResult] = Probe(
     request_for=lambda _target: CapabilitiesRequest(),
     subject=lambda _request: "",
     deadline_s=5.0,
+    most_packets=lambda _request: 8,
 )

@@ -10,7 +10,7 @@ from typing import Final
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, classify, errno_name
-from probes.system.dial import Dial, give_up
+from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 from probes.system.linux import errqueue
 
@@ -173,4 +173,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=8.5,
+    most_packets=lambda request: max(1, request.attempts) * syns_in(request.patience_s),
 )

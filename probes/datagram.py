@@ -163,4 +163,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=5.0,
+    most_packets=lambda request: request.attempts,
 )

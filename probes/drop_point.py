@@ -24,7 +24,10 @@ from probes.system.linux import errqueue
 
 @dataclass(frozen=True, slots=True)
 class DropPointRequest:
-    """TTLs ``first`` to ``last`` are tried upwards; ``rtt_ms`` is the longest round trip seen so far."""
+    """TTLs ``first`` to ``last`` are tried upwards; ``rtt_ms`` is the longest round trip seen so far.
+
+    ``most`` is how many SYNs and datagrams are sent in all.
+    """
 
     address: str
     port: int
@@ -32,6 +35,7 @@ class DropPointRequest:
     last: int
     rtt_ms: float = 1.0
     patience_s: float = 3.0
+    most: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,9 @@ class _Search:
     def result(self) -> DropPointResult:
         return DropPointResult(self.request.address, self.request.port, tuple(self.hops), self.passed, self.settled)
 
+    def _left(self) -> int:
+        return self.request.most - sum(hop.syns + hop.datagrams for hop in self.hops)
+
     async def run(self, progress: Callable[[DropPointResult], None]) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self.request.patience_s
@@ -85,7 +92,7 @@ class _Search:
             hop = DropPointHop(ttl, 0, 0, 0, 0)
             self.hops.append(hop)
             rounds = 0
-            while loop.time() < end and not hop.syn_answers:
+            while loop.time() < end and not hop.syn_answers and self._left() >= 2:
                 syn = await _syn(self.target, ttl, self.context, self.wait_s)
                 datagram = 0 if syn else await _datagram(self.target, ttl, self.context, self.wait_s)
                 hop = DropPointHop(
@@ -166,4 +173,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=5.0,
+    most_packets=lambda request: request.most,
 )

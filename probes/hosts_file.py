@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget
+from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import file_of_names, text_file
 
 
@@ -120,4 +120,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: request.name,
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

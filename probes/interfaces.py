@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget, sends_nothing
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
 
@@ -128,4 +128,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda _: "",
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

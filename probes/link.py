@@ -223,4 +223,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: request.address,
     deadline_s=4.0,
+    most_packets=lambda request: packet.TRIES + (packet.TRIES + _TRIES if request.router else 0),
 )

@@ -262,4 +262,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: request.address,
     deadline_s=8.0,
+    most_packets=lambda request: request.packets,
 )

@@ -337,4 +337,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: ", ".join(request.addresses),
     deadline_s=5.0,
+    most_packets=lambda request: len(request.addresses) * (1 + packet.TRIES),
 )

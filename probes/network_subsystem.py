@@ -56,6 +56,10 @@ class NetworkSubsystemResult:
     winsock: Winsock | None = None
 
 
+#: SYN, SYN-ACK, ACK, the token and its ACK, FIN and ACK from each side.
+_TCP_PACKETS = 9
+
+
 def _loopback_up(context: Context) -> bool | None:
     # Not /sys: it may be mounted from another network namespace than the one this process is in.
     try:
@@ -86,8 +90,7 @@ async def _over_tcp(context: Context, family: int, address: str) -> None:
     ):
         listener.bind((address, 0))
         listener.listen(4)
-        # SYN, SYN-ACK, ACK, the token and its ACK, FIN and ACK from each side
-        await context.sending(9)
+        await context.sending(_TCP_PACKETS)
         await loop.sock_connect(client, listener.getsockname())
         name = client.getsockname()
         while True:
@@ -168,4 +171,5 @@ PROBE: Probe[NetworkSubsystemRequest, NetworkSubsystemResult] = Probe(
     request_for=lambda _target: NetworkSubsystemRequest(),
     subject=lambda _request: "",
     deadline_s=3.0,
+    most_packets=lambda _request: 2 * (_TCP_PACKETS + 1),
 )

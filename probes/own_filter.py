@@ -172,4 +172,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=6.0,
+    most_packets=lambda request: max(request.rounds, request.most_rounds) + 2,
 )

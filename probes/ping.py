@@ -297,4 +297,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: request.address,
     deadline_s=6.0,
+    most_packets=lambda request: max(1, request.count),
 )

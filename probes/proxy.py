@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, Probe
+from probes.base import Context, Probe, sends_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +121,5 @@ PROBE = Probe(
     request_for=lambda target: ProxyRequest(target.host),
     subject=lambda request: request.host or "",
     deadline_s=1.0,
+    most_packets=sends_nothing,
 )

@@ -56,6 +56,10 @@ class Answer(enum.StrEnum):
 SILENT = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 
 
+#: Three servers, each asked for two kinds of addresses of up to seven names of a search list, with few repetitions.
+_MOST_PACKETS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class ResolveRequest:
     """``name`` without brackets or port; ``family`` 4 or 6 to ask for one kind of address only.
@@ -904,4 +908,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: request.name,
     deadline_s=7.0,
+    most_packets=lambda _request: _MOST_PACKETS,
 )

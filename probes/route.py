@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
@@ -244,4 +244,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: request.address,
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

@@ -17,6 +17,7 @@ from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, classify, errno_name, number_of
 from probes.system import certificate
 from probes.system.blocking import in_thread
+from probes.system.dial import syns_in
 from probes.system.endpoint import Endpoint, endpoint
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ KEPT: Final = 256
 #: So many bytes are read in all: the longest sensible chain of certificates is shorter.
 _MOST_READ: Final = 1 << 17
 _CHUNK: Final = 4096
+#: What one connection says at most: a hello, the end of the handshake, what was to be said, a farewell.
+_SAID: Final = 4
 #: Alerts by number (RFC 8446, section 6; RFC 5246, section 7.2).
 _ALERTS: Final = {
     0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 21: "decryption_failed",
@@ -469,4 +472,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}{' tls' if request.tls else ''}",
     deadline_s=8.0,
+    most_packets=lambda request: (2 if request.tls else 1) * (syns_in(request.connect_wait_s) + _SAID),
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import file_of_names, text_file
 from probes.system.blocking import in_thread
 
@@ -128,4 +128,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=_subject,
     deadline_s=3.0,
+    most_packets=sends_nothing,
 )

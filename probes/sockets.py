@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux, portable_sockets
 from probes.system.linux import holders, sockdiag
 
@@ -217,4 +217,5 @@ PROBE: Probe[SocketsRequest, SocketsResult] = Probe(
     request_for=_request_for,
     subject=lambda request: "" if request.port is None else f"{request.transport}/{request.port}",
     deadline_s=5.0,
+    most_packets=sends_nothing,
 )

@@ -174,4 +174,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=3.0,
+    most_packets=lambda request: request.count,
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.system.dial import Dial, give_up
+from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 
 
@@ -108,4 +108,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=4.0,
+    most_packets=lambda request: max(1, request.count) * (1 + syns_in(request.wait_s)),
 )

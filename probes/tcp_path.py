@@ -15,7 +15,7 @@ from typing import Final
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
 from probes.system import need_linux
-from probes.system.dial import Dial, give_up
+from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.ladder import Ladder
 from probes.system.linux import errqueue
@@ -36,7 +36,7 @@ class TcpAnswer(enum.StrEnum):
 class TcpPathRequest:
     """SYNs for TTL 1 to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts.
 
-    Those behind the last answer are tried twice at most: there is probably nobody.
+    Those behind the last answer are tried twice at most: there is probably nobody. No more than ``most`` are sent.
     """
 
     address: str
@@ -44,6 +44,7 @@ class TcpPathRequest:
     max_ttl: int = 30
     tries: int = 3
     wait_s: float = 0.8
+    most: int = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,14 @@ class _Walk:
         self.sent: dict[int, int] = {}
         self.tasks: dict[asyncio.Task[None], int] = {}
         self.failed_here = False
+        self.started = 0
 
     def start(self, ttl: int) -> None:
         """Send a SYN, and listen for its answer in a task."""
         # it counts from now on, so that the plan does not ask for it again while a socket is waited for
         self.ladder.sent(ttl, errqueue.now().monotonic_s)
+        self.started += 1
+        self.ladder.spent = self.started >= self.request.most
         self.tasks[asyncio.create_task(self._syn(ttl))] = ttl
 
     async def _syn(self, ttl: int) -> None:
@@ -247,4 +251,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=8.0,
+    most_packets=lambda request: request.most * syns_in(request.wait_s),
 )

@@ -29,13 +29,14 @@ _MARK: Final = struct.Struct("!8sBB")
 class TracerouteRequest:
     """``max_ttl`` bounds the path; silent TTLs are tried ``tries`` times before they count as silent.
 
-    ``wait_s`` is how long an answer to the last packet of a TTL is waited for.
+    ``wait_s`` is how long an answer to the last packet of a TTL is waited for, ``most`` how many packets are sent.
     """
 
     address: str
     max_ttl: int = 30
     tries: int = 3
     wait_s: float = 0.8
+    most: int = 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +247,10 @@ class _Walk:
             self._listen()
             look(self)
             now = errqueue.now().monotonic_s
+            self.ladder.spent = self.trace.packets >= self.trace.request.most
             turn = self.ladder.turn(now)
             if turn.ttl is not None:
+                self.trace.packets += 1  # now, so that the other lane knows before it sends the last one
                 await self.context.sending()
                 if not self._send(turn.ttl):
                     return
@@ -263,11 +266,11 @@ class _Walk:
         try:
             self.lane.send(ttl, number)
         except OSError as error:
+            self.trace.packets -= 1
             if self.trace.packets == 0:
                 self.trace.errno = error.errno
             return False
         self._stamps[ttl, number] = stamp
-        self.trace.packets += 1
         self.trace.sent[ttl] = self.trace.sent.get(ttl, 0) + 1
         self.ladder.sent(ttl, stamp.monotonic_s)
         return True
@@ -388,4 +391,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: request.address,
     deadline_s=8.0,
+    most_packets=lambda request: request.most,
 )

@@ -111,6 +111,9 @@ SAID: Final = 1800
 #: So much of an answer shows that long segments pass, bytes.
 _ENOUGH: Final = 16384
 _CHUNK: Final = 8192
+#: Two pairs and a search among the sizes; each connects, speaks in a few segments, and repeats some of them.
+_CONNECTIONS: Final = 8
+_PACKETS: Final = 10
 #: An answer whose end is not marked is over when nothing came for this long.
 _SETTLE_S: Final = 0.1
 _CONNECT_S: Final = 1.5
@@ -361,4 +364,5 @@ PROBE = Probe(
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
     deadline_s=6.0,
+    most_packets=lambda _request: _CONNECTIONS * _PACKETS,
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, classify, errno_name
 from probes.system import need_linux
+from probes.system.dial import syns_in
 from probes.system.linux import errqueue, frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_ALL
 
@@ -255,4 +256,5 @@ PROBE = Probe(
     request_for=_request_for,
     subject=lambda request: f"{request.address} port {request.port}",
     deadline_s=3.0,
+    most_packets=lambda request: syns_in(request.wait_s),
 )

@@ -15,8 +15,15 @@ from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
 from probes.system.watch import Watch
 
+#: A SYN is sent again after a second at the earliest (RFC 6298, section 2.1).
+_REPEATED_S: Final = 1.0
 #: How often the kernel is asked whether a FIN was acknowledged, seconds.
 _ASK_AGAIN_S: Final = 0.01
+
+
+def syns_in(wait_s: float) -> int:
+    """Return how many SYNs one connection sends at most while it is waited for so long, the repeated ones included."""
+    return 1 + int(wait_s / _REPEATED_S)
 
 
 class Dial:

@@ -58,6 +58,8 @@ class Ladder:
     last: int = 0
     #: Nothing is gained by going on: the same routers have come round again, or the path has no end in reach.
     looping: bool = False
+    #: No more packets may be sent: only the answers to those on their way are waited for.
+    spent: bool = False
     _steps: dict[int, _Step] = field(default_factory=dict)
     _top: int = 0
     _free_s: float = 0.0
@@ -130,6 +132,10 @@ class Ladder:
 
     def turn(self, now_s: float) -> Turn:
         """Say what to do now."""
+        if self.spent:
+            open_s = [s.last_s + self._patience(ttl) - now_s for ttl, s in self._steps.items() if s.rtt_s is None]
+            left_s = max(open_s, default=0.0)
+            return Turn(wait_s=left_s) if left_s > 0 else Turn()
         self._release(now_s)
         if now_s < self._free_s:
             return Turn(wait_s=self._free_s - now_s)
