@@ -41,34 +41,48 @@ def chain(lab: Lab, node: str, table: str, hook: str, rules: list[str]) -> None:
 @fault("small-link")
 @dataclass(frozen=True)
 class SmallLink:
-    """The link between router ``router`` and the next one carries ``mtu`` bytes; ``told`` says whether senders hear."""
+    """The link between router ``router`` and the next one carries ``mtu`` bytes.
+
+    ``told`` says whether senders hear of it: all, none, or ``towards`` those on the client's side alone. ``way``: the
+    link is narrow both ways, or ``back`` alone, from the server.
+    """
 
     router: int
     mtu: int = 1400
-    told: bool = False
-
-    def _ends(self) -> tuple[tuple[str, str], ...]:
-        return (f"router{self.router}", "e1"), (f"router{self.router + 1}", "e0")
+    told: bool | str = False
+    way: str = "both"
 
     def inject(self, lab: Lab) -> None:
         silent = [
             "icmp type destination-unreachable icmp code frag-needed counter drop",
             "icmpv6 type packet-too-big counter drop",
         ]
-        for node, interface in self._ends():
-            lab.ip(node, f"link set {interface} mtu {self.mtu}")
-            if not self.told:
-                chain(lab, node, "f_untold", "filter hook output priority 0", silent)
+        near, far = f"router{self.router}", f"router{self.router + 1}"
+        if self.way == "both":
+            lab.ip(near, f"link set e1 mtu {self.mtu}")
+            lab.ip(far, f"link set e0 mtu {self.mtu}")
+        else:
+            for family, network in ((4, lab.plan.networks4[0]), (6, lab.plan.networks6[0])):
+                via = lab.plan[near].far.address(family)
+                words = f"-{family} route replace {network} via {via} mtu lock {self.mtu}"
+                subprocess.run(["ip", "-n", lab.ns(far), *words.split()], check=True)
+        for node in {True: (), False: (near, far), "towards": (far,)}[self.told]:
+            chain(lab, node, "f_untold", "filter hook output priority 0", silent)
 
     def verify(self, lab: Lab) -> None:
         for family in (4, 6):
-            address, header = value(lab, "server", family), 28 if family == 4 else 48
-            for size, arrives in ((self.mtu, True), (1500, False)):
-                words = ["ping", "-n", "-c1", "-W0.3", "-M", "do", "-s", str(size - header), address]
-                done = lab.run("neighbour", *words, check=False)
-                require((done.returncode == 0) == arrives, f"{self}: {size} bytes: {done.stdout}")
-                complaint = "needed" in done.stdout + done.stderr or "too big" in done.stdout + done.stderr
-                require(arrives or complaint == self.told, f"{self}: {size} bytes: {done.stdout}{done.stderr}")
+            if self.way == "both":
+                self._check(lab, "neighbour", value(lab, "server", family), family, told=bool(self.told))
+            if self.way == "back" or self.told == "towards":
+                self._check(lab, "mate", value(lab, "neighbour", family), family, told=self.told is True)
+
+    def _check(self, lab: Lab, node: str, address: str, family: int, *, told: bool) -> None:
+        for size, arrives in ((self.mtu, True), (1500, False)):
+            payload = size - (28 if family == 4 else 48)
+            done = lab.run(node, "ping", "-n", "-c1", "-W0.3", "-M", "do", "-s", str(payload), address, check=False)
+            said = done.stdout + done.stderr
+            require((done.returncode == 0) == arrives, f"{self}: {node}: {size} bytes: {said}")
+            require(arrives or ("needed" in said or "too big" in said) == told, f"{self}: {node}: {size} bytes: {said}")
 
 
 @fault("loss")

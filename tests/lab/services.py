@@ -2,7 +2,7 @@
 
 Reads JSON on standard input's first line, a list of ``{namespace, kind, port, hosts, transport}``; prints ``READY``.
 Kinds over TCP: ``echo``, ``banner`` (speaks first), ``bulk`` (sends 64 KiB at once), ``http``, ``tls-alert`` (answers a
-TLS hello with the alert handshake_failure), ``silent`` (accepts, says nothing), ``reset`` and
+TLS hello with the alert handshake_failure), ``page`` (HTTP with 6 KiB), ``tls`` (a handshake with a certificate), ``silent`` (accepts, says nothing), ``reset`` and
 ``close`` (at once after accepting), ``slow-accept`` (after half a second), ``full`` (never accepts, queue kept full);
 over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
 """
@@ -14,8 +14,12 @@ import json
 import os
 import selectors
 import socket
+import ssl
 import struct
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,6 +80,7 @@ class Server:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self.kept: list[socket.socket] = []
+        self.settings: ssl.SSLContext | None = None
 
     def watch(self, opened: socket.socket, ready: Callable[[socket.socket], None]) -> None:
         self.selector.register(opened, selectors.EVENT_READ, ready)
@@ -97,7 +102,26 @@ class Server:
                 filler.connect_ex((local, port))
                 self.kept.append(filler)
         else:
+            if kind == "tls":
+                self.paper()
             self.watch(opened, lambda s: self.accept(s, kind))
+
+    def paper(self) -> None:
+        """Make a certificate, once."""
+        if self.settings is None:
+            with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+                words = "req -x509 -newkey rsa:4096 -nodes -days 2 -subj /CN=server.test -keyout - -out -"
+                done = subprocess.run(["openssl", *words.split()], capture_output=True, check=True)
+                file.write(done.stdout)
+                file.flush()
+                self.settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self.settings.load_cert_chain(file.name)
+
+    def shake(self, connection: socket.socket) -> None:
+        """Shake hands, and wait for the client to go away."""
+        assert self.settings is not None
+        with suppress(OSError), self.settings.wrap_socket(connection, server_side=True) as inside:
+            inside.recv(4096)
 
     def datagram(self, opened: socket.socket, kind: str) -> None:
         data, sender = opened.recvfrom(4096)
@@ -119,6 +143,9 @@ class Server:
             connection.sendall(b"220 lab service ready\r\n")
         if kind == "bulk":
             connection.sendall(b"220 " + b"x" * 65_530 + b"\r\n")
+        if kind == "tls":
+            threading.Thread(target=self.shake, args=(connection,), daemon=True).start()
+            return
         connection.setblocking(False)
         self.watch(connection, lambda s: self.talk(s, kind))
 
@@ -132,6 +159,9 @@ class Server:
         elif kind == "http":
             connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
             self.drop(connection)
+        elif kind == "page":
+            if data.endswith(b"\r\n\r\n"):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6144\r\n\r\n" + b"x" * 6144)
         elif kind == "tls-alert":
             connection.sendall(bytes([21, 3, 3, 0, 2, 2, 40]))  # RFC 8446, sections 5.1 and 6.2
             self.drop(connection)
