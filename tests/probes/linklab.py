@@ -9,95 +9,19 @@ IPv6 likewise in fd77:1::/64 and fd77:2::/64. Nothing listens but what a test st
 
 from __future__ import annotations
 
-import functools
-import itertools
-import os
-import pickle
-import shutil
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
-from typing import Any, Self
 
-import pytest
+from namespaces import NOBODY, Namespaces
 
-ROOT = Path(__file__).resolve().parents[2]
-NOBODY = 65534
-HOSTS = ("client", "neighbour", "router", "server")
-
-_serial = itertools.count()
-_PRELUDE = f"""
-import asyncio, os, pickle, sys
-sys.path.insert(0, {str(ROOT)!r})
-from probes.base import CannotObserve, Context, load
-
-def observe(name, **request):
-    probe = load(name)
-    context = Context()
-    try:
-        found = asyncio.run(probe.observe(probe.request(**request), context, lambda partial: None))
-    except CannotObserve as error:
-        return error
-    global packets
-    packets = context.packets_sent
-    return found
-
-result = packets = None
-"""
-_POSTLUDE = "\nwith os.fdopen(int(sys.argv[1]), 'wb') as pipe: pickle.dump(result, pipe)\n"
+__all__ = ["NOBODY", "LinkLab"]
 
 
-@functools.cache
-def missing() -> str | None:
-    """Say why the lab cannot stand here; ``None`` where it can."""
-    if os.geteuid() != 0:
-        return "named network namespaces need root"
-    for tool in ("ip", "nft", "nc", "setpriv"):
-        if not shutil.which(tool):
-            return f"{tool} is not installed"
-    name = f"wl{os.getpid()}try"
-    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    return None if done.returncode == 0 else f"no network namespace can be made: {done.stderr.strip()}"
+class LinkLab(Namespaces):
+    """The namespaces of one test."""
 
+    HOSTS = ("client", "neighbour", "router", "server")
 
-class LinkLab:
-    """The namespaces of one test; a context manager that takes them down again."""
-
-    def __init__(self) -> None:
-        self.prefix = f"wl{os.getpid()}x{next(_serial)}"
-        self._started: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> Self:
-        reason = missing()
-        if reason:
-            pytest.skip(reason)
-        try:
-            self._build()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._started:
-            process.kill()
-            process.wait()
-        for host in HOSTS:
-            subprocess.run(["ip", "netns", "del", self.name(host)], capture_output=True, check=False)
-
-    def name(self, host: str) -> str:
-        """Return the namespace of a host."""
-        return self.prefix + host[0]
-
-    def _build(self) -> None:
-        for host in HOSTS:
-            subprocess.run(["ip", "netns", "add", self.name(host)], check=True)
-            # without these an address is tentative for a second
-            self.sh(host, "for n in default all; do echo 0 >/proc/sys/net/ipv6/conf/$n/accept_dad; done")
-            self.sh(host, "ip link set lo up")
+    def _connect(self) -> None:
         router = self.name("router")
         self.sh("router", "ip link add b0 type bridge mcast_snooping 0 && ip link set b0 up")
         for host, port, far in (("client", "e0", "pc"), ("neighbour", "e0", "pn"), ("server", "e0", "e1")):
@@ -122,18 +46,6 @@ class LinkLab:
             self.sh(host, f"ip route add default via {four}; ip -6 route add default via {six}")
         self.sh("router", "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
 
-    def sh(self, host: str, script: str) -> str:
-        """Run a shell script on a host."""
-        command = ["ip", "netns", "exec", self.name(host), "sh", "-ec", script]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        assert done.returncode == 0, f"{script}: {done.stderr}"
-        return done.stdout
-
-    def filter(self, host: str, hook: str, rule: str) -> None:
-        """Add a packet filter's rule on a host."""
-        chain = f"type filter hook {hook} priority 0; policy accept;"
-        self.sh(host, f"nft -f - <<'X'\ntable inet {hook}x {{\n chain c {{\n  {chain}\n  {rule}\n }}\n}}\nX")
-
     def listen(self, host: str, port: int) -> None:
         """Accept connections on a TCP port, of IPv4 and IPv6."""
         code = (
@@ -142,39 +54,11 @@ class LinkLab:
             "print('ready', flush=True)\n"
             "while True: s.accept()[0].close()\n"
         )
-        command = ["ip", "netns", "exec", self.name(host), sys.executable, "-c", code, str(port)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        self._started.append(process)
-        assert process.stdout is not None
-        with process.stdout as ready:
-            assert ready.readline() == b"ready\n"
+        self.start(host, code, str(port))
 
     def mac(self, host: str, device: str = "e0") -> str:
         """Return the link address of an interface."""
         return self.sh(host, f"cat /sys/class/net/{device}/address").strip()
-
-    def run(self, code: str, *, host: str = "client", uid: int = 0) -> Any:
-        """Run Python on a host and return what it left in ``result``; ``observe(name, **request)`` runs a probe."""
-        reading, writing = os.pipe()
-        source = _PRELUDE + textwrap.dedent(code) + _POSTLUDE
-        command = [sys.executable, "-W", "error", "-c", source, str(writing)]
-        if uid:
-            own = ["--reuid", str(uid), "--regid", str(uid), "--clear-groups", "--bounding-set", "-all"]
-            command = ["setpriv", *own, *command]
-        command = ["ip", "netns", "exec", self.name(host), *command]
-        with os.fdopen(reading, "rb") as pipe:
-            try:
-                done = subprocess.run(
-                    command, pass_fds=[writing], capture_output=True, text=True, timeout=60, check=False
-                )
-            finally:
-                os.close(writing)
-            assert done.returncode == 0, done.stderr
-            return pickle.load(pipe)  # noqa: S301 - our own child
-
-    def observe(self, probe: str, *, host: str = "client", uid: int = 0, **request: object) -> Any:
-        """Run one probe on a host; a reason why it cannot observe is returned as its exception."""
-        return self.run(f"result = observe({probe!r}, **{request!r})", host=host, uid=uid)
 
     def settle(self) -> None:
         """Have every host know its neighbours, so that no first packet waits for a link address."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from linklab import ROOT
+from namespaces import ROOT
 
 CODE = """
 import asyncio, socket, sys
