@@ -210,7 +210,7 @@ class Probe(Generic[RequestT, ResultT]):
     request_for: Callable[[ProbeTarget], RequestT]
     subject: Callable[[RequestT], str]
     deadline_s: float
-    most_packets: Callable[[RequestT], int] | None = None
+    most_packets: Callable[[RequestT], int]
 
 
 def sends_nothing(request: object) -> int:

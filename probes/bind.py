@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import Failure, classify, errno_name
 
 _CAP_NET_BIND_SERVICE = 10
@@ -178,4 +178,5 @@ PROBE: Probe[BindRequest, BindResult] = Probe(
     request_for=_request_for,
     subject=lambda request: f"{request.transport} {request.address} {request.port}",
     deadline_s=2.0,
+    most_packets=sends_nothing,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.base import Context, NotApplicable, Probe
+from probes.base import Context, NotApplicable, Probe, sends_nothing
 from probes.system.linux import holders, sockdiag
 
 #: How many processes are named, those with most socket memory first.
@@ -192,4 +192,5 @@ PROBE: Probe[BuffersRequest, BuffersResult] = Probe(
     request_for=lambda _target: BuffersRequest(),
     subject=lambda _request: "",
     deadline_s=3.0,
+    most_packets=sends_nothing,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from probes.base import Context, NotApplicable, NotPermitted, Probe
+from probes.base import Context, NotApplicable, NotPermitted, Probe, sends_nothing
 from probes.system.linux import holders, sockdiag
 
 #: How many peers and destinations are named, the busiest first.
@@ -394,4 +394,5 @@ PROBE: Probe[DescriptorsRequest, DescriptorsResult] = Probe(
     request_for=lambda target: DescriptorsRequest(pid=target.pid),
     subject=lambda request: "" if request.pid is None else str(request.pid),
     deadline_s=5.0,
+    most_packets=sends_nothing,
 )

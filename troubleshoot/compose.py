@@ -49,6 +49,7 @@ class Circumstances:
     code_input: str
     interrupted: bool
     packets: int
+    packet_limit: int | None
     language: Language
 
 
@@ -195,6 +196,7 @@ class _Composer:
             language=around.language,
             interrupted=around.interrupted,
             packets=around.packets,
+            packet_limit=around.packet_limit,
         )
 
     # -- reproduction --------------------------------------------------------------------------------------

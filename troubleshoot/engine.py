@@ -106,6 +106,7 @@ def replay(report: Report, language: Language) -> Report:
         code_input=report.error.input,
         interrupted=report.interrupted,
         packets=report.packets,
+        packet_limit=report.packet_limit,
         language=language,
     )
     conclusion = judge(facts, catalogue.judgement)
@@ -175,6 +176,18 @@ class _Worker:
     started: float = 0.0
     began: float = 0.0
     partial: Any = None
+    own: Context | None = None
+    at_limit: bool = False
+
+    @property
+    def sent(self) -> int:
+        """How many packets it has sent."""
+        return self.own.packets_sent if self.own is not None else 0
+
+    @property
+    def most(self) -> int:
+        """How many packets it sends at most."""
+        return self.probe.most_packets(self.job.request)
 
     def _record(self, status: Status, **more: Any) -> Observation[Any]:
         duration = (time.perf_counter() - self.began) * 1000
@@ -196,12 +209,20 @@ class _Worker:
         self.started, self.began = time.time(), time.perf_counter()
         limit = min(timeout_s, max(self.probe.deadline_s, 0.1))
         try:
-            async with asyncio.timeout(limit):
-                result = await self.probe.observe(self.job.request, self.context, self._progress)
+            async with asyncio.timeout(limit) as patience:
+
+                def stop() -> None:
+                    self.at_limit = True
+                    patience.reschedule(asyncio.get_running_loop().time())
+
+                self.own = self.context.share(self.most, stop)
+                result = await self.probe.observe(self.job.request, self.own, self._progress)
         except CannotObserve as reason:
             return self._record(reason.status, reason=reason.reason)
         except TimeoutError:
             reason_ = note("reason.deadline", seconds=f"{limit:.1f}")
+            if self.at_limit:
+                reason_ = note("reason.packets-spent", packets=self.most)
             return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
         except asyncio.CancelledError:
             reason_ = note("reason.cancelled")
@@ -211,14 +232,15 @@ class _Worker:
             module = re.split(r"[/\\]", where.filename)[-1]
             text = f"{type(bug).__name__}: {bug} ({module}:{where.lineno})"
             return self._record(Status.BROKEN, error=text)
+        finally:
+            self.context.packets_sent += self.sent
         return self._record(Status.OBSERVED, result=result)
 
 
-def _unusable(job: Job, bug: Exception) -> Observation[Any]:
-    """Record a probe that could not be loaded."""
-    text = f"{type(bug).__name__}: {bug}"
+def _not_run(job: Job, status: Status, **more: Any) -> Observation[Any]:
+    """Record a probe that was not started."""
     return Observation(
-        probe=job.probe, subject=job.subject, status=Status.BROKEN, started=time.time(), duration_ms=0.0, error=text
+        probe=job.probe, subject=job.subject, status=status, started=time.time(), duration_ms=0.0, **more
     )
 
 
@@ -244,6 +266,9 @@ class _Run:
         self.observations: dict[Key, Observation[Any]] = {}
         self.tasks: dict[Key, asyncio.Task[Observation[Any]]] = {}
         self.running: set[Key] = set()
+        self.workers: dict[Key, _Worker] = {}
+        self.waiting: set[Key] = set()
+        self.packet_limit = int(catalogue.judgement.thresholds["packets_most"])
         self.changed = asyncio.Event()
         self.started = datetime.now(UTC)
         self.began = time.perf_counter()
@@ -254,7 +279,13 @@ class _Run:
         return (time.perf_counter() - self.began) * 1000
 
     def facts(self) -> Facts:
-        return Facts(self.request, self.catalogue.judgement.thresholds, self.observations, self.running)
+        running = self.running | self.waiting
+        return Facts(self.request, self.catalogue.judgement.thresholds, self.observations, running)
+
+    @property
+    def sent(self) -> int:
+        """How many packets were sent so far."""
+        return sum(worker.sent for worker in self.workers.values())
 
     async def go(self) -> None:
         """Start what is wanted, listen, judge; stop when nothing more can change the verdict, or at the limit."""
@@ -292,30 +323,51 @@ class _Run:
         self._tell(self.facts())
 
     def _start_what_is_wanted(self) -> Facts:
-        """Start every job that the facts call for and that has not been started, and return the facts."""
-        facts = self.facts()
+        """Start every job that the facts call for and that has not been started, and return the facts.
+
+        One that might send more packets than are left waits until those that run have sent less than they could have;
+        where none runs any more it is not started at all.
+        """
+        facts, waited = self.facts(), self.waiting
+        self.waiting = set()
         started = False
         for job in wanted(facts):
-            if job.key not in self.tasks:
-                self._start(job)
-                started = True
-        return self.facts() if started else facts
+            if job.key in self.tasks or job.key in self.observations:
+                continue
+            try:
+                worker = self._worker(job)
+            except Exception as bug:  # noqa: BLE001 - a probe that cannot even be imported is a bug like any other
+                self.observations[job.key] = _not_run(job, Status.BROKEN, error=f"{type(bug).__name__}: {bug}")
+            else:
+                if worker.most <= self._left():
+                    self._start(job, worker)
+                elif self.running:
+                    self.waiting.add(job.key)
+                else:
+                    reason = note("reason.packet-limit", limit=self.packet_limit)
+                    self.observations[job.key] = _not_run(job, Status.NOT_APPLICABLE, reason=reason)
+            started = True
+        return self.facts() if started or waited else facts
 
-    def _start(self, job: Job) -> None:
-        self.running.add(job.key)
+    def _left(self) -> int:
+        """Return how many packets another probe may send, if those that run send all that they could."""
+        still = sum(self.workers[key].most - self.workers[key].sent for key in self.running)
+        return self.packet_limit - self.sent - still
 
+    def _worker(self, job: Job) -> _Worker:
         def progress(observation: Observation[Any]) -> None:
             if job.key in self.running:
                 self.observations[job.key] = observation
                 self.changed.set()
 
+        return _Worker(job, load(job.probe), self.context, progress)
+
+    def _start(self, job: Job, worker: _Worker) -> None:
+        self.running.add(job.key)
+        self.workers[job.key] = worker
+
         async def work() -> Observation[Any]:
-            try:
-                worker = _Worker(job, load(job.probe), self.context, progress)
-            except Exception as bug:  # noqa: BLE001 - a probe that cannot even be imported is a bug like any other
-                observation = _unusable(job, bug)
-            else:
-                observation = await worker.run(self.options.timeout_s)
+            observation = await worker.run(self.options.timeout_s)
             self.observations[job.key] = observation
             self.running.discard(job.key)
             self.changed.set()
@@ -376,7 +428,8 @@ class _Run:
             ),
             code_input=code_input,
             interrupted=self.was_interrupted,
-            packets=self.context.packets_sent,
+            packets=self.sent,
+            packet_limit=self.packet_limit,
             language=self.options.language,
         )
         return compose(facts, conclusion, _views(facts, conclusion), self.catalogue, circumstances)

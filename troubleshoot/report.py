@@ -141,7 +141,8 @@ class Report:
     """One diagnosis. ``probes`` holds every probe's record, enough to judge again without a network.
 
     ``request`` repeats what was asked for (the options that change a verdict); ``interrupted`` tells that
-    Ctrl-C ended the run, ``packets`` how many packets our probes sent.
+    Ctrl-C ended the run, ``packets`` how many packets our probes sent and ``packet_limit``
+    how many a run sends at most.
     """
 
     tool: Tool
@@ -158,6 +159,7 @@ class Report:
     language: str = "en"
     interrupted: bool = False
     packets: int = 0
+    packet_limit: int | None = None
     schema: str = SCHEMA
 
     @property
