@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pathlab import CLIENT, DEAD, NOBODY, ON_LINK_DEAD, R2, R3, SERVER, PathLab
 
@@ -12,19 +10,6 @@ from probes.connect import ConnectOutcome
 from probes.failure import Failure
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
-@pytest.fixture
-def lab(made: PathLab) -> PathLab:
-    made.calm()
-    return made
 
 
 FAMILIES = pytest.mark.parametrize("version", [4, 6])

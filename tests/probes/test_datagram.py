@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pathlab import NOBODY, R2, SERVER, PathLab
 
 from probes.failure import Failure
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
-@pytest.fixture
-def lab(made: PathLab) -> PathLab:
-    made.calm()
-    return made
 
 
 FAMILIES = pytest.mark.parametrize("version", [4, 6])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from linklab import NOBODY, LinkLab
 
@@ -11,11 +9,8 @@ SERVER = ("10.77.2.2", "fd77:2::2")
 
 
 @pytest.fixture
-def lab() -> Iterator[LinkLab]:
-    with LinkLab() as lab:
-        lab.listen("server", 8080)
-        lab.settle()
-        yield lab
+def lab(link: LinkLab) -> LinkLab:
+    return link
 
 
 def look(lab: LinkLab, address: str, uid: int, port: int = 8080):  # noqa: ANN201 - the probe's result

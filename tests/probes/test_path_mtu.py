@@ -10,26 +10,6 @@ from pathlab import NOBODY, R2, SERVER, PathLab
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
-@pytest.fixture
-def lab(made: PathLab) -> PathLab:
-    made.calm()
-    return made
-
-
-@pytest.fixture
-def fresh() -> Iterator[PathLab]:
-    """Give a lab of its own, with the kernel's limits of ICMP errors and nothing used of them."""
-    with PathLab() as lab:
-        yield lab
-
-
 FAMILIES = pytest.mark.parametrize("version", [4, 6])
 USERS = pytest.mark.parametrize("uid", [0, NOBODY])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pathlab import CLIENT, DEAD, NOBODY, ON_LINK_DEAD, R2, R3, SERVER, PathLab
 
@@ -11,19 +9,6 @@ from probes.failure import Failure, IcmpMeaning
 from probes.ping import PingMethod
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
-@pytest.fixture
-def lab(made: PathLab) -> PathLab:
-    made.calm()
-    return made
 
 
 METHODS = [

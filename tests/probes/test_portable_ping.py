@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from linklab import NOBODY, ROOT, LinkLab
+from linklab import NOBODY, LinkLab
+from namespaces import ROOT
 
 from probes.failure import Failure, IcmpMeaning
 from probes.ping import PingMethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pathlab import CLIENT, DEAD, NOBODY, R1, R2, R3, SERVER, PathLab
 
@@ -11,26 +9,6 @@ from probes.failure import IcmpMeaning
 from probes.traceroute import TracerouteResult
 
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
-@pytest.fixture
-def lab(made: PathLab) -> PathLab:
-    made.calm()
-    return made
-
-
-@pytest.fixture
-def fresh() -> Iterator[PathLab]:
-    """Give a lab of its own, with the kernel's limits of ICMP errors and nothing used of them."""
-    with PathLab() as lab:
-        yield lab
 
 
 FAMILIES = pytest.mark.parametrize("version", [4, 6])
