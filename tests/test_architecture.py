@@ -28,7 +28,7 @@ TOUCHING = {
 # The parts between the observations and the report that must be pure: same input, same output.
 PURE = (
     *("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py"),
-    "checkup.py",
+    *("losses.py", "checkup.py"),
 )
 # What a pure part or a renderer may still import of those, each with the reason.
 ALLOWED = {
@@ -104,7 +104,7 @@ def test_what_judges_touches_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "troubleshoot" / "judge").glob("*.py")), ids=name_of)
 def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: Path) -> None:
-    known = ("facts", "describe", "report", "catalogue", "judge", "request", "transfers")
+    known = ("facts", "losses", "describe", "report", "catalogue", "judge", "request", "transfers")
     ours = {m for m in imports(path) if of_package(m, "troubleshoot")}
     assert {m for m in ours if not of_package(m, *(f"troubleshoot.{k}" for k in known))} <= {"troubleshoot"}
     # Types of observations only: no table of probes, no way to run one.

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from probes.base import TABLE, Note, Observation, Status, load, note
-from troubleshoot import __version__, describe
+from troubleshoot import __version__, describe, losses
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.errors import UserError
 from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading
@@ -351,13 +351,21 @@ class _Composer:
                 for i, v in self.views.items()
                 if v.status in ("failed", "passed") and i != tried
             ][:4]
-        certain = outcome == "healthy"
+        hidden = losses.hidden(self.facts) if outcome == "healthy" else None
+        if hidden is not None:
+            address, found = hidden
+            evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found, address)))] if found.sent else []
+            evidence += [
+                Evidence(step="ping-remote", fact=self.say(describe.loss(s, address, self.facts.port)))
+                for s in found.limited
+            ]
+        certain = outcome == "healthy" and (hidden is None or losses.clear(self.facts, hidden[1]))
         return Verdict(
             outcome=outcome,
             cause=None,
             failed_step=failed_step,
             location=None,
-            confidence="certain" if certain else "possible",
+            confidence="certain" if certain else "likely" if outcome == "healthy" else "possible",
             summary=self.say(note(key, target=self.target_text())),
             actions=tuple(actions),
             evidence=tuple(evidence),

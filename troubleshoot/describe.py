@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from probes.base import Note, note
 from probes.failure import IcmpError, IcmpMeaning
 from probes.interfaces import Interface
@@ -15,6 +17,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot.facts import Reach, Reading
+from troubleshoot.losses import Sample, Told, ceiling, interval
 
 
 def milliseconds(value: float | None) -> str:
@@ -107,6 +110,30 @@ def ping(result: PingResult) -> Note:
             return note("fact.ping-local", address=result.address, errno=echo.errno or "?")
     key = "fact.ping-silent-udp" if result.method.value == "udp" else "fact.ping-silent"
     return note(key, address=result.address, sent=result.sent, seconds=f"{result.waited_ms / 1000:.1f}")
+
+
+def loss(sample: Sample, address: str, port: int | None) -> Note:
+    """How many packets of one kind were lost, and which shares that fits."""
+    low, high = interval(sample.lost, sample.sent)
+    return note(
+        f"fact.loss-{sample.kind.value}",
+        address=address,
+        port=port,
+        count=sample.lost,
+        sent=sample.sent,
+        low=round(100 * low),
+        high=round(100 * high),
+    )
+
+
+def hop_loss(hop: int, router: str, sample: Sample) -> Note:
+    """How many pings to a router on the way were lost."""
+    return note("fact.loss-hop", hop=hop, router=router, count=sample.lost, sent=sample.sent)
+
+
+def unlost(told: Told) -> Note:
+    """Which loss could still hide behind what was answered."""
+    return note("fact.loss-bound", sent=told.sent, percent=math.ceil(100 * ceiling(told.lost, told.sent)))
 
 
 def trace(result: TracerouteResult) -> Note:

@@ -128,11 +128,6 @@ def service_subject(address: str, port: int, *, tls: bool) -> str:
     return f"{address} {port}{' tls' if tls else ''}"
 
 
-def loss_subject(address: str) -> str:
-    """Return the subject of the longer series of pings that measures a loss."""
-    return f"{address} loss"
-
-
 def family_of(address: str) -> int:
     """Return 4 or 6 for an address literal."""
     return 6 if ":" in address else 4

@@ -28,7 +28,7 @@ from probes.neighbours import NeighboursRequest, NeighboursResult
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.own_filter import OwnFilterRequest
 from probes.path_mtu import PathMtuRequest
-from probes.ping import PingMethod, PingRequest, PingResult
+from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyRequest
 from probes.resolve import ResolveRequest
 from probes.route import RouteKind, RouteRequest
@@ -37,11 +37,11 @@ from probes.services_file import ServicesFileRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
 from probes.stray_ack import StrayAckRequest
-from probes.tcp_loss import TcpLossRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.transfer import Dialogue, TransferRequest
 from probes.wire import WireRequest
+from troubleshoot import losses
 from troubleshoot.facts import (
     Facts,
     NotYet,
@@ -50,7 +50,6 @@ from troubleshoot.facts import (
     bind_subject,
     family_of,
     gateway_of,
-    loss_subject,
     plain,
     second_look,
 )
@@ -132,7 +131,7 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield Job("address-family", "", AddressFamilyRequest())
         yield from _named(facts)
     if "buffers" in steps:
-        yield Job("buffers", "", BuffersRequest())
+        yield Job("buffers", "", BuffersRequest(request.pid))
     if "open-sockets" in steps or (request.pid is not None and "api-usage" in steps):
         watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
         yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s))
@@ -222,10 +221,12 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield from _path(facts, address, port)
     yield from _around(facts, steps, looked_into)
     yield from _what_failed(facts)
-    if port is not None and target.transport == "tcp":
-        for address in looked_into:
-            if facts.reach(address).reading is Reading.CONNECTED:
+    for address in looked_into:
+        if facts.reach(address).reading is Reading.CONNECTED:
+            if port is not None and target.transport == "tcp":
                 yield from _once_connected(facts, address, port)
+            else:
+                yield from _losses(facts, address)
     for address in facts.targets:
         if port is not None and facts.is_local(address) and _answered_or_quiet(facts, address):
             # After the attempt: a queue that was full then is full now, a listener that came later is not blamed.
@@ -407,7 +408,7 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
         name = None if facts.is_literal else request.target.host
         ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
         yield Job("service", facts.service_key(address), ask)
-    yield from _losses(facts, address, port)
+    yield from _losses(facts, address)
     stuck = facts.peek_service(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
     # on a slow path it takes long, and silence of an open connection says little
@@ -464,29 +465,17 @@ def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:
         yield Job("drop-point", subject, request)
 
 
-def _losses(facts: Facts, address: str, port: int) -> Iterator[Job]:
-    """Series that tell a loss in numbers, where one was hinted at, or where it is what the code could mean.
-
-    Echoes cost a service nothing and go first. Connections follow where echoes are lost: a host or a filter may
-    limit echoes, and only what SYNs meet too is a loss of the path.
-    """
+def _losses(facts: Facts, address: str) -> Iterator[Job]:
+    """Series that tell a loss in numbers, and where there is one, after which hop it begins."""
     try:
-        hinted = facts.losing(address)
+        for series in losses.series(facts, address):
+            yield Job(series.probe, series.subject, series.request)
+        if losses.weight(facts, address) in ("certain", "likely"):
+            place = losses.search(facts, address)
+            if isinstance(place, losses.Series):
+                yield Job(place.probe, place.subject, place.request)
     except NotYet:
-        hinted = False
-    if facts.slow(address) or not (hinted or facts.stalls(address)):
         return
-    first = facts.peek("ping", PingResult, address)
-    if facts.echoes(address) is not None:
-        subject = loss_subject(address)
-        count = 40 if hinted else 20
-        yield Job("ping", subject, PingRequest(address, count, interval_s=0.01, wait_s=0.3, silent_wait_s=1.0))
-        series = facts.peek("ping", PingResult, subject)
-        if series is None or not facts.overdue(series):
-            return
-    elif not hinted and facts.awaits_echo(address) and (first is None or first.method is not PingMethod.UDP):
-        return
-    yield Job("tcp-loss", f"{address} {port}", TcpLossRequest(address, port))
 
 
 def _own_filter(facts: Facts, focus: Reach, *, quiet: bool) -> Iterator[Job]:

@@ -19,7 +19,7 @@ import pytest
 
 from troubleshoot.catalogue import Catalogue
 from troubleshoot.engine import replay, run
-from troubleshoot.judge.service import interval
+from troubleshoot.losses import interval
 from troubleshoot.options import Options
 from troubleshoot.report import Report, from_json
 
@@ -236,11 +236,11 @@ def test_silence_without_a_reset_of_the_stray_segment_is_a_filter() -> None:
 
 @pytest.mark.parametrize(
     ("lost", "sent", "low", "high"),
-    [(0, 10, 0.0, 0.278), (1, 40, 0.004, 0.129), (5, 10, 0.237, 0.763), (10, 10, 0.722, 1.0)],
+    [(0, 10, 0.0, 0.3085), (1, 40, 0.0006, 0.1316), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0)],
 )
-def test_the_interval_is_wilsons(lost: int, sent: int, low: float, high: float) -> None:
+def test_the_interval_is_the_exact_one(lost: int, sent: int, low: float, high: float) -> None:
     found = interval(lost, sent)
-    assert list(found) == pytest.approx([low, high], abs=0.001)
+    assert list(found) == pytest.approx([low, high], abs=0.0001)
 
 
 def test_nothing_sent_tells_nothing() -> None:

@@ -71,7 +71,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         undecided = False
     except NotYet:
         healthy, undecided = False, True
-    if healthy:
+    if healthy and not any(f.unsettles for f in findings):
         # A warning of the name service is not worth keeping a user with a working target waiting for.
         connected = {c for c in open_causes if RULES[c].__module__ in (service.__name__, mtu.__name__)}
         blocking = open_causes if facts.request.kind == "name-service" else connected

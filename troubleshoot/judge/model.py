@@ -38,6 +38,7 @@ class Finding:
 
     ``step`` is the checklist step that shows it, ``evidence`` pairs of step id and fact, ``values`` fill the
     catalogue's sentences, ``variant`` picks among them. A ``warning`` does not stop the target.
+    ``unsettles`` keeps a target that works from being called healthy, although the finding is no more than possible.
     ``also`` lists causes that the evidence cannot tell from this one, with what would settle it.
     """
 
@@ -51,6 +52,7 @@ class Finding:
     hop: int | None = None
     address: str | None = None
     warning: bool = False
+    unsettles: bool = False
     also: tuple[tuple[str, Note], ...] = ()
 
 

@@ -6,41 +6,39 @@ held up: that a connection is made is the beginning of a program's exchange, and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Final
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
-from probes.ping import PingResult
 from probes.service import ServiceOutcome, ServiceResult
-from probes.tcp_loss import TcpLossResult
-from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, loss_subject, plain
+from troubleshoot import describe, losses
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, plain
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.path import path_said, said, step_of
+from troubleshoot.losses import Kind
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
 _LACKING = frozenset({"certificate_required", "bad_certificate", "unknown_ca", "unrecognized_name"})
-#: One packet may always be lost.
-_LEAST_LOST: Final = 2
 
 
-def first_of_each(facts: Facts) -> tuple[Reach, ...]:
-    """Return the first address of each family that connects."""
+def first_of_each(reaches: tuple[Reach, ...]) -> tuple[Reach, ...]:
+    """Return the first address of each family that answers."""
     found: dict[int, Reach] = {}
-    for reach in facts.connected():
-        found.setdefault(family_of(reach.address), reach)
+    for reach in reaches:
+        if reach.reading is Reading.CONNECTED:
+            found.setdefault(family_of(reach.address), reach)
     return tuple(found.values())
 
 
-def on_any(facts: Facts, look: Callable[[Facts, Reach], Finding | None]) -> Finding | None:
+def on_any(
+    facts: Facts, look: Callable[[Facts, Reach], Finding | None], reaches: tuple[Reach, ...] | None = None
+) -> Finding | None:
     """Return the finding for the first address that has one; :class:`NotYet` where one may still come."""
     still: NotYet | None = None
-    for reach in first_of_each(facts):
+    for reach in first_of_each(facts.connected() if reaches is None else reaches):
         try:
             finding = look(facts, reach)
         except NotYet as waiting:
@@ -249,68 +247,55 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
 
 @rule("packet-loss")
 def packet_loss(facts: Facts) -> Finding | None:
-    """A share of the packets is lost: of echoes and of SYNs, or of SYNs where echoes cannot tell."""
-    return on_any(facts, _loses)
-
-
-def interval(lost: int, sent: int) -> tuple[float, float]:
-    """Return between which shares the true one lies with 95 % confidence (Wilson's score interval)."""
-    if not sent:
-        return 0.0, 1.0
-    z = 1.96
-    share, spread = lost / sent, z * z / sent
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / sent + spread / sent / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _tries(facts: Facts, address: str) -> tuple[int, int]:
-    """Return how many connects were lost, of how many.
-
-    Where every one was answered until none was any more, a limit of the host or a filter has set in: what it stops
-    does not count.
-    """
-    result = facts.get("tcp-loss", TcpLossResult, f"{address} {facts.port}")
-    told = [a for a in (result.answered if result is not None else ()) if a is not None]
-    if told and facts.syn_lost(address):
-        told.insert(0, False)
-    if False in told and True not in told[told.index(False) :]:
-        del told[told.index(False) :]
-    return told.count(False), len(told)
+    """A share of the packets is lost, whatever their kind."""
+    return on_any(facts, _loses, facts.reaches())
 
 
 def _loses(facts: Facts, reach: Reach) -> Finding | None:
     address, port = reach.address, facts.port
-    if facts.slow(address) or not (facts.losing(address) or facts.stalls(address)):
+    confidence = losses.weight(facts, address)
+    if confidence is None:
         return None
-    lost_syns, syns, lost, sent = 0, 0, 0, 0
-    if facts.echoes(address) is not None:
-        series = facts.get("ping", PingResult, loss_subject(address))
-        lost, sent = (series.sent - series.received, series.sent) if series is not None else (0, 0)
-        if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
-            return None
-    elif not facts.losing(address) and facts.awaits_echo(address):
-        raise NotYet(f"ping {address}")
-    lost_syns, syns = _tries(facts, address)
-    if not sent:
-        lost, sent = lost_syns, syns
-        if lost < _LEAST_LOST or interval(lost, sent)[0] <= facts.threshold("loss_likely"):
-            return None
-    low, high = interval(lost, sent)
-    echoed = facts.echoes(address) is not None
-    # Connects alone cannot tell a loss from a filter on one of several equal ways, which some ports take.
-    sure = echoed and lost_syns > 1 and low > facts.threshold("loss_certain")
-    confidence: Confidence = "certain" if sure else "likely"
-    if not lost_syns:
-        confidence = "possible"  # echoes only: the host may limit its answers to them
-    counted = {"count": lost, "low": round(100 * low), "high": round(100 * high)}
-    tried = note("fact.loss-syns", count=lost_syns, tried=syns, port=port)
-    shown = note("fact.loss-echoes", address=address, sent=sent, **counted) if echoed else tried
+    found = losses.told(facts, address)
+    connects = Kind.SYN in (*found.losing, *(s.kind for s in found.limited if s.lost))
+    place = losses.search(facts, address) if confidence != "possible" else None
+    place = place if isinstance(place, losses.Place) else None
+    low, high = losses.interval(found.lost, found.sent)
+    share = {"count": found.lost, "sent": found.sent, "low": round(100 * low), "high": round(100 * high)}
+    echoed = Kind.ECHO in found.losing and "ping-remote" in facts.request.steps
+    lost = [(describe.loss(s, address, port), s.kind) for s in (*found.samples, *found.limited)]
     return Finding(
         cause="packet-loss",
         confidence=confidence,
         scope="path",
-        step="ping-remote" if echoed and "ping-remote" in facts.request.steps else step_of(facts),
-        evidence=(("ping-remote" if echoed else step_of(facts), shown), (step_of(facts), tried), said(facts, reach)),
-        values=values(share=f"{round(100 * lost / sent)} %", address=address, interface=facts.interface(address)),
+        step="ping-remote" if echoed else step_of(facts),
+        evidence=(
+            *(("ping-remote" if kind is Kind.ECHO else step_of(facts), fact) for fact, kind in lost),
+            *(("traceroute", describe.hop_loss(*router)) for router in (place.routers if place is not None else ())),
+            said(facts, reach),
+        ),
+        values=values(
+            share=f"{round(100 * found.lost / found.sent)} %",
+            **share,
+            address=address,
+            port=port,
+            interface=facts.interface(address),
+            router=place.router if place is not None else None,
+        ),
+        variant="connects"
+        if not losses.lossy(facts, found)
+        else "default"
+        if place is None
+        else "placed"
+        if place.hop
+        else "near",
+        hop=place.hop or None if place is not None else None,
+        address=place.router if place is not None else None,
+        unsettles=confidence == "possible" and connects,
     )
+
+
+def _variant(place: losses.Place | None) -> str:
+    if place is None:
+        return "default"
+    return "placed" if place.hop else "near"

@@ -1,0 +1,395 @@
+"""How many packets to and from an address were lost, of which kinds, what that says, and which series tell more.
+
+An *exchange* is one packet and its answer. Three kinds are told apart, because a limit stops one kind and a loss stops
+them all: echoes, the first SYNs of connections, and the FINs of connections that were made. Nothing here touches a
+network: plan and judge ask the same questions of the same facts.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from probes.base import Status
+from probes.failure import IcmpMeaning
+from probes.ping import PingMethod, PingRequest, PingResult
+from probes.tcp_loss import TcpLossRequest, TcpLossResult
+from troubleshoot.facts import Facts, NotYet, Reading, plain
+from troubleshoot.report import Confidence
+
+#: One packet may always be lost, and one moment's interruption is no share: losses are counted in more gaps than one.
+_LEAST_LOST = 2
+#: Below this probability a difference between two series is not left to chance.
+_BY_CHANCE = 0.01
+_UNLIKE = 0.05
+#: The level of every interval here.
+_LEVEL = 0.95
+_INTERVAL_S, _WAIT_S, _SILENT_S = 0.01, 0.3, 1.0
+
+
+class Kind(enum.StrEnum):
+    """What kind of packet asked for an answer."""
+
+    ECHO = "echo"
+    SYN = "syn"
+    FIN = "fin"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Exchanges of one kind in the order of sending, and whether each was answered."""
+
+    kind: Kind
+    answered: tuple[bool, ...]
+
+    @property
+    def sent(self) -> int:
+        """How many there were."""
+        return len(self.answered)
+
+    @property
+    def lost(self) -> int:
+        """How many were not answered."""
+        return self.answered.count(False)
+
+    @property
+    def gaps(self) -> int:
+        """How many times answers stopped coming."""
+        return sum(not answered for answered, _ in groupby(self.answered))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A run of a probe that measures a loss."""
+
+    probe: str
+    subject: str
+    request: PingRequest | TcpLossRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the samples come to: ``samples`` that count, and the kinds that are ``limited`` for reasons of their own."""
+
+    samples: tuple[Sample, ...]
+    limited: tuple[Sample, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        """How many exchanges of all kinds that count were lost."""
+        return sum(sample.lost for sample in self.samples)
+
+    @property
+    def sent(self) -> int:
+        """How many there were."""
+        return sum(sample.sent for sample in self.samples)
+
+    @property
+    def gaps(self) -> int:
+        """How many times answers of a kind stopped coming."""
+        return sum(sample.gaps for sample in self.samples)
+
+    @property
+    def losing(self) -> tuple[Kind, ...]:
+        """The kinds of which some were lost."""
+        return tuple(sample.kind for sample in self.samples if sample.lost)
+
+    def of(self, kind: Kind) -> Sample:
+        """Return the sample of a kind, limited or not; an empty one where there is none."""
+        return next((s for s in (*self.samples, *self.limited) if s.kind is kind), Sample(kind, ()))
+
+
+# -- statistics ------------------------------------------------------------------------------------------------
+
+
+def interval(lost: int, sent: int) -> tuple[float, float]:
+    """Return between which shares the true one lies with 95 % confidence (Clopper and Pearson's exact interval)."""
+    tail = (1 - _LEVEL) / 2
+    low = _share(lambda p: 1 - _at_most(lost - 1, sent, p) > tail) if lost else 0.0
+    return low, _share(lambda p: _at_most(lost, sent, p) < tail) if lost < sent else 1.0
+
+
+def ceiling(lost: int, sent: int) -> float:
+    """Return the share that the true one does not exceed with 95 % confidence (exact; about 3/``sent`` for no loss)."""
+    return _share(lambda p: _at_most(lost, sent, p) < 1 - _LEVEL) if lost < sent else 1.0
+
+
+def _share(beyond: Callable[[float], bool]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if beyond(middle) else (middle, high)
+    return (low + high) / 2
+
+
+def _at_most(lost: int, sent: int, share: float) -> float:
+    """The probability that no more than ``lost`` of ``sent`` are lost."""
+    return sum(math.comb(sent, k) * share**k * (1 - share) ** (sent - k) for k in range(lost + 1))
+
+
+def rarer(lost: int, sent: int, other_lost: int, other_sent: int) -> float:
+    """Return the probability of so few losses beside so many others, were both of one share (Fisher's exact test)."""
+    all_lost, everything = lost + other_lost, sent + other_sent
+    ways = sum(math.comb(sent, k) * math.comb(other_sent, all_lost - k) for k in range(lost + 1) if k <= all_lost)
+    return ways / math.comb(everything, all_lost)
+
+
+# -- what was seen ---------------------------------------------------------------------------------------------
+
+
+def series_subject(address: str) -> str:
+    """Return the subject of the series of pings that looks for a loss."""
+    return f"{address} loss"
+
+
+def longer_subject(subject: str) -> str:
+    """Return the subject of the longer series that follows where one of them has lost something."""
+    return f"{subject} more"
+
+
+def echoes(facts: Facts, subject: str) -> tuple[bool, ...]:
+    """Return which echoes of a series were answered, as far as that is known; refused and cut ones do not count."""
+    ping, record = facts.peek("ping", PingResult, subject), facts.observation("ping", subject)
+    if ping is None or record is None or ping.method is PingMethod.UDP:
+        return ()
+    seen = [e.rtt_ms is not None for e in ping.echoes if e.icmp is None and e.failure is None]
+    if record.status is not Status.OBSERVED:
+        if not facts.overdue(ping):
+            return tuple(answered for answered in seen if answered)
+        while seen and not seen[-1]:  # the last ones may still be on their way
+            seen.pop()
+    return tuple(seen)
+
+
+def _syns(facts: Facts, results: Iterable[TcpLossResult], address: str) -> tuple[bool, ...]:
+    """Return which first SYNs were answered, the attempt's own before those of the series.
+
+    Where every one was answered until none was any more, a limit of the host or a filter has set in: what it stops
+    does not count.
+    """
+    told = [answered for result in results for answered in result.answered if answered is not None]
+    if facts.reach(address).reading is Reading.CONNECTED:
+        told = [False, True, *told] if facts.syn_lost(address) else [True, *told]
+    if False in told and True not in told[told.index(False) :]:
+        del told[told.index(False) :]
+    return tuple(told)
+
+
+def samples(facts: Facts, address: str) -> tuple[Sample, ...]:
+    """Return every exchange with an address that tells a loss, as far as known."""
+    pings: tuple[bool, ...] = ()
+    if facts.echoes(address) is not None:
+        short = series_subject(address)
+        pings = tuple(e for s in (address, short, longer_subject(short)) for e in echoes(facts, s))
+    port = f"{address} {facts.port}"
+    found = [facts.peek("tcp-loss", TcpLossResult, subject) for subject in (port, longer_subject(port))]
+    results = [result for result in found if result is not None]
+    fins = tuple(parted for result in results for parted in result.parted if parted is not None)
+    syns = _syns(facts, results, address) if facts.request.target.transport == "tcp" and facts.port is not None else ()
+    kinds = (Sample(Kind.ECHO, pings), Sample(Kind.SYN, syns), Sample(Kind.FIN, fins))
+    return tuple(sample for sample in kinds if sample.sent)
+
+
+def told(facts: Facts, address: str) -> Told:
+    """Return what the samples come to: a kind that loses more than the others, and not by chance, meets a limit."""
+    counted, limited = list(samples(facts, address)), []
+    for sample in sorted(counted, key=lambda s: s.lost / s.sent, reverse=True):
+        rest = [other for other in counted if other is not sample]
+        lost, sent = sum(s.lost for s in rest), sum(s.sent for s in rest)
+        if sample.lost and sent and rarer(lost, sent, sample.lost, sample.sent) < _BY_CHANCE:
+            counted.remove(sample)
+            limited.append(sample)
+    return Told(tuple(counted), tuple(limited))
+
+
+def lossy(facts: Facts, found: Told) -> bool:
+    """Whether so much was lost that it is a share of what is sent, and neither chance nor one interruption."""
+    if found.lost < _LEAST_LOST or found.gaps < _LEAST_LOST:
+        return False
+    return interval(found.lost, found.sent)[0] > facts.threshold("loss_likely")
+
+
+def hidden(facts: Facts) -> tuple[str, Told] | None:
+    """Return the address that answers and what was exchanged with it; ``None`` where no network is in question."""
+    address = first(facts)
+    if facts.request.kind != "network" or address is None or facts.is_local(address):
+        return None
+    return address, told(facts, address)
+
+
+def clear(facts: Facts, found: Told) -> bool:
+    """Whether enough was exchanged, and answered, to rule out a loss that matters."""
+    return bool(found.sent) and ceiling(found.lost, found.sent) <= facts.threshold("loss_hidden")
+
+
+# -- what would tell more --------------------------------------------------------------------------------------
+
+
+def weight(facts: Facts, address: str) -> Confidence | None:
+    """How sure it is that a path loses a share of what it carries; :class:`NotYet` while a series runs.
+
+    What only one kind of packet meets may be a limit on that kind, or a filter that only some connections meet.
+    """
+    for one in series(facts, address):
+        facts.get(one.probe, object, one.subject)
+    found = told(facts, address)
+    if not lossy(facts, found):
+        return "possible" if _connects_lost(found) else None
+    if len(found.losing) == 1:
+        return "possible"
+    return "certain" if interval(found.lost, found.sent)[0] > facts.threshold("loss_certain") else "likely"
+
+
+def _connects_lost(found: Told) -> bool:
+    """Whether connects meet silence now and then, and more often than other packets do."""
+    return any(s.kind is Kind.SYN and s.lost >= _LEAST_LOST for s in found.limited)
+
+
+def measured(facts: Facts, address: str) -> bool:
+    """Whether a loss can be measured towards an address that answers, and is: the first one, and where one was met."""
+    if facts.is_local(address) or facts.slow(address):
+        return False
+    return (facts.request.kind == "network" and first(facts) == address) or _hinted(facts, address)
+
+
+def first(facts: Facts) -> str | None:
+    """Return the first address that answers."""
+    return next((r.address for r in facts.reaches() if r.reading is Reading.CONNECTED), None)
+
+
+def _hinted(facts: Facts, address: str) -> bool:
+    try:
+        return facts.losing(address)
+    except NotYet:
+        return False
+
+
+def series(facts: Facts, address: str) -> Iterator[Series]:
+    """Name the series that are called for; :class:`NotYet` where that depends on whether the address answers pings.
+
+    Echoes cost a service nothing and go first. Connections do where echoes are not answered, and where something was
+    lost: only what SYNs and FINs meet too is a loss of the path.
+    """
+    if not measured(facts, address):
+        return
+    port, tcp = facts.port, facts.request.target.transport == "tcp"
+    ping = facts.peek("ping", PingResult, address)
+    echoed = facts.echoes(address) is not None
+    by_udp = ping is not None and ping.method is PingMethod.UDP
+    lost = any(sample.lost for sample in samples(facts, address)) or _hinted(facts, address)
+    if echoed:
+        subject = series_subject(address)
+        # more packets where a loss is what the code may be about
+        yield Series("ping", subject, _pings(address, 40 if facts.stalls(address) else 20))
+        if lost:
+            yield Series("ping", longer_subject(subject), _pings(address, 40))
+    elif not by_udp and facts.awaits_echo(address):
+        raise NotYet(f"ping {address}")
+    if port is None or not tcp or (echoed and not lost):
+        return
+    subject = f"{address} {port}"
+    wait_s = max(0.5, 3 * facts.rtt_ms(address) / 1000)
+    count = 20 if echoed or facts.stalls(address) else 10
+    yield Series("tcp-loss", subject, TcpLossRequest(address, port, count, wait_s=wait_s))
+    if lost and not echoed:
+        yield Series("tcp-loss", longer_subject(subject), TcpLossRequest(address, port, 20, wait_s=wait_s))
+
+
+def _pings(address: str, count: int) -> PingRequest:
+    return PingRequest(address, count, interval_s=_INTERVAL_S, wait_s=_WAIT_S, silent_wait_s=_SILENT_S)
+
+
+# -- where it begins -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """After which hop a loss begins (0: this machine), and the ``routers`` beside that place: hop, address, sample."""
+
+    hop: int
+    routers: tuple[tuple[int, str, Sample], ...]
+
+    @property
+    def router(self) -> str | None:
+        """The address of the last hop to which nothing is lost."""
+        return next((address for hop, address, _ in self.routers if hop == self.hop), None)
+
+
+def search(facts: Facts, address: str) -> Place | Series | None:
+    """Return where a loss of echoes begins, or the series of pings to a router that would tell more.
+
+    A router is clean where significantly fewer echoes to it are lost than to the target, next to none. One that loses
+    some although the next one is clean limits its own answers, and does not count. ``None`` where the evidence singles
+    nothing out: routers that do not answer pings, or not all of them. Raises :class:`NotYet` while a series runs.
+    """
+    if facts.echoes(address) is None:
+        return None
+    distance = facts.distance(address)
+    if ("traceroute", address) in facts.running:
+        raise NotYet(f"traceroute {address}")
+    target = told(facts, address).of(Kind.ECHO)
+    if distance is None or target.lost < _LEAST_LOST:
+        return None
+    routers = _routers(facts, address, distance)
+    count = _enough(target)
+    clean, beyond = (0, Sample(Kind.ECHO, ())), (distance, target)
+    lossy_hops = {distance}
+    while True:
+        goes_on = any(ttl > beyond[0] for ttl in lossy_hops if ttl < distance) or beyond[0] >= distance - 1
+        between = [ttl for ttl in routers if clean[0] < ttl < beyond[0]]
+        after = [ttl for ttl in routers if ttl > beyond[0]]
+        if between:
+            ttl = min(between, key=lambda t: abs(2 * t - clean[0] - beyond[0]))
+        elif not goes_on and after:
+            ttl = after[0]
+        else:
+            break
+        subject = series_subject(routers[ttl])
+        if facts.observation("ping", subject) is None and ("ping", subject) not in facts.running:
+            return Series("ping", subject, _pings(routers[ttl], count))
+        facts.get("ping", PingResult, subject)
+        found = Sample(Kind.ECHO, echoes(facts, subject))
+        state = _clean(found, target)
+        if state is None:
+            del routers[ttl]
+        elif state:
+            if ttl > beyond[0]:  # what seemed to lose limits its own answers
+                del routers[beyond[0]]
+                beyond = (distance, target)
+            clean = (ttl, found)
+        else:
+            lossy_hops.add(ttl)
+            beyond = (ttl, found) if ttl < beyond[0] else beyond
+    if not goes_on or beyond[0] != clean[0] + 1:
+        return None
+    return Place(clean[0], tuple((ttl, routers[ttl], found) for ttl, found in (clean, beyond) if ttl in routers))
+
+
+def _routers(facts: Facts, address: str, distance: int) -> dict[int, str]:
+    """The routers on the way, each by its hop, where one and only one answered there."""
+    trace, found = facts.peek_trace(address), dict[int, str]()
+    for hop in trace.hops if trace is not None else ():
+        said = {
+            a.address for a in hop.answers if a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+        } - {None}
+        if hop.ttl < distance and len(said) == 1:
+            found[hop.ttl] = str(said.pop())
+    return {t: a for t, a in found.items() if plain(a) != plain(address) and list(found.values()).count(a) == 1}
+
+
+def _enough(target: Sample) -> int:
+    """How many echoes show that a router loses less: so many that none lost of them is not left to chance."""
+    share = min(0.9, target.lost / target.sent)
+    return max(8, min(40, math.ceil(math.log(_BY_CHANCE / 2) / math.log(1 - share))))
+
+
+def _clean(found: Sample, target: Sample) -> bool | None:
+    """Whether next to none is lost on the way to a router; ``None`` where its answers do not tell, or are none."""
+    if found.lost == found.sent:
+        return None
+    if found.lost <= 1 and rarer(found.lost, found.sent, target.lost, target.sent) < _UNLIKE:
+        return True
+    return False if found.lost >= _LEAST_LOST else None
