@@ -276,8 +276,12 @@ class _Pairs:
         least = _LEAST[self.target.version]
         for again in (False, True):
             ordinary = await self._start()
-            if ordinary is None or await self._over(-1, until_s=self.request.quiet_s):
-                return  # it came to its end, perhaps because the kernel has learnt a smaller size meanwhile
+            if ordinary is None:
+                return
+            if await self._over(-1, until_s=self.request.quiet_s):
+                if again:  # the kernel may have learnt a smaller size meanwhile, and the first is still where it was
+                    await self._over(0, until_s=self.request.stall_s)
+                return
             small = await self._start(least)
             if small is None or not await self._either() or not small.whole or self.tasks[0].done():
                 if not again:
