@@ -2,8 +2,9 @@
 
 Reads JSON on standard input's first line, a list of ``{namespace, kind, port, hosts, transport}``; prints ``READY``.
 Kinds over TCP: ``echo``, ``banner`` (speaks first), ``bulk`` (sends 64 KiB at once), ``http``, ``tls-alert`` (answers a
-TLS hello with the alert handshake_failure), ``page`` (HTTP with 6 KiB), ``tls`` (a handshake with a certificate), ``silent`` (accepts, says nothing), ``reset`` and
-``close`` (at once after accepting), ``slow-accept`` (after half a second), ``full`` (never accepts, queue kept full);
+TLS hello with the alert handshake_failure), ``tls`` (a handshake with a certificate), ``page`` (HTTP with 6 KiB),
+``silent`` (accepts, says nothing), ``reset`` and ``close`` (at once after accepting), ``slow-accept`` (after half a
+second), ``full`` (never accepts, queue kept full);
 over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
 """
 
