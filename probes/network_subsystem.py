@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from probes.base import Context, Probe
 from probes.failure import errno_name, number_of
 from probes.system.windows import winsock
-from probes.system.windows.winsock import Winsock
+from probes.system.windows.winsock import Provider, Winsock
+
+__all__ = ["NO_ANSWER", "PROBE", "Exchange", "NetworkSubsystemRequest", "NetworkSubsystemResult", "Provider", "Winsock"]
 
 _SIOCGIFFLAGS = 0x8913  # <linux/sockios.h>
 _IFF_UP = 0x1  # <linux/if.h>

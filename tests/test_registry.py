@@ -450,6 +450,7 @@ TYPICAL = {
     "state": "time-wait", "syns": "4", "total": "28231", "transport": "udp", "tried": "6", "ttl": "12",
     "type": "AAAA", "used": "1000", "user": "nginx", "since": "2026-11-22 05:40:00Z", "descriptor": "12",
     "command": "nginx: master process", "protocol": "TCP, O_NONBLOCK", "where": "192.0.2.10:443", "works": "6",
+    "entry": "1041", "error": "10091", "version": "2.2",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from probes.sockets import SocketsResult
 from probes.statistics import StatisticsResult
 from troubleshoot import describe
 from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind_subject, family_of, plain
-from troubleshoot.judge import usage
+from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.judge.names import DENIALS
 from troubleshoot.judge.ports import CLOSING, binds, exhausted_towards_target, in_the_way, in_use, owner_text, place
@@ -823,6 +823,10 @@ def network_subsystem(facts: Facts) -> StepView:
     if dead:
         return StepView("warning", note("fact.family-missing", family="IPv6"), None, (key,))
     return StepView("passed", note("fact.loopback-works", count=len(result.exchanges)), None, (key,))
+    library = result.winsock
+    wrong = library and (winsock.refused(library) or winsock.broken(library))
+    if wrong:
+        return StepView("failed", wrong, None, (key,))
 
 
 @_step("api-usage")
@@ -833,6 +837,9 @@ def api_usage(facts: Facts) -> StepView:
     """
     misuse = facts.request.kind == "api-misuse"
     look = note("reason.look-at-calls")
+    if library is not None:
+        odd = winsock.foreign(library) or winsock.layers(library)
+        return StepView("warning" if odd else "passed", odd or winsock.summary(library), None, (key,))
     if facts.request.kind == "no-network-meaning":
         return StepView("failed", note("fact.code-without-meaning", code=facts.request.code), look)
     if facts.request.pid is not None:

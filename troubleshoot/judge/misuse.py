@@ -9,7 +9,7 @@ from probes.datagram import DatagramResult
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
 from troubleshoot.facts import Facts, family_of
-from troubleshoot.judge import usage
+from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.judge.stack import dead_exchanges
 
@@ -125,13 +125,17 @@ def _not_started(facts: Facts) -> Finding | None:
     result = facts.get("network-subsystem", NetworkSubsystemResult)
     if result is None or result.loopback_up is False or dead_exchanges(result):
         return None
+    works = sum(e.errno is None for e in result.exchanges)
+    if result.winsock is not None and winsock.refused(result.winsock):
+        return None
     return Finding(
         cause="api-misuse",
         confidence="likely",
         scope="application",
         step="api-usage" if "api-usage" in facts.request.steps else "network-subsystem",
         evidence=(
-            ("network-subsystem", note("fact.loopback-works", count=sum(e.errno is None for e in result.exchanges))),
+            ("network-subsystem", note("fact.loopback-works", count=works)),
+            *(("network-subsystem", fact) for fact in (winsock.details(result.winsock) if result.winsock else ())),
             ("api-usage", note("fact.code-from-calls", code=facts.request.code)),
             *usage.evidence(facts),
         ),

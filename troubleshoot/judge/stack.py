@@ -11,6 +11,7 @@ from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
 from troubleshoot.facts import Facts, Reading, family_of, plain
+from troubleshoot.judge import winsock
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
 from troubleshoot.judge.ports import binds
 
@@ -180,6 +181,18 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     )
 
 
+#: Codes by which Windows says that Winsock itself, or a provider of it, could not be started.
+_PROVIDER_CODES = frozenset(
+    {
+        "WSASYSNOTREADY",
+        "WSAEINVALIDPROCTABLE",
+        "WSAEINVALIDPROVIDER",
+        "WSAEPROVIDERFAILEDINIT",
+        "WSASYSCALLFAILURE",
+    }
+)
+
+
 def dead_exchanges(result: NetworkSubsystemResult) -> list[str]:
     """Return the errors of the exchanges over IPv4's loopback that failed."""
     return [e.errno for e in result.exchanges if e.errno is not None and e.family == 4]
@@ -197,8 +210,9 @@ def network_subsystem_down(facts: Facts) -> Finding | None:
     concerned = local or facts.request.kind == "local-resource" or facts.request.code == "WSAENETDOWN"
     dead = dead_exchanges(result)
     alive = any(e.errno is None for e in result.exchanges if e.family == 4)
+    library = _library(facts, result)
     if not concerned or (result.loopback_up is not False and (not dead or alive)):
-        return None
+        return library if concerned else None
     found = note("fact.loopback-down") if result.loopback_up is False else note("fact.loopback-dead", errno=dead[0])
     counters: Evidence = () if result.counters else (("network-subsystem", note("fact.no-counters")),)
     # A loopback that is up and silent may be filtered; a far target does not need it at all.
@@ -210,7 +224,32 @@ def network_subsystem_down(facts: Facts) -> Finding | None:
         confidence="possible" if far else "likely" if silent else "certain",
         scope="this-machine",
         step="network-subsystem" if "network-subsystem" in facts.request.steps else "interface",
-        evidence=(("network-subsystem", found), *counters, *attempted(facts)),
+        evidence=(("network-subsystem", found), *(library.evidence if library else ()), *counters, *attempted(facts)),
         values=values(found="loopback"),
         also=also,
+    )
+
+
+def _library(facts: Facts, result: NetworkSubsystemResult) -> Finding | None:
+    """Winsock refuses to start, or its catalogue of providers or its library is not what Windows installed.
+
+    This process has sockets all the same: another one may be given other providers. Layers alone are no fault.
+    """
+    if result.winsock is None:
+        return None
+    named = facts.request.code in _PROVIDER_CODES
+    refused = winsock.refused(result.winsock)
+    broken = winsock.broken(result.winsock) or winsock.foreign(result.winsock)
+    layers = winsock.layers(result.winsock) if named else None
+    faults = tuple(fault for fault in (refused, broken, layers) if fault is not None)
+    if not faults:
+        return None
+    return Finding(
+        cause="network-subsystem-down",
+        confidence="certain" if refused else "likely" if broken and named else "possible",
+        scope="this-machine",
+        step="network-subsystem" if "network-subsystem" in facts.request.steps else "interface",
+        evidence=tuple(("network-subsystem", fault) for fault in faults),
+        values=values(found=winsock.subject(faults[0])),
+        variant="winsock",
     )
