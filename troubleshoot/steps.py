@@ -812,6 +812,10 @@ def network_subsystem(facts: Facts) -> StepView:
     dead = [e for e in result.exchanges if e.errno is not None]
     if result.loopback_up is False:
         return StepView("failed", note("fact.loopback-down"), None, (key,))
+    library = result.winsock
+    wrong = library and (winsock.refused(library) or winsock.broken(library))
+    if wrong:
+        return StepView("failed", wrong, None, (key,))
     if dead and all(e.errno is not None for e in result.exchanges if e.family == 4):
         return StepView("failed", note("fact.loopback-dead", errno=dead[0].errno), None, (key,))
     if not result.counters:
@@ -822,11 +826,10 @@ def network_subsystem(facts: Facts) -> StepView:
         return StepView("warning", note("fact.loopback-partly", transport=transport, errno=errno), None, (key,))
     if dead:
         return StepView("warning", note("fact.family-missing", family="IPv6"), None, (key,))
+    if library is not None:
+        odd = winsock.foreign(library) or winsock.layers(library)
+        return StepView("warning" if odd else "passed", odd or winsock.summary(library), None, (key,))
     return StepView("passed", note("fact.loopback-works", count=len(result.exchanges)), None, (key,))
-    library = result.winsock
-    wrong = library and (winsock.refused(library) or winsock.broken(library))
-    if wrong:
-        return StepView("failed", wrong, None, (key,))
 
 
 @_step("api-usage")
@@ -837,9 +840,6 @@ def api_usage(facts: Facts) -> StepView:
     """
     misuse = facts.request.kind == "api-misuse"
     look = note("reason.look-at-calls")
-    if library is not None:
-        odd = winsock.foreign(library) or winsock.layers(library)
-        return StepView("warning" if odd else "passed", odd or winsock.summary(library), None, (key,))
     if facts.request.kind == "no-network-meaning":
         return StepView("failed", note("fact.code-without-meaning", code=facts.request.code), look)
     if facts.request.pid is not None:
