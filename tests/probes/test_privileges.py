@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from linklab import NOBODY, ROOT, LinkLab
+from linklab import NOBODY, LinkLab
+from namespaces import ROOT
 
 CODE = (
     "from probes.base import Context; from probes.system.linux.privileges import privileges as p; print(p(Context()))"
