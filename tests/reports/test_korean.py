@@ -7,13 +7,14 @@ import re
 
 import pytest
 
+from probes.address import AddressKind
 from tests.reports.test_command_line import wsadiag
 from troubleshoot.catalogue import Catalogue
 from troubleshoot.render.layout import cells
 from troubleshoot.reproduce.claims import claims, codes, said_of
 from troubleshoot.reproduce.records import Claim, Reproduction
 from troubleshoot.reproduce.render import render
-from troubleshoot.text import read_back
+from troubleshoot.text import read_back, worded
 
 HANGUL = re.compile("[가-힣]")
 
@@ -113,6 +114,14 @@ def test_why_a_claim_was_not_tried_is_told_in_korean(reason: str, said: str) -> 
     assert HANGUL.search(state)
     assert remark == said
     assert said_of(reproduced(claim, reason), "en") == (claim.state, reason)
+
+
+@pytest.mark.parametrize("kind", [*AddressKind, "link-local without %interface", "port 0"])
+def test_the_kind_of_an_address_is_in_korean(kind: str) -> None:
+    korean, english = (Catalogue().wording(language) for language in ("ko", "en"))
+    assert HANGUL.search(worded({"kind": kind}, korean)["kind"])
+    assert worded({"kind": kind}, english) == {"kind": kind}
+    assert worded({"kind": "blackhole", "name": kind}, korean) == {"kind": "blackhole", "name": kind}
 
 
 def test_a_sentence_gives_its_values_back() -> None:
