@@ -107,7 +107,7 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
     "packet-loss": {
         **dict.fromkeys(("default", "near"), "share address count sent low high"),
         "placed": "share address count sent low high hop router",
-        "connects": "address port",
+        "connects": "address",
     },
     "address-family-path-broken": {"default": "family host"},
     "no-listener": dict.fromkeys(("default", "local", "udp"), "address port"),

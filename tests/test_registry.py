@@ -26,7 +26,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.base import TABLE, Observation, Status, load, note
+from probes.base import TABLE, Observation, Status, load, note, sends_nothing
 from probes.failure import IcmpError
 from probes.resolve import Answer, ServerAnswer
 from troubleshoot import describe
@@ -326,6 +326,16 @@ def test_every_threshold_is_known_and_used() -> None:
     assert CATALOGUE.judgement.thresholds.keys() <= literals
 
 
+# -- packets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_that_sends_states_how_much() -> None:
+    for name, module in TABLE.items():
+        source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+        sends = re.search(r"context\.sending|\bDial\(|who_has\(|_context\.sending", source) is not None
+        assert sends == (load(name).most_packets is not sends_nothing), name
+
+
 # -- sentences -------------------------------------------------------------------------------------------------
 
 # Calls whose first argument is a sentence's key and whose keywords are its values.
@@ -441,7 +451,7 @@ TYPICAL = {
     "dead": "192.0.2.53", "eai": "EAI_AGAIN", "errno": "EHOSTUNREACH", "errors": "12", "expected": "443",
     "family": "AF_INET6", "gateway": "192.0.2.1", "high": "60999", "hop": "11", "hops": "12",
     "icmp": "port unreachable, 3/3", "interface": "enp3s0", "kind": "unreachable", "limit": "1024", "line": "12",
-    "low": "32768", "mac": "52:54:00:12:34:56", "ms": "31.4", "mtu": "1500", "name": "www.example.com",
+    "low": "32768", "mac": "52:54:00:12:34:56", "ms": "31.4", "mtu": "1500", "name": "www.example.com", "percent": "15",
     "names": "www.example.com", "near": "192.0.2.5", "own": "192.0.2.5/24", "packets": "5", "pages": "12345",
     "path": "/etc/hosts", "payload": "1472", "pool": "TCP", "port": "8443", "prefix": "192.0.2.0/24",
     "pressure": "12000", "process": "nginx (pid 4711)", "queue": "129", "rcode": "NXDOMAIN", "received": "3",

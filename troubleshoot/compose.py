@@ -354,11 +354,14 @@ class _Composer:
         hidden = losses.hidden(self.facts) if outcome == "healthy" else None
         if hidden is not None:
             address, found = hidden
-            evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found, address)))] if found.sent else []
             evidence += [
-                Evidence(step="ping-remote", fact=self.say(describe.loss(s, address, self.facts.port)))
-                for s in found.limited
+                Evidence(
+                    step="ping-remote" if sample.kind is losses.Kind.ECHO else tried,
+                    fact=self.say(describe.loss(sample, address, self.facts.port)),
+                )
+                for sample in (*found.samples, *found.limited)
             ]
+            evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found)))] if found.sent else []
         certain = outcome == "healthy" and (hidden is None or losses.clear(self.facts, hidden[1]))
         return Verdict(
             outcome=outcome,
