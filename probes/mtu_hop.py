@@ -59,7 +59,8 @@ class MtuHopResult:
     """``passed_ttl`` is the greatest TTL at which a large packet was answered, ``passed_router`` by whom; 0 for none.
 
     ``settled`` is true where the next device answers small packets and, asked repeatedly, no large one. ``reached``
-    tells that the address itself answered a large one: then only its own large packets can be what is lost.
+    tells that the address itself answered a large one: then only its own large packets can be what is lost. ``told``
+    is who said that a large one is too big.
     ``errno`` names why this machine would not send.
     """
 
@@ -71,6 +72,7 @@ class MtuHopResult:
     passed_router: str | None = None
     settled: bool = False
     reached: bool = False
+    told: str | None = None
     errno: str | None = None
 
 
@@ -109,6 +111,7 @@ class _Search:
         self.answered_s: dict[int, float] = {}
         self.hops = request.hops
         self.settled = self.reached = False
+        self.told: str | None = None
         self.errno: str | None = None
 
     def result(self) -> MtuHopResult:
@@ -124,6 +127,7 @@ class _Search:
             self.steps[passed].sender if passed else None,
             self.settled,
             self.reached,
+            self.told,
             self.errno,
         )
 
@@ -208,6 +212,8 @@ class _Search:
                 self.hops = min(ttl, self.hops or ttl)
                 self.reached = self.reached or large
                 return icmp.sender
+            if icmp.meaning is IcmpMeaning.TOO_BIG:
+                self.told = icmp.sender
             if icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
                 return icmp.sender
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno as errno_module
 import os
 import secrets
@@ -27,6 +28,8 @@ COMMON_LOW: Final = (1390, 1380, 1360, 1350, 1340, 1320, 1300, 1280, 1240, 1006)
 LONGEST: Final = 65535
 #: A host that answers no more for now owes at least one *port unreachable* after this long, seconds.
 REFILL_S: Final = 1.1
+#: A router whose limit others use up too has had its turn after this long, seconds.
+PATIENCE_S: Final = 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class PathMtuResult:
     ``black_hole`` is true where small packets arrive, larger ones vanish, and nobody says why. ``method`` is
     ``icmp`` (echo requests) or ``udp`` (datagrams to a closed port). ``exact`` is false where the packets
     allowed did not suffice to find the MTU to the byte: it then lies between ``mtu`` and the least size that
-    failed. ``failure`` and ``errno`` tell that the local stack refused to send at all.
+    failed. ``known_mtu`` is what the kernel itself takes for the path's MTU in the end, from what routers have said to
+    any program. ``failure`` and ``errno`` tell that the local stack refused to send at all.
     """
 
     address: str
@@ -70,6 +74,7 @@ class PathMtuResult:
     largest_udp_payload: int | None = None
     method: str = "udp"
     exact: bool = True
+    known_mtu: int | None = None
     failure: Failure | None = None
     errno: str | None = None
 
@@ -151,6 +156,7 @@ class _Search:
         result: PathMtuResult,
     ) -> None:
         self.request = request
+        self.target = target
         self.version = target.version
         self.context = context
         self.lane = lane
@@ -161,6 +167,7 @@ class _Search:
         self._sizes: dict[int, int] = {}
         self._rtt_s: float | None = None
         self._answered_s: float | None = None
+        self._silent_s = 0.0
 
     async def run(self, largest: int) -> PathMtuResult:
         """Search, and return all that was found."""
@@ -193,15 +200,28 @@ class _Search:
         silent = step.answer == "silence"
         if silent and self.lane.name == "udp":
             # the host may have answered others of our probes often enough: ask again when it owes an answer
-            await self._owed()
+            await self._wait_until((self._answered_s or 0.0) + REFILL_S)
             if (await self._ask(size)).answer == "reached":
                 self._reached(size)
                 return
         self.found = replace(self.found, black_hole=silent, exact=False)
         low, high = await self._narrow(least, size)
-        # a router that limits its reports may have owed one at first: told once is told
-        told = any(step.answer == "too-big" for step in self.found.steps)
-        self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size and not told)
+        self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size and not self._told())
+        if self.found.black_hole:
+            await self._wait_until(self._silent_s + PATIENCE_S)
+            await self._ask(size)
+            self.found = replace(self.found, black_hole=self.found.mtu == low and not self._told())
+
+    def _told(self) -> bool:
+        """Whether a router has said that packets are too big, to us or to another program.
+
+        One that limits its reports may have owed one at first: told once is told.
+        """
+        with contextlib.suppress(OSError):
+            self.found = replace(self.found, known_mtu=_known_mtu(self.context, self.target))
+        smallest = min((step.size for step in self.found.steps if step.answer == "silence"), default=0)
+        known = self.found.known_mtu is not None and self.found.known_mtu < smallest
+        return known or any(step.answer == "too-big" for step in self.found.steps)
 
     async def _narrow(self, low: int, high: int) -> tuple[int, int]:
         """Halve the gap between a size that arrives and one that does not, sizes met in practice first."""
@@ -236,8 +256,10 @@ class _Search:
         if step.answer == "silence":
             step = await self._once(size)
         limited = self._answered_s is not None and begun_s < self._answered_s + REFILL_S
+        if step.answer == "silence" and self._silent_s == 0.0:
+            self._silent_s = begun_s
         if step.answer == "silence" and self.lane.name == "udp" and limited:
-            await self._owed()
+            await self._wait_until((self._answered_s or 0.0) + REFILL_S)
             step = await self._once(size)
         self.found = replace(self.found, steps=(*self.found.steps, step))
         self.progress(self.found)
@@ -273,9 +295,8 @@ class _Search:
                 return MtuStep(size, "silence")
             await self.watch.wait(left)
 
-    async def _owed(self) -> None:
-        """Wait until the host's limit must allow an answer again."""
-        end = (self._answered_s or 0.0) + REFILL_S
+    async def _wait_until(self, end: float) -> None:
+        """Wait until a limit must allow an answer again."""
         while (left := end - errqueue.now().monotonic_s) > 0:
             await self.watch.wait(left)
             self.lane.heard()
@@ -296,6 +317,20 @@ def _step(size: int, icmp: IcmpError | None) -> MtuStep:
     return MtuStep(size, "unreachable", sender=icmp.sender)
 
 
+def _mtu_of(opened: socket.socket) -> int:
+    """Return what the kernel takes for the MTU of a connected socket's path, bytes (ip(7), IP_MTU)."""
+    if opened.family == socket.AF_INET6:
+        return opened.getsockopt(socket.IPPROTO_IPV6, constants.IPV6_MTU)
+    return opened.getsockopt(socket.IPPROTO_IP, constants.IP_MTU)
+
+
+def _known_mtu(context: Context, target: Endpoint) -> int:
+    """Return what the kernel has learnt by now; nothing is sent. Raises ``OSError`` where there is no way."""
+    with context.socket(target.family, socket.SOCK_DGRAM) as opened:
+        opened.connect(target.at(9))
+        return _mtu_of(opened)
+
+
 def _interface_mtu(context: Context, target: Endpoint) -> int:
     """Return the MTU of the interface that leads to the target, bytes.
 
@@ -308,10 +343,7 @@ def _interface_mtu(context: Context, target: Endpoint) -> int:
         errqueue.enable(opened, stamps=False)
         errqueue.never_fragment(opened)
         opened.connect(target.at(9))
-        level, option = (
-            (socket.IPPROTO_IPV6, constants.IPV6_MTU) if target.version == 6 else (socket.IPPROTO_IP, constants.IP_MTU)
-        )
-        known = opened.getsockopt(level, option)
+        known = _mtu_of(opened)
         if known >= LONGEST:
             return known
         try:

@@ -291,6 +291,9 @@ class _Pairs:
         for number, line in enumerate(self.lines):
             if not line.bound:
                 await self._over(number, until_s=self.request.stall_s)
+        # whoever may rarely say that a packet is too big has said so by now
+        if not self.tasks[0].done() and await self._start() is not None:
+            await self._over(-1, until_s=self.request.quiet_s)
 
     async def _sizes(self, low: int) -> None:
         """Look for the greatest size that works, while the ordinary connections prove that they stay where they are."""
@@ -340,7 +343,7 @@ async def observe(
 ) -> TransferResult:
     """Hold the dialogue over an ordinary connection, and over others where that one stands still.
 
-    At most eight connections are made. Raises :class:`NotApplicable` for an address that is no literal.
+    At most nine connections are made. Raises :class:`NotApplicable` for an address that is no literal.
     """
     need_linux("transfer")
     pairs = _Pairs(request, context, progress)

@@ -32,11 +32,14 @@ def contrast(result: TransferResult | None) -> Contrast | None:
     More must be due than fits into a short segment, and no size may work above one that does not.
     """
     trials = result.trials if result is not None else ()
-    stalled = [t for t in trials if not t.bound and _stands(t) and t.mss == trials[0].mss]
+    alike = [t for t in trials if not t.bound and t.mss == trials[0].mss]
+    stalled = [t for t in alike if _stands(t)]
     whole = [t for t in trials if t.bound and t.outcome is TransferOutcome.WHOLE]
     if not stalled or stalled[0] is not trials[0] or not whole:
         return None
     long, short = stalled[0], min(whole, key=lambda t: t.bound)
+    if any(t.acknowledged >= t.said and t.received >= short.received for t in alike):
+        return None  # it got there, if late
     unsaid = long.acknowledged < long.said
     if not unsaid and not (short.received > short.mss and short.received > long.received):
         return None

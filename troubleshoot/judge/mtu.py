@@ -52,16 +52,21 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     found = facts.get("path-mtu", PathMtuResult, address)
     transfer = _transfer(facts, address, found)
     proven = contrast(transfer)
-    hole = found if found is not None and found.black_hole and not _told(found) else None
+    told = found is not None and _told(found)
+    if proven is not None and not proven.back and told:
+        proven = None  # the kernel has been told, and will keep to it
+    hole = found if found is not None and found.black_hole and not told else None
     if (hole is None or hole.mtu is None) and proven is None:
         return None
     if connected:
         packet_loss(facts)  # it may still turn out that packets of any size are lost
     walked = facts.get("mtu-hop", MtuHopResult, address)
+    if walked is not None and walked.told is not None and (proven is None or not proven.back):
+        return None
     step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
     confidence = _by_transfer(proven, found) if proven is not None else _by_datagrams(facts, hole, walked, transfer)
     place = _place(facts, address, found, walked, back=proven is not None and proven.back and hole is None)
-    size = found.mtu if found is not None and (hole is not None or _told(found)) else None
+    size = found.mtu if found is not None and (hole is not None or told) else None
     if size is None and proven is not None:
         size = proven.works
     return Finding(
@@ -83,7 +88,10 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
 
 
 def _told(found: PathMtuResult) -> bool:
-    return any(step.answer == "too-big" for step in found.steps)
+    """Whether a router has said that packets are too big, to this run or to the kernel."""
+    smallest = min((step.size for step in found.steps if step.answer in ("silence", "too-big")), default=0)
+    known = found.known_mtu is not None and found.known_mtu < smallest
+    return known or any(step.answer == "too-big" for step in found.steps)
 
 
 def _known_lossy(facts: Facts) -> bool:
