@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import Failure, classify, errno_name
+from probes.system.blocking import in_thread
+from probes.system.windows import excluded_ports
+from probes.system.windows.excluded_ports import ExcludedPorts
 
 _CAP_NET_BIND_SERVICE = 10
 
@@ -47,6 +50,7 @@ class BindResult:
     CAP_NET_BIND_SERVICE; ``ephemeral_range`` the ports that outgoing connections use; ``reserved`` whether
     ``ip_local_reserved_ports`` holds the port: the kernel then never picks it by itself, and binding it works.
     ``process_may_bind_low`` is the capability of the process ``pid``, ``None`` where it was not asked for or is gone.
+    ``excluded`` are the ranges that Windows keeps back, looked up where access was denied there, else ``None``.
     """
 
     address: str
@@ -58,6 +62,7 @@ class BindResult:
     ephemeral_range: tuple[int, int] | None = None
     reserved: bool = False
     process_may_bind_low: bool | None = None
+    excluded: ExcludedPorts | None = None
 
 
 def _endpoint(request: BindRequest) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
@@ -126,7 +131,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
 
     A TCP port that was free listens for some microseconds. ``SO_REUSEADDR`` is not tried for UDP, nor
     ``SO_REUSEPORT`` ever, because Linux would then hand us another program's traffic. What fails is a result; an
-    ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7).
+    ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7); :mod:`probes.system.windows.excluded_ports`.
     """
     if request.transport not in ("tcp", "udp"):
         raise NotApplicable("reason.transport-unknown", transport=request.transport)
@@ -141,6 +146,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
     start = _read(context, "ip_unprivileged_port_start")
     ends = _read(context, "ip_local_port_range").split()
     attempts: list[BindAttempt] = []
+    excluded: ExcludedPorts | None = None
 
     def result() -> BindResult:
         return BindResult(
@@ -153,6 +159,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
             ephemeral_range=(int(ends[0]), int(ends[1])) if len(ends) == 2 else None,
             reserved=_is_reserved(request.port, _read(context, "ip_local_reserved_ports")),
             process_may_bind_low=None if request.pid is None else _has_capability(context, request.pid),
+            excluded=excluded,
         )
 
     for how in ways:
@@ -160,6 +167,9 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
             attempts.append(_attempt(request, context, how))
         progress(result())
         await asyncio.sleep(0)
+    if attempts[0].failure is Failure.ACCESS_DENIED:
+        version = 6 if family == socket.AF_INET6 else 4
+        excluded = await in_thread(lambda: excluded_ports.read(request.transport, version), "excluded ports")
     return result()
 
 
@@ -177,6 +187,6 @@ PROBE: Probe[BindRequest, BindResult] = Probe(
     observe=observe,
     request_for=_request_for,
     subject=lambda request: f"{request.transport} {request.address} {request.port}",
-    deadline_s=2.0,
+    deadline_s=5.0,
     most_packets=sends_nothing,
 )

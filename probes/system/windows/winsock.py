@@ -95,7 +95,7 @@ def examine() -> Winsock | None:
         error=error,
         library=path,
         library_version=_version(path) if path else None,
-        foreign=path is not None and not is_systems(path, _system_folder()),
+        foreign=path is not None and not is_systems(path, system_folder()),
     )
 
 
@@ -245,7 +245,8 @@ def _loaded(name: str) -> str | None:
     return _tame(buffer.value)
 
 
-def _system_folder() -> str:
+def system_folder() -> str:
+    """Return the folder of the system's own programs and libraries, as Windows names it."""
     import ctypes  # noqa: PLC0415
 
     buffer = ctypes.create_unicode_buffer(_MAX_PATH)
