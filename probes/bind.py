@@ -12,6 +12,7 @@ from probes.failure import Failure, classify, errno_name
 from probes.system.blocking import in_thread
 from probes.system.windows import excluded_ports
 from probes.system.windows.excluded_ports import ExcludedPorts
+from probes.system.linux import local_ports
 
 _CAP_NET_BIND_SERVICE = 10
 
@@ -118,14 +119,6 @@ def _has_capability(context: Context, process: int | str = "self") -> bool | Non
     return None
 
 
-def _is_reserved(port: int, text: str) -> bool:
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if first.isdecimal() and int(first) <= port <= int(last if last.isdecimal() else first):
-            return True
-    return False
-
-
 async def observe(request: BindRequest, context: Context, progress: Callable[[BindResult], None]) -> BindResult:
     """Bind (and for TCP listen on) the address and port in each way, closing the socket at once each time.
 
@@ -144,7 +137,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
     if family == socket.AF_INET6:
         ways.append("v6-only")
     start = _read(context, "ip_unprivileged_port_start")
-    ends = _read(context, "ip_local_port_range").split()
+    picked = local_ports.read(context)
     attempts: list[BindAttempt] = []
     excluded: ExcludedPorts | None = None
 
@@ -156,8 +149,8 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
             attempts=tuple(attempts),
             unprivileged_start=int(start) if start.isdecimal() else None,
             may_bind_low=bool(_has_capability(context)),
-            ephemeral_range=(int(ends[0]), int(ends[1])) if len(ends) == 2 else None,
-            reserved=_is_reserved(request.port, _read(context, "ip_local_reserved_ports")),
+            ephemeral_range=(picked.first, picked.last) if picked is not None else None,
+            reserved=picked is not None and picked.is_reserved(request.port),
             process_may_bind_low=None if request.pid is None else _has_capability(context, request.pid),
             excluded=excluded,
         )

@@ -18,7 +18,9 @@ MAX_PROCESSES = 5
 
 @dataclass(frozen=True, slots=True)
 class BuffersRequest:
-    """Nothing to ask for: the whole machine is read."""
+    """The whole machine is read; the process ``pid`` is named even where others take more."""
+
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class BuffersResult:
     ``maximum_send`` and ``maximum_receive`` the most that ``SO_SNDBUF`` and ``SO_RCVBUF`` may ask for without
     privilege; ``tcp_send`` and ``tcp_receive`` the (least, first, most) bytes of TCP's own tuning.
     The limits are the whole machine's and cannot be read inside a network namespace. ``orphans`` are connections
-    that no program holds any more. ``processes`` are those with most socket memory; a socket that several
-    share counts for each.
+    that no program holds any more. ``processes`` are those with most socket memory, and the one that was asked for; a
+    socket that several share counts for each.
     """
 
     tcp_pages: int | None
@@ -112,7 +114,7 @@ def _default(context: Context, name: str, option: int) -> int | None:
         return None
 
 
-def _processes(context: Context) -> tuple[ProcessMemory, ...]:
+def _processes(context: Context, asked: int | None) -> tuple[ProcessMemory, ...]:
     by_inode: dict[int, int] = {}
     if context.root != Path("/"):
         return ()
@@ -121,8 +123,8 @@ def _processes(context: Context) -> tuple[ProcessMemory, ...]:
             for transport in ("tcp", "udp"):
                 for family in (4, 6):
                     for one in sockdiag.dump(channel, family, transport, memory=True):
-                        if one.memory:
-                            by_inode[one.inode] = by_inode.get(one.inode, 0) + one.memory
+                        if one.memory is not None and one.memory.total:
+                            by_inode[one.inode] = by_inode.get(one.inode, 0) + one.memory.total
         held = holders.find(Path("/proc"), by_inode)
     except OSError:
         return ()
@@ -131,7 +133,8 @@ def _processes(context: Context) -> tuple[ProcessMemory, ...]:
         for pid in held.by_inode.get(inode, (None,)):
             count, total = totals.get(pid, (0, 0))
             totals[pid] = (count + 1, total + memory)
-    heaviest = sorted(totals.items(), key=lambda item: -item[1][1])[:MAX_PROCESSES]
+    ranked = sorted(totals.items(), key=lambda item: -item[1][1])
+    heaviest = ranked[:MAX_PROCESSES] + [item for item in ranked[MAX_PROCESSES:] if item[0] == asked]
     return tuple(
         ProcessMemory(pid, None if pid is None else holders.identify(pid).name, count, total)
         for pid, (count, total) in heaviest
@@ -139,7 +142,7 @@ def _processes(context: Context) -> tuple[ProcessMemory, ...]:
 
 
 async def observe(
-    request: BuffersRequest,  # noqa: ARG001 - every probe takes the same three
+    request: BuffersRequest,
     context: Context,
     progress: Callable[[BuffersResult], None],  # noqa: ARG001
 ) -> BuffersResult:
@@ -147,10 +150,10 @@ async def observe(
 
     Raises :class:`NotApplicable` where ``/proc/meminfo`` is missing. Source: proc(5), socket(7), tcp(7), udp(7).
     """
-    return await asyncio.to_thread(_read, context)
+    return await asyncio.to_thread(_read, request, context)
 
 
-def _read(context: Context) -> BuffersResult:
+def _read(request: BuffersRequest, context: Context) -> BuffersResult:
     memory = _pairs(context, "/proc/meminfo")
     total = memory.get(("MemTotal", ""))
     if total is None:
@@ -180,7 +183,7 @@ def _read(context: Context) -> BuffersResult:
         time_wait=use.get(("TCP", "tw")),
         tcp_send=_three(context, "/proc/sys/net/ipv4/tcp_wmem"),
         tcp_receive=_three(context, "/proc/sys/net/ipv4/tcp_rmem"),
-        processes=_processes(context),
+        processes=_processes(context, request.pid),
     )
 
 
@@ -189,7 +192,7 @@ PROBE: Probe[BuffersRequest, BuffersResult] = Probe(
     request=BuffersRequest,
     result=BuffersResult,
     observe=observe,
-    request_for=lambda _target: BuffersRequest(),
+    request_for=lambda target: BuffersRequest(target.pid),
     subject=lambda _request: "",
     deadline_s=3.0,
     most_packets=sends_nothing,

@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, sends_nothing
-from probes.system.linux import holders, sockdiag
+from probes.system.linux import holders, local_ports, sockdiag
 
 #: How many peers and destinations are named, the busiest first.
 MAX_PEERS = 10
 #: How many sockets of a named process are described one by one.
 MAX_HELD = 100
-#: From this share of the outgoing ports on it is worth the time to find out who holds them.
+#: From this share of the outgoing ports, or of the system's descriptors, on it is worth the time to find out who
+#: holds them.
 _CROWDED = 0.5
+#: How many processes are named that hold most descriptors.
+_MAX_BUSIEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class HeldSocket:
     ``unconnected`` is a TCP socket that is neither bound nor listening nor connected, or a UDP socket without a
     peer; ``None`` where the kind has no state that is looked up. ``unread`` is bytes, for a listener the connections
     that wait. ``non_blocking`` is O_NONBLOCK of the descriptor.
+
+    The rest is kernel memory in bytes, ``None`` where the kind of socket is not asked about it: ``memory`` all of it,
+    ``received`` of ``receive_buffer`` what the program has not read, ``unsent`` of ``send_buffer`` what has not left
+    or was not acknowledged, with their overhead. ``dropped`` counts datagrams that came and found no room.
     """
 
     descriptor: int
@@ -69,6 +76,22 @@ class HeldSocket:
     remote_port: int | None = None
     non_blocking: bool | None = None
     unread: int | None = None
+    memory: int | None = None
+    received: int | None = None
+    receive_buffer: int | None = None
+    unsent: int | None = None
+    send_buffer: int | None = None
+    dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCount:
+    """How many descriptors a process has open, and its soft limit (``None``: unlimited)."""
+
+    pid: int
+    name: str | None
+    count: int
+    limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +100,15 @@ class DescriptorsResult:
 
     ``limit`` is the soft limit (``None``: unlimited, or no such process was found). ``sockets`` and what follows
     from it are ``None`` and empty where the descriptors of the process may be counted and not looked at.
-    ``socket_states`` counts the process's sockets by state (UDP and others as ``udp`` and ``other``);
+    ``socket_states`` counts the process's sockets by state, those without one by kind (``udp``, ``unix-stream``;
+    ``unconnected`` is a TCP socket that was only opened, ``other`` one whose kind is not known);
     ``waiting_close`` those in CLOSE_WAIT by peer (most first, at most 10). ``system_used`` and ``system_limit``
-    are ``/proc/sys/fs/file-nr``. ``hidden`` counts processes whose descriptors may not be read.
+    are ``/proc/sys/fs/file-nr``; ``busiest`` are the processes with most descriptors, looked for where the whole system
+    is near its limit. ``hidden`` counts processes whose descriptors may not be read.
 
-    ``ephemeral_range`` are the first and last local port that TCP picks for outgoing connections,
-    ``ephemeral_used`` how many of them any TCP socket of the machine holds, and ``ephemeral_busiest`` the
+    ``ephemeral_range`` are the first and last local port that TCP picks for outgoing connections, but for
+    ``ephemeral_reserved`` of them that ``ip_local_reserved_ports`` keeps back;
+    ``ephemeral_used`` how many of the others any TCP socket of the machine holds, and ``ephemeral_busiest`` the
     destinations with most of them (a port can be shared by connections to different destinations, so that
     one destination can run out of ports while others can be reached). ``ephemeral_states`` counts the sockets on
     those ports by state; ``ephemeral_processes`` by process, and is empty while less than half of the ports are used.
@@ -109,6 +135,8 @@ class DescriptorsResult:
     ephemeral_states: tuple[tuple[str, int], ...] = ()
     ephemeral_processes: tuple[ProcessPorts, ...] = ()
     held: tuple[HeldSocket, ...] = ()
+    ephemeral_reserved: int = 0
+    busiest: tuple[ProcessCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +158,22 @@ def _weigh(context: Context, pid: int) -> _Process:
     return _Process(pid, _limit(context, pid), holders.descriptor_count(context.root / "proc", pid))
 
 
-def _heaviest(context: Context) -> tuple[_Process | None, int]:
-    """Return the process that uses most of its limit, and how many could not be counted."""
-    best: _Process | None = None
-    best_share = -1.0
+def _counted(context: Context) -> tuple[list[_Process], int]:
+    """Return every process whose descriptors can be counted, and the number of those that cannot."""
+    found: list[_Process] = []
     hidden = 0
     for pid in holders.processes(context.root / "proc"):
         try:
-            process = _weigh(context, pid)
+            found.append(_weigh(context, pid))
         except PermissionError:
             hidden += 1
-            continue
         except (OSError, ValueError):
             continue  # gone since
-        share = process.count / process.limit if process.limit else 0.0
-        if share > best_share:
-            best, best_share = process, share
-    return best, hidden
+    return found, hidden
+
+
+def _share(process: _Process) -> float:
+    return process.count / process.limit if process.limit else 0.0
 
 
 def _given(context: Context, pid: int) -> _Process:
@@ -165,13 +192,13 @@ def _name(context: Context, pid: int) -> str | None:
         return None
 
 
-def _tcp(context: Context, process: Path) -> list[sockdiag.DiagSocket]:
-    """Return the TCP sockets of the network namespace that ``process`` (``/proc/PID``) is in."""
+def _table(context: Context, process: Path, transport: str, *, memory: bool = False) -> list[sockdiag.DiagSocket]:
+    """Return the sockets of the network namespace that ``process`` (``/proc/PID``) is in."""
     if context.root == Path("/") and _same_network(process):
         with contextlib.suppress(OSError), sockdiag.open_channel(context) as channel:
-            return [one for family in (4, 6) for one in sockdiag.dump(channel, family, "tcp")]
+            return [one for family in (4, 6) for one in sockdiag.dump(channel, family, transport, memory=memory)]
     with contextlib.suppress(OSError):
-        return list(sockdiag.read_proc_net(process, "tcp"))
+        return list(sockdiag.read_proc_net(process, transport))
     return []
 
 
@@ -180,13 +207,6 @@ def _same_network(process: Path) -> bool:
         return (process / "ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
     except OSError:
         return True  # may not be seen: then neither may its sockets
-
-
-def _udp_inodes(process: Path) -> set[int]:
-    try:
-        return {one.inode for one in sockdiag.read_proc_net(process, "udp")}
-    except OSError:
-        return set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,38 +219,34 @@ class _Sockets:
 def _sockets(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> _Sockets:
     process = context.root / "proc" / str(pid)
     try:
-        inodes = Counter(holders.socket_inodes(context.root / "proc", pid))
+        by_inode = {inode: number for number, inode in holders.socket_descriptors(context.root / "proc", pid)}
     except OSError:
         return _Sockets(None, (), ())
     states: Counter[str] = Counter()
-    peers: Counter[str] = Counter()
-    left = set(inodes)
-    if left:
-        for one in here if _same_network(process) else _tcp(context, process):
-            if one.inode in left:
-                left.discard(one.inode)
-                states[one.state] += 1
-                if one.state == "close-wait":
-                    peers[one.remote_address] += 1
-    if left:
-        udp = left & _udp_inodes(process)
-        states["udp"] += len(udp)
-        states["other"] += len(left - udp)
+    peers: dict[str, Counter[int]] = {}
+    count = len(by_inode)
+    for one in here if not by_inode or _same_network(process) else _table(context, process, "tcp"):
+        if one.inode and by_inode.pop(one.inode, None) is not None:
+            states[one.state] += 1
+            if one.state == "close-wait":
+                peers.setdefault(one.remote_address, Counter())[one.remote_port] += 1
+    for number in by_inode.values():
+        states[_kind(context, pid, number)] += 1
+    closed = sorted(peers.items(), key=lambda peer: -peer[1].total())[:MAX_PEERS]
     return _Sockets(
-        len(inodes),
-        tuple((state, count) for state, count in states.most_common() if count),
-        tuple(PeerCount("close-wait", address, count) for address, count in peers.most_common(MAX_PEERS)),
+        count,
+        tuple(states.most_common()),
+        tuple(
+            PeerCount("close-wait", address, ports.total(), next(iter(ports)) if len(ports) == 1 else None)
+            for address, ports in closed
+        ),
     )
 
 
-def _udp(context: Context, process: Path) -> list[sockdiag.DiagSocket]:
-    """Return the UDP sockets of the network namespace that ``process`` is in."""
-    if context.root == Path("/") and _same_network(process):
-        with contextlib.suppress(OSError), sockdiag.open_channel(context) as channel:
-            return [one for family in (4, 6) for one in sockdiag.dump(channel, family, "udp")]
-    with contextlib.suppress(OSError):
-        return list(sockdiag.read_proc_net(process, "udp"))
-    return []
+def _kind(context: Context, pid: int, descriptor: int) -> str:
+    """Return what a socket is that has no TCP state: its protocol in lower case."""
+    protocol = (holders.protocol_of(context.root / "proc", pid, descriptor) or "other").lower().removesuffix("v6")
+    return "unconnected" if protocol == "tcp" else protocol
 
 
 def _held(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> tuple[HeldSocket, ...]:
@@ -242,13 +258,17 @@ def _held(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> tuple[
         return ()
     if not descriptors:
         return ()
-    known = here if _same_network(process) else _tcp(context, process)
-    by_inode = {one.inode: one for one in (*known, *_udp(context, process)) if one.inode}
+    known = here if _same_network(process) else _table(context, process, "tcp")
+    udp = _table(context, process, "udp", memory=True)
+    by_inode = {one.inode: one for one in (*known, *udp) if one.inode}
+    # Where there are too many, those that hold most memory are the ones worth a look.
+    descriptors.sort(key=lambda pair: -_total(by_inode.get(pair[1])))
     found = []
-    for descriptor, inode in descriptors[:MAX_HELD]:
+    for descriptor, inode in sorted(descriptors[:MAX_HELD]):
         protocol = holders.protocol_of(proc, pid, descriptor)
         one = by_inode.get(inode)
         peer = one is not None and one.remote_port != 0
+        memory = one.memory if one is not None else None
         bare = protocol is not None and protocol.removesuffix("v6") in ("TCP", "UDP")
         found.append(
             HeldSocket(
@@ -261,14 +281,25 @@ def _held(context: Context, pid: int, here: list[sockdiag.DiagSocket]) -> tuple[
                 remote_port=one.remote_port if one is not None and peer else None,
                 non_blocking=holders.non_blocking(proc, pid, descriptor),
                 unread=one.receive_queue if one is not None else None,
+                memory=memory.total if memory is not None else None,
+                received=memory.received if memory is not None else None,
+                receive_buffer=memory.receive_buffer if memory is not None else None,
+                unsent=memory.unsent if memory is not None else None,
+                send_buffer=memory.send_buffer if memory is not None else None,
+                dropped=memory.dropped if memory is not None else None,
             )
         )
     return tuple(found)
 
 
+def _total(one: sockdiag.DiagSocket | None) -> int:
+    return one.memory.total if one is not None and one.memory is not None else 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Ephemeral:
     range: tuple[int, int] | None = None
+    reserved: int = 0
     used: int | None = None
     busiest: tuple[PeerCount, ...] = ()
     states: tuple[tuple[str, int], ...] = ()
@@ -276,16 +307,15 @@ class _Ephemeral:
 
 
 def _ephemeral(context: Context, here: list[sockdiag.DiagSocket]) -> _Ephemeral:
-    try:
-        first, last = (int(word) for word in context.read_text("/proc/sys/net/ipv4/ip_local_port_range").split())
-    except (OSError, ValueError):
+    picked = local_ports.read(context)
+    if picked is None:
         return _Ephemeral()
     used: set[int] = set()
     towards: Counter[tuple[str, str, int]] = Counter()
     states: Counter[str] = Counter()
     inodes: list[int] = []
     for one in here:
-        if first <= one.local_port <= last:
+        if one.local_port in picked:
             used.add(one.local_port)
             states[one.state] += 1
             inodes.append(one.inode)
@@ -294,9 +324,10 @@ def _ephemeral(context: Context, here: list[sockdiag.DiagSocket]) -> _Ephemeral:
     busiest = tuple(
         PeerCount(state, address, count, port) for (state, address, port), count in towards.most_common(MAX_PEERS)
     )
-    crowded = len(inodes) >= (last - first + 1) * _CROWDED
+    crowded = len(inodes) >= (picked.last - picked.first + 1 - picked.kept_back) * _CROWDED
     return _Ephemeral(
-        (first, last),
+        (picked.first, picked.last),
+        picked.kept_back,
         len(used),
         busiest,
         tuple(states.most_common()),
@@ -332,11 +363,12 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
     used, limit = _system(context)
     hidden = 0
     process: _Process | None
-    if request.pid is None:
-        process, hidden = _heaviest(context)
-    else:
-        process = _given(context, request.pid)
-    here = _tcp(context, context.root / "proc/self")
+    full = used >= limit * _CROWDED
+    counted: list[_Process] = []
+    if request.pid is None or full:
+        counted, hidden = _counted(context)
+    process = max(counted, key=_share, default=None) if request.pid is None else _given(context, request.pid)
+    here = _table(context, context.root / "proc/self", "tcp", memory=request.pid is not None)
     sockets = _Sockets(None, (), ()) if process is None else _sockets(context, process.pid, here)
     if process is not None and sockets.count is None:
         hidden += 1
@@ -359,6 +391,11 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
         ephemeral_busiest=ports.busiest,
         ephemeral_states=ports.states,
         ephemeral_processes=ports.processes,
+        ephemeral_reserved=ports.reserved,
+        busiest=tuple(
+            ProcessCount(one.pid, _name(context, one.pid), one.count, one.limit)
+            for one in sorted(counted if full else (), key=lambda one: -one.count)[:_MAX_BUSIEST]
+        ),
         held=_held(context, request.pid, here) if request.pid is not None and sockets.count is not None else (),
     )
 

@@ -32,7 +32,16 @@ from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind
 from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.judge.names import DENIALS
-from troubleshoot.judge.ports import CLOSING, binds, exhausted_towards_target, in_the_way, in_use, owner_text, place
+from troubleshoot.judge.ports import (
+    CLOSING,
+    binds,
+    exhausted_towards_target,
+    in_the_way,
+    in_use,
+    outgoing_ports,
+    owner_text,
+    place,
+)
 from troubleshoot.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.report import StepStatus
 
@@ -723,10 +732,12 @@ def open_sockets(facts: Facts) -> StepView:
     count = result.hidden - (1 if result.pid is not None and result.sockets is None else 0)
     why = note("reason.processes-hidden", count=count) if count > 0 else None
     share = facts.threshold("descriptor_share")
+    if facts.request.pid is not None and result.pid is not None and result.sockets is None:
+        why = note("fact.sockets-hidden", process=describe.process(result.name, result.pid))
     ephemeral = result.ephemeral_range
     towards = exhausted_towards_target(facts)
     if ephemeral is not None and facts.request.code != "WSAEMFILE":
-        total = ephemeral[1] - ephemeral[0] + 1
+        total = outgoing_ports(result)
         used = towards or result.ephemeral_used or 0
         if used >= total * facts.threshold("ephemeral_share"):
             fact = note("fact.ephemeral", used=used, total=total, low=ephemeral[0], high=ephemeral[1])
@@ -740,7 +751,8 @@ def open_sockets(facts: Facts) -> StepView:
     if system:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
     full = used >= result.limit * share or system
-    status: StepStatus = "failed" if full else "warning" if count > 0 and facts.request.pid is None else "passed"
+    unseen = result.sockets is None if facts.request.pid is not None else count > 0
+    status: StepStatus = "failed" if full else "warning" if unseen else "passed"
     return StepView(status, fact, why, (key,))
 
 

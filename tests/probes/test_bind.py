@@ -10,8 +10,9 @@ import children
 import pytest
 
 from probes.base import Context, NotApplicable, ProbeTarget
-from probes.bind import PROBE, BindRequest, BindResult, _is_reserved, observe
+from probes.bind import PROBE, BindRequest, BindResult, observe
 from probes.failure import Failure
+from probes.system.linux.local_ports import LocalPorts, _ranges
 
 
 def attempt(address: str, port: int, transport: str = "tcp") -> BindResult:
@@ -141,7 +142,13 @@ def test_range_and_reservation_are_those_of_the_namespace() -> None:
     [(8080, "8080,9148-9150", True), (9149, "8080,9148-9150", True), (9151, "8080,9148-9150", False), (1, "", False)],
 )
 def test_reserved_ports(port: int, text: str, expected: bool) -> None:
-    assert _is_reserved(port, text) is expected
+    assert LocalPorts(1, 65535, tuple(_ranges(text))).is_reserved(port) is expected
+
+
+def test_reserved_ports_are_not_picked() -> None:
+    ports = LocalPorts(40000, 40009, tuple(_ranges("39999-40001,40001-40002,40009-50000,junk,")))
+    assert ports.kept_back == 4
+    assert [port for port in range(39990, 40020) if port in ports] == list(range(40003, 40009))
 
 
 @pytest.mark.parametrize(

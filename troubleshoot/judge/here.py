@@ -35,12 +35,14 @@ def _connected(facts: Facts) -> bool:
 def _routes(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
     """The first destinations with the way that the kernel would send packets there.
 
-    An address that stands for this machine or for nobody has no way to be judged, whatever the kernel looks up.
+    An address that stands for every one of this machine, or for one on a link that is not named, has no way to be
+    judged, whatever the kernel looks up.
     """
     for address in facts.destinations[:2]:
         route = facts.route(address)
-        if route is not None and facts.kind(address) is not AddressKind.UNSPECIFIED:
-            yield address, route
+        if route is None or facts.kind(address) is AddressKind.UNSPECIFIED or facts.zone_missing(address):
+            continue
+        yield address, route
 
 
 def _said(facts: Facts, found: Reach) -> tuple[str, Note]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.buffers import BuffersResult
-from probes.descriptors import DescriptorsResult
+from probes.descriptors import DescriptorsResult, HeldSocket
 from troubleshoot import describe
 from troubleshoot.facts import Facts
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
@@ -20,6 +20,10 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
         return None
     share = facts.threshold("descriptor_share")
     if result.system_used >= result.system_limit * share:
+        busiest = tuple(
+            ("open-sockets", note("fact.descriptors-busiest", process=describe.process(p.name, p.pid), used=p.count))
+            for p in result.busiest[:NAMED]
+        )
         return Finding(
             cause="too-many-open-sockets",
             confidence="certain",
@@ -27,7 +31,8 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
             step="open-sockets",
             evidence=(
                 ("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)),
-                *descriptors_in_use(result),
+                *busiest,
+                *(descriptors_in_use(result) if facts.request.pid is not None else ()),
             ),
             values=values(found=result.system_used, expected=result.system_limit),
             variant="system",
@@ -62,7 +67,10 @@ def descriptors_in_use(result: DescriptorsResult) -> Evidence:
     elif result.pid is not None:
         said.append(("open-sockets", note("fact.sockets-hidden", process=process)))
     said.extend(
-        ("open-sockets", note("fact.close-wait", count=peer.count, address=peer.remote_address))
+        (
+            "open-sockets",
+            note("fact.close-wait", count=peer.count, address=describe.endpoint(peer.remote_address, peer.remote_port)),
+        )
         for peer in result.waiting_close[:NAMED]
     )
     said.append(("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)))
@@ -77,7 +85,7 @@ def buffers_exhausted(facts: Facts) -> Finding | None:
         return None
     evidence = short_of_memory(facts, result)
     if not evidence:
-        return None
+        return _full_buffers(facts)
     holders: list[tuple[str, Note]] = []
     for one in result.processes[:NAMED]:
         kilobytes = one.memory >> 10
@@ -86,15 +94,65 @@ def buffers_exhausted(facts: Facts) -> Finding | None:
             continue
         process = describe.process(one.name, one.pid)
         holders.append(("buffers", note("fact.buffers-process", process=process, used=kilobytes, count=one.sockets)))
-    found = describe_memory(result)
     return Finding(
         cause="buffers-exhausted",
         confidence="likely",
         scope="this-machine",
         step="buffers",
         evidence=(*evidence, *holders),
-        values=values(found=found),
+        values=values(found=describe_memory(result)),
     )
+
+
+def _full_buffers(facts: Facts) -> Finding | None:
+    """Sockets of the process that was named have no room left, which stops what it sends or receives there."""
+    result = facts.get("descriptors", DescriptorsResult) if facts.request.pid is not None else None
+    if result is None:
+        return None
+    said = full_buffers(facts, result.held)
+    if not said:
+        return None
+    process = describe.process(result.name, result.pid)
+    total = sum(held.memory or 0 for held in result.held) >> 10
+    count = sum(held.memory is not None for held in result.held)
+    return Finding(
+        cause="buffers-exhausted",
+        # Whoever meets a full buffer is told to wait, or waits, on most systems.
+        confidence="possible",
+        scope="this-machine",
+        step="buffers",
+        evidence=(*said, ("buffers", note("fact.buffers-process", process=process, used=total, count=count))),
+        values=values(process=process, found=len(said)),
+        variant="process",
+    )
+
+
+def full_buffers(facts: Facts, sockets: tuple[HeldSocket, ...]) -> Evidence:
+    """Say which sockets have no room left for what is to be sent or has come, those with most memory first."""
+    share = facts.threshold("buffer_share")
+    said: list[tuple[str, Note]] = []
+    for held in sorted(sockets, key=lambda held: -(held.memory or 0)):
+        if held.unsent and held.send_buffer and held.unsent >= held.send_buffer * share:
+            where = describe.endpoint(held.remote_address, held.remote_port) if held.remote_address else "?"
+            used, limit = held.unsent >> 10, held.send_buffer >> 10
+            said.append(
+                ("buffers", note("fact.buffer-unsent", descriptor=held.descriptor, used=used, limit=limit, where=where))
+            )
+        if held.received and held.receive_buffer and held.received >= held.receive_buffer * share:
+            used, limit = held.received >> 10, held.receive_buffer >> 10
+            said.append(
+                (
+                    "buffers",
+                    note(
+                        "fact.buffer-unread",
+                        descriptor=held.descriptor,
+                        used=used,
+                        limit=limit,
+                        count=held.dropped or 0,
+                    ),
+                )
+            )
+    return tuple(said[:NAMED])
 
 
 def pools(result: BuffersResult) -> tuple[tuple[str, int, tuple[int, int, int]], ...]:

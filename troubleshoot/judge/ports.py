@@ -327,13 +327,20 @@ def _denied(facts: Facts, trial: BindResult) -> Finding:
     )
 
 
+def outgoing_ports(result: DescriptorsResult) -> int:
+    """Return how many ports the kernel picks from for outgoing connections; 0 where that is not known."""
+    if result.ephemeral_range is None:
+        return 0
+    low, high = result.ephemeral_range
+    return high - low + 1 - result.ephemeral_reserved
+
+
 def exhausted_towards_target(facts: Facts) -> int | None:
     """How many outgoing ports the connections to the target hold, where that is (nearly) all of them."""
     result = facts.get("descriptors", DescriptorsResult)
     if result is None or result.ephemeral_range is None or not facts.targets:
         return None
-    low, high = result.ephemeral_range
-    enough = (high - low + 1) * facts.threshold("ephemeral_share")
+    enough = outgoing_ports(result) * facts.threshold("ephemeral_share")
     targets = {plain(address) for address in facts.targets}
     count = sum(
         peer.count
@@ -352,7 +359,7 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     if any(r.reading is Reading.CONNECTED for r in facts.reaches()):
         return None
     low, high = result.ephemeral_range
-    total = high - low + 1
+    total = outgoing_ports(result)
     focus = facts.focus
     failed = focus is not None and focus.failure is Failure.ADDRESS_NOT_AVAILABLE
     towards = exhausted_towards_target(facts)
@@ -364,15 +371,14 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     said: list[tuple[str, Note]] = [
         ("open-sockets", note("fact.ephemeral", used=result.ephemeral_used, total=total, low=low, high=high))
     ]
+    if result.ephemeral_reserved:
+        said.append(("open-sockets", note("fact.ephemeral-reserved", count=result.ephemeral_reserved)))
     if result.ephemeral_states:
         states = ", ".join(f"{count} {state}" for state, count in result.ephemeral_states[:NAMED])
         said.append(("open-sockets", note("fact.ephemeral-states", counters=states)))
     for peer in result.ephemeral_busiest[:NAMED]:
-        where = f"[{peer.remote_address}]" if ":" in peer.remote_address else peer.remote_address
-        held_there = f"{where}:{peer.remote_port}"
-        said.append(
-            ("open-sockets", note("fact.ephemeral-towards", count=peer.count, where=held_there, state=peer.state))
-        )
+        where = describe.endpoint(peer.remote_address, peer.remote_port)
+        said.append(("open-sockets", note("fact.ephemeral-towards", count=peer.count, where=where, state=peer.state)))
     for one in result.ephemeral_processes[:NAMED]:
         if one.pid is None:
             said.append(("open-sockets", note("fact.ephemeral-hidden", count=one.count)))
@@ -381,11 +387,16 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
         said.append(("open-sockets", note("fact.ephemeral-process", count=one.count, process=process)))
     # Ports can be shared by connections to different destinations: a full range alone fails only for bind().
     sure = failed and bool(towards or crowded)
+    resting = sum(count for state, count in result.ephemeral_states if state == "time-wait") * 2 > used
+    holder = next((p for p in result.ephemeral_processes if p.pid is not None and p.count * 2 > used), None)
     return Finding(
         cause="ephemeral-ports-exhausted",
         confidence="certain" if sure else "likely" if towards else "possible",
         scope="this-machine",
         step="open-sockets" if "open-sockets" in facts.request.steps else "connect",
         evidence=(*attempted(facts), *said),
-        values=values(found=f"{used}/{total}"),
+        values=values(
+            found=f"{used}/{total}", process=describe.process(holder.name, holder.pid) if holder is not None else None
+        ),
+        variant="time-wait" if resting else "process" if holder is not None else "default",
     )

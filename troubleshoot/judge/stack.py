@@ -32,7 +32,12 @@ def address_not_local(facts: Facts) -> Finding | None:
     trials = {trial.address: trial for trial in binds(facts)}
     for address in facts.targets[:1]:
         result = facts.get("address", AddressResult, address)
-        if result is None or result.local or result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL):
+        if (
+            result is None
+            or result.local
+            or result.zone_missing
+            or result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL)
+        ):
             return None
         reach = facts.decided_reach(address)
         if reach.failure is Failure.ADDRESS_NOT_AVAILABLE:

@@ -23,7 +23,7 @@ _SOCK_DIAG_BY_FAMILY = 20
 _NLM_F_REQUEST_DUMP = 0x1 | 0x300
 _NLM_F_DUMP_INTR = 0x10
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_INET_DIAG_MEMINFO, _INET_DIAG_SKV6ONLY = 1, 11
+_INET_DIAG_SKMEMINFO, _INET_DIAG_SKV6ONLY = 7, 11
 _TIMER_TIME_WAIT = 3
 
 #: States by the kernel's number (``net/tcp_states.h``), in the words that ss(8) uses. 12 is a connection of a
@@ -58,6 +58,23 @@ _MAX_ANSWER = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
+class SocketMemory:
+    """What a socket takes of kernel memory, in bytes (sock_diag(7), ``SK_MEMINFO_*``).
+
+    ``received`` of at most ``receive_buffer`` waits for the program, ``unsent`` of at most ``send_buffer`` for the
+    peer or the device; both are counted with their overhead. ``total`` is all of it with what is held in reserve.
+    ``dropped`` counts what came and found no room (datagrams; TCP mostly tells the peer to wait).
+    """
+
+    received: int
+    receive_buffer: int
+    unsent: int
+    send_buffer: int
+    total: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class DiagSocket:
     """One socket as the kernel lists it.
 
@@ -65,7 +82,7 @@ class DiagSocket:
     ``send_queue`` are bytes, for a listener the connections that wait and the backlog (``None``: not known).
     ``time_left_s`` is what remains of TIME_WAIT (or of FIN_WAIT_2 of a closed socket). ``inode`` is 0 where no
     descriptor belongs to it; then ``uid`` is meaningless and ``None``. ``device`` is the index of the interface
-    it is bound to, 0 for none. ``memory`` is bytes of kernel memory, where it was asked for.
+    it is bound to, 0 for none. ``memory`` is there where it was asked for.
     """
 
     family: int
@@ -81,7 +98,7 @@ class DiagSocket:
     inode: int
     device: int = 0
     v6_only: bool | None = None
-    memory: int | None = None
+    memory: SocketMemory | None = None
 
 
 def open_channel(context: Context) -> socket.socket:
@@ -110,7 +127,7 @@ def dump(
         (socket.AF_INET if family == 4 else socket.AF_INET6),
         (socket.IPPROTO_TCP if transport == "tcp" else socket.IPPROTO_UDP),
     )
-    wanted = 1 << (_INET_DIAG_MEMINFO - 1) if memory else 0
+    wanted = 1 << (_INET_DIAG_SKMEMINFO - 1) if memory else 0
     body = _REQUEST.pack(number, protocol, wanted, states) + _PORTS.pack(port or 0, 0) + bytes(44)
     channel.send(_HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0) + body)
     names = TCP_STATES if transport == "tcp" else UDP_STATES
@@ -138,7 +155,7 @@ def _parse(answer: bytes, start: int, end: int, names: dict[int, str]) -> DiagSo
     )
     local_port, remote_port = _PORTS.unpack_from(answer, start + 4)
     v6_only: bool | None = None
-    memory: int | None = None
+    memory: SocketMemory | None = None
     at = start + _MESSAGE.size
     while at + 4 <= end:
         length, kind = struct.unpack_from("=HH", answer, at)
@@ -146,10 +163,13 @@ def _parse(answer: bytes, start: int, end: int, names: dict[int, str]) -> DiagSo
             break
         if kind == _INET_DIAG_SKV6ONLY and length >= 5:
             v6_only = bool(answer[at + 4])
-        elif kind == _INET_DIAG_MEMINFO and length >= 20:
-            # TCP counts what it sends as queued, UDP as allocated
-            received, queued, forward, allocated = struct.unpack_from("=IIII", answer, at + 4)
-            memory = received + max(queued, allocated) + forward
+        elif kind == _INET_DIAG_SKMEMINFO and length >= 40:
+            received, receives, allocated, sends, forward, queued, _options, backlog, dropped = struct.unpack_from(
+                "=9I", answer, at + 4
+            )
+            unsent = max(queued, allocated)  # TCP counts what it sends as queued, UDP as allocated
+            total = received + unsent + forward + backlog
+            memory = SocketMemory(received, receives, unsent, sends, total, dropped)
         at += (length + 3) & ~3
     return DiagSocket(
         family=4 if family == socket.AF_INET else 6,
