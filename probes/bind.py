@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import Failure, classify, errno_name
+from probes.system import platform_name
 from probes.system.blocking import in_thread
 from probes.system.windows import excluded_ports
 from probes.system.windows.excluded_ports import ExcludedPorts
@@ -124,7 +125,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
 
     A TCP port that was free listens for some microseconds. ``SO_REUSEADDR`` is not tried for UDP, nor
     ``SO_REUSEPORT`` ever, because Linux would then hand us another program's traffic. What fails is a result; an
-    ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7); :mod:`probes.system.windows.excluded_ports`.
+    ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7).
     """
     if request.transport not in ("tcp", "udp"):
         raise NotApplicable("reason.transport-unknown", transport=request.transport)
@@ -132,7 +133,7 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
         raise NotApplicable("reason.not-a-port", port=request.port)
     family, _ = _endpoint(request)
     ways = ["plain"]
-    if request.transport == "tcp":
+    if request.transport == "tcp" and platform_name() != "windows":
         ways.append("reuse-address")
     if family == socket.AF_INET6:
         ways.append("v6-only")
