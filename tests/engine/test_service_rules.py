@@ -186,6 +186,16 @@ def test_an_early_answer_with_the_hosts_own_ttl_came_by_another_way() -> None:
     assert judged(data).verdict.outcome == "healthy"
 
 
+def test_one_slow_ping_does_not_prolong_the_wait_for_a_greeting() -> None:
+    data = saved("service-silent")
+    slowest = max(found["rtt_max_ms"] for found in results(data, "ping", data["target"]["addresses"][0]))
+    (found,) = results(data, "service")
+    assert found["waited_ms"] < Catalogue().judgement.thresholds["greeting_ms"] + 4 * slowest
+    report = changed("service-silent", "service", waited_ms=2000.0)
+    assert report.verdict.cause is None
+    assert [(a.cause, a.confidence) for a in report.verdict.alternatives] == [("service-silent", "possible")]
+
+
 def test_lost_echoes_alone_are_a_limit_of_the_host() -> None:
     data = saved("packet-loss")
     for result in results(data, "connect"):

@@ -228,7 +228,9 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     result = facts.service(reach.address)
     if result is None or result.outcome is not ServiceOutcome.SILENT or result.connect_ms is None:
         return None
-    patience_ms = facts.threshold("greeting_ms") + 4 * max(result.connect_ms, facts.rtt_ms(reach.address))
+    # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
+    trip_ms = min(result.connect_ms, facts.rtt_ms(reach.address) or result.connect_ms)
+    patience_ms = facts.threshold("greeting_ms") + 4 * trip_ms
     return Finding(
         cause="service-silent",
         confidence="likely" if result.waited_ms >= patience_ms else "possible",
