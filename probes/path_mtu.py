@@ -209,7 +209,8 @@ class _Search:
         self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size and not self._told())
         if self.found.black_hole:
             await self._wait_until(self._silent_s + PATIENCE_S)
-            await self._ask(size)
+            if (await self._ask(size)).answer == "reached":
+                self._reached(size)
             self.found = replace(self.found, black_hole=self.found.mtu == low and not self._told())
 
     def _told(self) -> bool:

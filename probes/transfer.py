@@ -112,7 +112,7 @@ SAID: Final = 1800
 _ENOUGH: Final = 16384
 _CHUNK: Final = 8192
 #: Two pairs and a search among the sizes; each connects, speaks in a few segments, and repeats some of them.
-_CONNECTIONS: Final = 8
+_CONNECTIONS: Final = 9
 _PACKETS: Final = 10
 #: An answer whose end is not marked is over when nothing came for this long.
 _SETTLE_S: Final = 0.1
