@@ -574,6 +574,9 @@ def connect(facts: Facts) -> StepView:
     failed = [r for r in reaches if r.failed]
     good = [r for r in reaches if r.reading is Reading.CONNECTED]
     if not failed and not good:
+        refused = [key for key in keys if (record := facts.observation(*key)) is not None and record.result is None]
+        if refused:
+            return _unavailable(facts, "reason.not-run", *refused)
         binding = facts.request.code == "WSAEADDRINUSE"
         return _skipped("reason.binding" if binding else "reason.not-to-be-tried")
     if failed:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 import probes.ping
-from probes.base import Budget, Context
-from troubleshoot import diagnose
+from probes.base import Budget, Context, Probe, Status, note
+from troubleshoot import diagnose, engine
+from troubleshoot.catalogue import Catalogue
 from troubleshoot.engine import replay, run
 from troubleshoot.errors import UserError
 from troubleshoot.events import StepEvent
@@ -222,3 +224,33 @@ def test_nonsense_is_refused_before_any_packet() -> None:
         with pytest.raises(UserError):
             asyncio.run(diagnose(code, target, context=context))
         assert context.packets_sent == 0
+
+
+@pytest.mark.parametrize("most", [0, 10, 30])
+def test_a_probe_that_might_send_too_much_is_not_started(most: int) -> None:
+    catalogue = Catalogue()
+    usual = catalogue.judgement
+    catalogue.judgement = msgspec.structs.replace(usual, thresholds={**usual.thresholds, "packets_most": most})
+    context = Context()
+    report = asyncio.run(diagnose("10061", "127.0.0.1:1", catalogue=catalogue, context=context))
+    assert report.packets == context.packets_sent <= most == report.packet_limit
+    told = {s.id: s.summary for s in report.steps if s.status == "unavailable"}
+    assert (f"{most} packets" in told.get("connect", "")) == (most < 24)
+    if most < 24:
+        assert report.verdict.outcome == "inconclusive"
+    assert from_json(to_json(report)).packet_limit == most
+
+
+def test_a_probe_that_would_go_beyond_its_bound_is_ended() -> None:
+    async def greedy(request: None, context: Context, progress: Callable[[str], None]) -> str:
+        progress("partial")
+        while True:
+            await context.sending()
+
+    probe = Probe("greedy", type(None), str, greedy, lambda _: None, lambda _: "", 5.0, lambda _: 3)
+    context = Context()
+    worker = engine._Worker(engine.Job("greedy", "", None), probe, context, lambda _: None)
+    record = asyncio.run(worker.run(5.0))
+    assert context.packets_sent == 3
+    assert (record.status, record.result) == (Status.CUT_SHORT, "partial")
+    assert record.reason == note("reason.packets-spent", packets=3)
