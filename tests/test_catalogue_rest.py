@@ -118,7 +118,10 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
     "service-silent": dict.fromkeys(("default", "tls"), "address port"),
     "port-in-use": {"default": "port process", "unknown": "port"},
     "port-in-time-wait": {"default": "port found"},
-    "port-not-permitted": {"default": "port expected", "policy": "port"},
+    "port-not-permitted": {
+        **dict.fromkeys(("default", "excluded"), "port expected"),
+        **dict.fromkeys(("policy", "windows"), "port"),
+    },
     "address-not-local": {"default": "address", "near": "address found"},
     "address-family-unavailable": dict.fromkeys(("default", "sysctl", "module", "policy"), "family"),
     "ephemeral-ports-exhausted": {"default": "found", "time-wait": "found", "process": "found process"},

@@ -694,6 +694,8 @@ def port_owner(facts: Facts) -> StepView:
         if lacking:
             free = next(t for t in trials if t.attempts[0].failure is None)
             return _bindable(facts, free, keys)
+        if first.excluded is not None:
+            return StepView("failed", excluded(first), first.excluded.reason, keys)
         errno = first.attempts[0].errno or "?"
         return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), None, keys)
     entries = in_the_way(facts, taken)

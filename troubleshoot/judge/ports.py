@@ -78,9 +78,21 @@ def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ..
     can be seen all the same.
     """
     found = refused(trials, Failure.ADDRESS_IN_USE)
-    if found or facts.request.code != "WSAEADDRINUSE":
+    if found:
         return found
+    if facts.request.code != "WSAEADDRINUSE":
+        # Windows calls access denied what another program has bound for itself alone (SO_EXCLUSIVEADDRUSE).
+        return tuple(t for t in refused(trials, Failure.ACCESS_DENIED) if on_windows(t) and _held_by_one(facts, t))
     return refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
+
+
+def on_windows(trial: BindResult) -> bool:
+    """Whether Windows denied access: no other system keeps ranges of ports back."""
+    return trial.excluded is not None
+
+
+def _held_by_one(facts: Facts, trial: BindResult) -> bool:
+    return any(clashes(e, trial.address) for e in held(facts) if e.state not in CLOSING)
 
 
 def in_the_way(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[SocketEntry, ...]:
@@ -286,7 +298,43 @@ def port_not_permitted(facts: Facts) -> Finding | None:
     )
 
 
-def _denied(facts: Facts, trial: BindResult) -> Finding:
+def _denied_by_windows(facts: Facts, trial: BindResult) -> Finding | None:
+    """The port lies in a range that Windows keeps back, or is refused for a reason that cannot be seen."""
+    if trial.excluded is None or _held_by_one(facts, trial):
+        return None
+    found = excluded(trial)
+    kept = trial.excluded.holding(trial.port)
+    span = f"{kept.first}-{kept.last}" if kept is not None else None
+    sure = kept is not None and not kept.administered
+    return Finding(
+        cause="port-not-permitted",
+        confidence="certain" if sure else "likely",
+        scope="this-machine",
+        step="port-owner",
+        evidence=(
+            ("port-owner", note("fact.bind-failed", port=trial.port, errno=trial.attempts[0].errno or "?")),
+            ("port-owner", found),
+        ),
+        values=values(port=trial.port, expected=span if sure else None),
+        variant="excluded" if sure else "windows",
+    )
+
+
+def excluded(trial: BindResult) -> Note:
+    """Return what is known of the ranges that Windows keeps back, as far as this port is concerned."""
+    known = trial.excluded
+    if known is None or known.ranges is None:
+        return note("fact.ports-unread")
+    kept = known.holding(trial.port)
+    if kept is None:
+        return note("fact.port-not-excluded", port=trial.port, count=len(known.ranges))
+    key = "fact.port-excluded-administered" if kept.administered else "fact.port-excluded"
+    return note(key, port=trial.port, prefix=f"{kept.first}-{kept.last}")
+
+
+def _denied(facts: Facts, trial: BindResult) -> Finding | None:
+    if on_windows(trial):
+        return _denied_by_windows(facts, trial)
     start = trial.unprivileged_start
     failed: Evidence = (
         ("port-owner", note("fact.bind-failed", port=trial.port, errno=trial.attempts[0].errno or "?")),
