@@ -35,6 +35,7 @@ from troubleshoot.judge.names import DENIALS
 from troubleshoot.judge.ports import (
     CLOSING,
     binds,
+    excluded,
     exhausted_towards_target,
     in_the_way,
     in_use,
