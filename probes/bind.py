@@ -11,9 +11,9 @@ from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothin
 from probes.failure import Failure, classify, errno_name
 from probes.system import platform_name
 from probes.system.blocking import in_thread
+from probes.system.linux import local_ports
 from probes.system.windows import excluded_ports
 from probes.system.windows.excluded_ports import ExcludedPorts
-from probes.system.linux import local_ports
 
 _CAP_NET_BIND_SERVICE = 10
 

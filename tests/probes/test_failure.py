@@ -22,7 +22,7 @@ class Win32Error(OSError):
         self.winerror = winerror
 
 
-class Win32Refusal(Win32Error, ConnectionRefusedError):
+class Win32RefusedError(Win32Error, ConnectionRefusedError):
     pass
 
 
@@ -60,9 +60,9 @@ def test_one_word_for_both_numbers(number: int, name: str, failure: Failure) -> 
 @pytest.mark.parametrize(
     "error",
     [
-        Win32Refusal(10061, 10061),  # a plain call
+        Win32RefusedError(10061, 10061),  # a plain call
         Win32Error(10061, None),  # an event loop that selects
-        Win32Refusal(errno.EINVAL, 1225),  # the proactor
+        Win32RefusedError(errno.EINVAL, 1225),  # the proactor
         ConnectionRefusedError(errno.ECONNREFUSED, ""),  # any other system
     ],
 )
