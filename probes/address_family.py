@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from probes.base import Context, Probe, sends_nothing
 from probes.failure import errno_name
+from probes.system.linux import modules
 
 #: What is tried: family, type, protocol.
 _USUAL: tuple[tuple[str, str, str], ...] = (
@@ -36,7 +37,9 @@ _USUAL: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class AddressFamilyRequest:
-    """Nothing to ask for: the usual combinations are tried."""
+    """The usual combinations are tried; of the process ``pid`` it is looked up whether a filter limits its calls."""
+
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,25 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """A kernel module that a combination which was refused needs.
+
+    ``present`` tells whether the running kernel has it (``None``: there is no list of its modules here);
+    ``blocked_by`` is file and line of the modprobe setting that keeps it from being loaded on demand.
+    """
+
+    name: str
+    present: bool | None
+    blocked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AddressFamilyResult:
     """``ipv6_disabled`` reflects the sysctl ``net.ipv6.conf.all.disable_ipv6`` (or no IPv6 in the kernel at all);
     ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works. ``ipv6_present`` tells whether the kernel has IPv6
-    at all (its settings are there), whatever this process may do with it.
+    at all (its settings are there), whatever this process may do with it. ``modules`` are those behind combinations
+    that were refused; ``filtered`` and ``process_filtered`` tell whether a seccomp filter limits the system calls of
+    this process and of the one that was asked for, as containers and RestrictAddressFamilies= set it.
     """  # noqa: D205
 
     combinations: tuple[Combination, ...]
@@ -65,6 +83,9 @@ class AddressFamilyResult:
     ipv6_loopback: bool
     ipv6_disabled: bool
     ipv6_present: bool | None = None
+    modules: tuple[Module, ...] = ()
+    filtered: bool | None = None
+    process_filtered: bool | None = None
 
 
 def _number(name: str) -> int | None:
@@ -115,8 +136,22 @@ def _present(context: Context) -> bool | None:
     return True
 
 
+#: The module that a protocol or, without one, a family needs.
+_MODULES = {"IPPROTO_SCTP": "sctp", "AF_INET6": "ipv6", "AF_VSOCK": "vsock", "AF_PACKET": "af_packet"}
+_NOT_THERE = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT")
+
+
+def _modules(context: Context, tried: tuple[Combination, ...]) -> tuple[Module, ...]:
+    names = {
+        name: None
+        for one in tried
+        if one.errno in _NOT_THERE and (name := _MODULES.get(one.protocol) or _MODULES.get(one.family))
+    }
+    return tuple(Module(name, modules.present(context, name), modules.blocked_by(context, name)) for name in names)
+
+
 async def observe(
-    request: AddressFamilyRequest,  # noqa: ARG001 - every probe takes the same three
+    request: AddressFamilyRequest,
     context: Context,
     progress: Callable[[AddressFamilyResult], None],  # noqa: ARG001
 ) -> AddressFamilyResult:
@@ -133,6 +168,9 @@ async def observe(
             ipv6_loopback=_binds(context, socket.AF_INET6, "::1"),
             ipv6_disabled=_disabled(context),
             ipv6_present=_present(context),
+            modules=_modules(context, tried),
+            filtered=modules.filtered(context),
+            process_filtered=None if request.pid is None else modules.filtered(context, request.pid),
         )
 
 
@@ -141,7 +179,7 @@ PROBE: Probe[AddressFamilyRequest, AddressFamilyResult] = Probe(
     request=AddressFamilyRequest,
     result=AddressFamilyResult,
     observe=observe,
-    request_for=lambda _target: AddressFamilyRequest(),
+    request_for=lambda target: AddressFamilyRequest(target.pid),
     subject=lambda _request: "",
     deadline_s=2.0,
     most_packets=sends_nothing,

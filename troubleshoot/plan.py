@@ -128,7 +128,7 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield Job("network-subsystem", "", NetworkSubsystemRequest())
         yield Job("interfaces", "", InterfacesRequest())
     if "address-family" in steps:
-        yield Job("address-family", "", AddressFamilyRequest())
+        yield Job("address-family", "", AddressFamilyRequest(request.pid))
         yield from _named(facts)
     if "buffers" in steps:
         yield Job("buffers", "", BuffersRequest(request.pid))
@@ -346,7 +346,7 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         yield Job("ping", second_look(focus.address), PingRequest(focus.address))
     if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED):
         yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
-        yield Job("address-family", "", AddressFamilyRequest())
+        yield Job("address-family", "", AddressFamilyRequest(facts.request.pid))
     if facts.is_local(focus.address):
         if focus.failed:
             yield Job("network-subsystem", "", NetworkSubsystemRequest())

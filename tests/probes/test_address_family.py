@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from pathlib import Path
 
 import children
 import pytest
@@ -102,3 +103,31 @@ def test_a_policy_that_forbids_a_family() -> None:
     assert seen["AF_INET", "SOCK_STREAM", "IPPROTO_TCP"] is None
     assert not found.ipv6_loopback
     assert not found.ipv6_disabled
+    assert found.filtered
+
+
+@pytest.mark.parametrize(
+    ("files", "present", "blocked_by"),
+    [
+        ({}, None, None),
+        ({"modules.dep": "kernel/net/dccp/dccp.ko: \n"}, False, None),
+        ({"modules.dep": "kernel/net/sctp/sctp.ko.xz: kernel/lib/libcrc32c.ko.xz\n"}, True, None),
+        ({"modules.builtin": "kernel/net/sctp/sctp.ko\n"}, True, None),
+        ({"/etc/modprobe.d/cis.conf": "# hardening\ninstall sctp /bin/true\n"}, None, "/etc/modprobe.d/cis.conf:2"),
+        ({"/lib/modprobe.d/a.conf": "blacklist sctp\n"}, None, "/lib/modprobe.d/a.conf:1"),
+        ({"/etc/modprobe.d/a.conf": "install sctp /sbin/modprobe libcrc32c; :\nblacklist sctp_diag\n"}, None, None),
+    ],
+)
+def test_why_a_protocol_is_not_offered(
+    tmp_path: Path, files: dict[str, str], present: bool | None, blocked_by: str | None
+) -> None:
+    """The refusal is this kernel's own; what it has and what modprobe may do is recorded."""
+    for name, text in {"/proc/sys/kernel/osrelease": "6.1.0-18-amd64\n", **files}.items():
+        path = tmp_path / (name.lstrip("/") if "/" in name else f"lib/modules/6.1.0-18-amd64/{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = asyncio.run(observe(AddressFamilyRequest(), Context(root=tmp_path), lambda _partial: None))
+    if errnos(found)["AF_INET", "SOCK_STREAM", "IPPROTO_SCTP"] is None:
+        pytest.skip("this kernel offers SCTP")
+    (sctp,) = (module for module in found.modules if module.name == "sctp")
+    assert (sctp.present, sctp.blocked_by) == (present, blocked_by)

@@ -110,7 +110,7 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
         confidence="possible",
         scope="this-machine",
         step="address-family",
-        evidence=_refusals(lacking),
+        evidence=(*_refusals(lacking), *_reasons(facts, result)),
         values=values(family=", ".join(dict.fromkeys(c.protocol.removeprefix("IPPROTO_") for c in lacking))),
     )
 
@@ -132,6 +132,21 @@ def _refusals(combinations: list[Combination]) -> Evidence:
     )
 
 
+def _reasons(facts: Facts, result: AddressFamilyResult) -> Evidence:
+    """Say what keeps the modules of refused protocols away, and whether the program's calls are filtered."""
+    said = []
+    for module in result.modules:
+        if module.blocked_by is not None:
+            said.append(note("fact.module-blocked", module=module.name, where=module.blocked_by))
+        elif module.present is not None:
+            said.append(note("fact.module-there" if module.present else "fact.module-missing", module=module.name))
+    if result.process_filtered:
+        said.append(note("fact.process-filtered", process=facts.request.pid))
+    elif result.filtered and facts.request.pid is None:
+        said.append(note("fact.run-filtered"))
+    return tuple(("address-family", one) for one in said)
+
+
 def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, only: bool) -> Finding | None:
     """What is wrong with IPv4 or IPv6: not in the kernel, forbidden by a policy, or switched off by its sysctl."""
     name, constant = ("IPv6", "AF_INET6") if family == 6 else ("IPv4", "AF_INET")
@@ -149,7 +164,11 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     common = {"cause": "address-family-unavailable", "scope": "this-machine", "step": "address-family"}
     # A name with both families still works over the other one, unless the code says that it was this one.
     confidence = "certain" if only else "likely" if facts.request.code in _FAMILY_CODES else "possible"
-    missing: Evidence = (("address-family", note("fact.family-missing", family=name)), *_refusals(ordinary))
+    missing: Evidence = (
+        ("address-family", note("fact.family-missing", family=name)),
+        *_refusals(ordinary),
+        *(_reasons(facts, result) if ordinary else ()),
+    )
     if absent and not refused_by_policy:
         return Finding(
             confidence=confidence,  # type: ignore[arg-type]
