@@ -13,7 +13,7 @@ from probes.base import Note, note
 from probes.mtu_hop import MtuHopResult
 from probes.path_mtu import LEAST, PathMtuResult
 from probes.service import ServiceOutcome
-from probes.transfer import TransferResult
+from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
 from troubleshoot.judge.model import Finding, rule, values
@@ -49,7 +49,7 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     address, connected = reach.address, reach.reading is Reading.CONNECTED
     if connected and _known_lossy(facts):
         return None  # what is lost anyway is not lost for its size
-    found = facts.get("path-mtu", PathMtuResult, address)
+    found = _sizes(facts, address)
     transfer = _transfer(facts, address, found)
     proven = contrast(transfer)
     told = found is not None and _told(found)
@@ -66,16 +66,16 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
     confidence = _by_transfer(proven, found) if proven is not None else _by_datagrams(facts, hole, walked, transfer)
     place = _place(facts, address, found, walked, back=proven is not None and proven.back and hole is None)
-    size = found.mtu if found is not None and (hole is not None or told) else None
-    if size is None and proven is not None:
-        size = proven.works
+    sizes = [found.mtu] if found is not None and (hole is not None or told) else []
+    sizes += [proven.works] if proven is not None and not told else []
+    size = max((size for size in sizes if size is not None), default=None)
     return Finding(
         cause="path-mtu-blackhole",
         confidence=confidence,
         scope="path",
         step=step,
         evidence=(
-            *(((step, note("fact.mtu-blackhole", address=address, mtu=hole.mtu)),) if hole is not None else ()),
+            *(((step, note("fact.mtu-blackhole", address=address, mtu=size)),) if hole is not None else ()),
             *((step, fact) for fact in place.shown),
             *((step_of(facts), fact) for fact in _transferred(transfer, proven)),
             *((said(facts, reach),) if connected else ()),
@@ -85,6 +85,17 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
         hop=place.hop,
         address=place.router,
     )
+
+
+def _sizes(facts: Facts, address: str) -> PathMtuResult | None:
+    """Return what datagrams of several sizes showed: all of it, or that there is a hole where transfers proved one."""
+    found = facts.peek("path-mtu", PathMtuResult, address)
+    proven = None
+    if ("transfer", f"{address} {facts.port}") not in facts.running:
+        proven = contrast(facts.peek("transfer", TransferResult, f"{address} {facts.port}"))
+    if proven is not None and proven.repeated and found is not None and found.black_hole:
+        return found
+    return facts.get("path-mtu", PathMtuResult, address)
 
 
 def _told(found: PathMtuResult) -> bool:
@@ -163,9 +174,11 @@ def _transferred(transfer: TransferResult | None, proven: Contrast | None) -> tu
     where = describe.endpoint(transfer.address, transfer.port)
     if proven is None:
         first = transfer.trials[0]
-        if first.said or first.received:
+        if first.said == 0 and 0 < first.received < first.mss:
+            return (note("fact.transfer-short", where=where, received=first.received),)
+        if first.outcome is TransferOutcome.WHOLE:
             return (note("fact.transfer-moved", where=where, sent=first.said, received=first.received),)
-        return (note("fact.transfer-none", where=where),)
+        return (note("fact.transfer-none", where=where),) if not first.said else ()
     long, short = proven.long, proven.short
     seconds = f"{long.watched_ms / 1000:.1f}"
     stall = (
