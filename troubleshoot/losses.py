@@ -22,12 +22,15 @@ from troubleshoot.report import Confidence
 
 #: One packet may always be lost, and one moment's interruption is no share: losses are counted in more gaps than one.
 _LEAST_LOST = 2
-#: Below this probability a difference between two series is not left to chance.
+#: Below these probabilities a difference is not left to chance: between the way to a router and the way beyond it, and
+#: between kinds of packets, where a loss may be taken for a limit.
 _BY_CHANCE = 0.01
-_UNLIKE = 0.05
+_UNLIKE = 0.001
 #: The level of every interval here.
 _LEVEL = 0.95
-_INTERVAL_S, _WAIT_S, _SILENT_S = 0.01, 0.3, 1.0
+#: Echoes of a series are sent so far apart and waited for so long; a connect almost as long as until its SYN is sent
+#: again, seconds.
+_INTERVAL_S, _WAIT_S, _SILENT_S, _CONNECT_S = 0.01, 0.5, 1.0, 0.9
 
 
 class Kind(enum.StrEnum):
@@ -199,7 +202,7 @@ def told(facts: Facts, address: str) -> Told:
     for sample in sorted(counted, key=lambda s: s.lost / s.sent, reverse=True):
         rest = [other for other in counted if other is not sample]
         lost, sent = sum(s.lost for s in rest), sum(s.sent for s in rest)
-        if sample.lost and sent and rarer(lost, sent, sample.lost, sample.sent) < _BY_CHANCE:
+        if sample.lost and sent and rarer(lost, sent, sample.lost, sample.sent) < _UNLIKE:
             counted.remove(sample)
             limited.append(sample)
     return Told(tuple(counted), tuple(limited))
@@ -221,8 +224,8 @@ def hidden(facts: Facts) -> tuple[str, Told] | None:
 
 
 def clear(facts: Facts, found: Told) -> bool:
-    """Whether enough was exchanged, and answered, to rule out a loss that matters."""
-    return bool(found.sent) and ceiling(found.lost, found.sent) <= facts.threshold("loss_hidden")
+    """Whether enough was exchanged, and all but one packet answered, to rule out a loss that matters."""
+    return found.lost < _LEAST_LOST and ceiling(found.lost, found.sent) <= facts.threshold("loss_hidden")
 
 
 # -- what would tell more --------------------------------------------------------------------------------------
@@ -291,11 +294,13 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
     if port is None or not tcp or (echoed and not lost):
         return
     subject = f"{address} {port}"
-    wait_s = max(0.5, 3 * facts.rtt_ms(address) / 1000)
     count = 20 if echoed or facts.stalls(address) else 10
-    yield Series("tcp-loss", subject, TcpLossRequest(address, port, count, wait_s=wait_s))
-    if lost and not echoed:
-        yield Series("tcp-loss", longer_subject(subject), TcpLossRequest(address, port, 20, wait_s=wait_s))
+    yield Series("tcp-loss", subject, TcpLossRequest(address, port, count, wait_s=_CONNECT_S))
+    if ("tcp-loss", subject) in facts.running:
+        return
+    found = told(facts, address)
+    if found.lost and (not echoed or found.limited):
+        yield Series("tcp-loss", longer_subject(subject), TcpLossRequest(address, port, 20, wait_s=_CONNECT_S))
 
 
 def _pings(address: str, count: int) -> PingRequest:
@@ -318,54 +323,42 @@ class Place:
         return next((address for hop, address, _ in self.routers if hop == self.hop), None)
 
 
-def search(facts: Facts, address: str) -> Place | Series | None:
-    """Return where a loss of echoes begins, or the series of pings to a router that would tell more.
+def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
+    """Return where a loss begins, or the series of pings to routers that would tell more.
 
-    A router is clean where significantly fewer echoes to it are lost than to the target, next to none. One that loses
-    some although the next one is clean limits its own answers, and does not count. ``None`` where the evidence singles
-    nothing out: routers that do not answer pings, or not all of them. Raises :class:`NotYet` while a series runs.
+    A router is clean where no echo to it is lost, and that is not by chance beside what goes farther. ``None`` where
+    the evidence singles nothing out: routers that do not answer pings, or that limit their answers, so that one loses
+    some and a farther one none. Raises :class:`NotYet` while a series runs.
     """
     if facts.echoes(address) is None:
         return None
     distance = facts.distance(address)
-    if ("traceroute", address) in facts.running:
-        raise NotYet(f"traceroute {address}")
-    target = told(facts, address).of(Kind.ECHO)
-    if distance is None or target.lost < _LEAST_LOST:
+    facts.trace(address)
+    found = told(facts, address)
+    if distance is None:
         return None
     routers = _routers(facts, address, distance)
-    count = _enough(target)
-    clean, beyond = (0, Sample(Kind.ECHO, ())), (distance, target)
-    lossy_hops = {distance}
-    while True:
-        goes_on = any(ttl > beyond[0] for ttl in lossy_hops if ttl < distance) or beyond[0] >= distance - 1
-        between = [ttl for ttl in routers if clean[0] < ttl < beyond[0]]
-        after = [ttl for ttl in routers if ttl > beyond[0]]
-        if between:
-            ttl = min(between, key=lambda t: abs(2 * t - clean[0] - beyond[0]))
-        elif not goes_on and after:
-            ttl = after[0]
-        else:
-            break
-        subject = series_subject(routers[ttl])
-        if facts.observation("ping", subject) is None and ("ping", subject) not in facts.running:
-            return Series("ping", subject, _pings(routers[ttl], count))
-        facts.get("ping", PingResult, subject)
-        found = Sample(Kind.ECHO, echoes(facts, subject))
-        state = _clean(found, target)
-        if state is None:
-            del routers[ttl]
-        elif state:
-            if ttl > beyond[0]:  # what seemed to lose limits its own answers
-                del routers[beyond[0]]
-                beyond = (distance, target)
-            clean = (ttl, found)
-        else:
-            lossy_hops.add(ttl)
-            beyond = (ttl, found) if ttl < beyond[0] else beyond
-    if not goes_on or beyond[0] != clean[0] + 1:
+    if any(("ping", series_subject(router)) in facts.running for router in routers.values()):
+        raise NotYet(f"pings of the routers to {address}")
+    sides = _sides(facts, found, routers, distance)
+    if sides is None:
         return None
-    return Place(clean[0], tuple((ttl, routers[ttl], found) for ttl, found in (clean, beyond) if ttl in routers))
+    clean, beyond, goes_on = sides
+    unasked = [ttl for ttl in routers if facts.observation("ping", series_subject(routers[ttl])) is None]
+    between = [ttl for ttl in unasked if clean < ttl < beyond]
+    after = [ttl for ttl in unasked if ttl > beyond]
+    asked: set[int] = set()
+    if between:  # two at once: half the time of one after the other, for few packets more
+        thirds = (clean + (beyond - clean) * part / 3 for part in (1, 2))
+        asked = {min(between, key=lambda ttl: abs(ttl - aim)) for aim in thirds}
+    elif after and not goes_on:
+        asked = {min(after)}
+    if asked:
+        count = _enough(found.lost / found.sent)
+        return tuple(Series("ping", series_subject(routers[t]), _pings(routers[t], count)) for t in sorted(asked))
+    if not goes_on or beyond != clean + 1:
+        return None
+    return Place(clean, tuple((t, routers[t], _sample(facts, routers[t])) for t in (clean, beyond) if t in routers))
 
 
 def _routers(facts: Facts, address: str, distance: int) -> dict[int, str]:
@@ -380,16 +373,28 @@ def _routers(facts: Facts, address: str, distance: int) -> dict[int, str]:
     return {t: a for t, a in found.items() if plain(a) != plain(address) and list(found.values()).count(a) == 1}
 
 
-def _enough(target: Sample) -> int:
+def _sample(facts: Facts, router: str) -> Sample:
+    return Sample(Kind.ECHO, echoes(facts, series_subject(router)))
+
+
+def _sides(facts: Facts, found: Told, routers: dict[int, str], distance: int) -> tuple[int, int, bool] | None:
+    """Return the last clean hop, the first one behind it that loses, and whether what lies behind that loses, too.
+
+    Hops that were not asked, or whose answers do not tell, stand on neither side; ``None`` where hops contradict.
+    """
+    lost, sent, clean, losing = found.lost, found.sent, 0, [distance]
+    for ttl in sorted(routers, reverse=True):
+        sample = _sample(facts, routers[ttl])
+        if sample.sent > sample.lost >= _LEAST_LOST:
+            if clean:
+                return None
+            losing.append(ttl)
+            lost, sent = lost + sample.lost, sent + sample.sent
+        elif sample.sent and not sample.lost and rarer(0, sample.sent, lost, sent) < _BY_CHANCE:
+            clean = clean or ttl
+    return clean, losing[-1], len(losing) > 2 or losing[-1] >= distance - 1
+
+
+def _enough(share: float) -> int:
     """How many echoes show that a router loses less: so many that none lost of them is not left to chance."""
-    share = min(0.9, target.lost / target.sent)
-    return max(8, min(40, math.ceil(math.log(_BY_CHANCE / 2) / math.log(1 - share))))
-
-
-def _clean(found: Sample, target: Sample) -> bool | None:
-    """Whether next to none is lost on the way to a router; ``None`` where its answers do not tell, or are none."""
-    if found.lost == found.sent:
-        return None
-    if found.lost <= 1 and rarer(found.lost, found.sent, target.lost, target.sent) < _UNLIKE:
-        return True
-    return False if found.lost >= _LEAST_LOST else None
+    return max(8, min(60, math.ceil(math.log(_BY_CHANCE / 5) / math.log(1 - min(0.9, share)))))

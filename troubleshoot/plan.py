@@ -472,8 +472,8 @@ def _losses(facts: Facts, address: str) -> Iterator[Job]:
             yield Job(series.probe, series.subject, series.request)
         if losses.weight(facts, address) in ("certain", "likely"):
             place = losses.search(facts, address)
-            if isinstance(place, losses.Series):
-                yield Job(place.probe, place.subject, place.request)
+            for series in place if isinstance(place, tuple) else ():
+                yield Job(series.probe, series.subject, series.request)
     except NotYet:
         return
 
