@@ -7,9 +7,9 @@ A scenario of its own file runs as root and without privilege, a variant as one 
 as both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the
 table in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the
 confusion matrix of everything that was played and rewrites it there (without ``--table``, one user plays each
-scenario). Exit status 1 where a verdict was wrong, a
-healthy network was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its
-own where the kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
+scenario). With ``--only`` nothing is rewritten. Exit status 1 where a verdict was wrong, a healthy network was
+accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the kernel
+allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ from tests.lab.topology import rootless, unavailable  # noqa: E402
 README = Path(__file__).resolve().parent / "README.md"
 SKIPPED = 77
 REPETITIONS = 20
+EVERYTHING = "*"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", metavar="GLOB")
+    parser.add_argument("--only", default=EVERYTHING, metavar="GLOB")
     parser.add_argument("--who", choices=("root", "nobody", "both"))
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=1)
@@ -178,12 +179,13 @@ def main() -> int:
             pool.shutdown(cancel_futures=True)
             raise
     print(summary(outcomes))
-    if options.table:
-        rewrite("scenarios", table(outcomes))
+    tables = {"scenarios": table(outcomes)} if options.table else {}
     if options.matrix:
-        text = matrix([scenario for scenario, _ in runs], outcomes, REPETITIONS)
-        print(text)
-        rewrite("matrix", text)
+        tables["matrix"] = matrix([scenario for scenario, _ in runs], outcomes, REPETITIONS)
+        print(tables["matrix"])
+    if options.only == EVERYTHING:
+        for name, text in tables.items():
+            rewrite(name, text)
     bad = {"wrong", "false-accusation", "crashed", "unverified"}
     return 1 if any(outcome.grade in bad for outcome in outcomes) else 0
 

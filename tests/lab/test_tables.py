@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.lab.matrix import matrix, verdict
+from tests.lab.matrix import matrix, put_in, refusers, verdict
+from tests.lab.run import EVERYTHING, REPETITIONS, chosen
 from tests.lab.scenario import Outcome, load_all
 from tests.lab.tools import PLAYED, names
 
@@ -57,6 +60,17 @@ def test_the_matrix_tells_what_is_allowed_from_what_is_wrong() -> None:
     assert "| wrong-subnet-mask | 1 | 0 | 0 | 0 | no-default-route 1 |  |" in text
     assert "| firewall-drop | 1 | 0 | 1 | 0 |  |  |" in text
     assert "| healthy | 1 | 0 | 0 | 0 |  | packet-loss 1 |" in text
+
+
+def test_the_matrix_is_of_every_cause_and_repeats_refusals() -> None:
+    asked = {"only": EVERYTHING, "who": None, "repeat": 1, "sample": True, "matrix": True, "table": False}
+    runs = chosen(argparse.Namespace(**asked))
+    times = Counter(scenario.name for scenario, _ in runs)
+    often = {scenario.name for scenario in refusers(load_all())}
+    assert {name for name, count in times.items() if count == REPETITIONS} == often
+    assert {count for name, count in times.items() if name not in often} == {1}
+    assert {put_in(scenario) for scenario, _ in runs} == {put_in(scenario) for scenario in load_all()}
+    assert abs(Counter(who for _, who in runs)["root"] / len(runs) - 0.5) < 0.1
 
 
 def test_repeated_runs_may_abstain_but_not_differ() -> None:
