@@ -298,8 +298,8 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
     yield Series("tcp-loss", subject, TcpLossRequest(address, port, count, wait_s=_CONNECT_S))
     if ("tcp-loss", subject) in facts.running:
         return
-    found = told(facts, address)
-    if found.lost and (not echoed or found.limited):
+    connects_lost = any(sample.lost for sample in samples(facts, address) if sample.kind is not Kind.ECHO)
+    if connects_lost and (not echoed or told(facts, address).limited):
         yield Series("tcp-loss", longer_subject(subject), TcpLossRequest(address, port, 20, wait_s=_CONNECT_S))
 
 
