@@ -232,7 +232,7 @@ def _wait_for_refusal(stage: Stage, fd: int) -> None:
         try:
             stage.recv(fd, 16)
         except Failed:
-            if stage.calls[-1].errno != "EAGAIN":
+            if stage.calls[-1].errno not in ("EAGAIN", "WSAEWOULDBLOCK"):
                 raise
             time.sleep(0.01)
 

@@ -53,8 +53,7 @@ def connect_while_connecting(stage: Stage) -> None:
 def _reset(stage: Stage) -> int:
     """Return one end of a connection that the other end has just reset."""
     client, server = stage.connection()
-    linger = struct.pack("=ii", 1, 0)
-    stage.setsockopt(server, socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
+    stage.reset_on_close(server)
     stage.close(server)
     time.sleep(0.05)
     return client
@@ -124,8 +123,7 @@ def recv_after_unanswered_keepalives(stage: Stage) -> None:
 def recv_with_a_time_limit(stage: Stage) -> None:
     """Receive with SO_RCVTIMEO set, and nothing comes."""
     client, _ = stage.connection()
-    limit = struct.pack("=qq", 0, 200_000)
-    stage.setsockopt(client, socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit, "SO_RCVTIMEO, 0.2 s")
+    stage.time_limit(client, 200)
     stage.recv(client, 16)
 
 
@@ -141,8 +139,7 @@ def accept_a_connection_reset_meanwhile(stage: Stage) -> None:
     server, address = stage.listener()
     client = stage.tcp()
     stage.connect(client, address)
-    linger = struct.pack("=ii", 1, 0)
-    stage.setsockopt(client, socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
+    stage.reset_on_close(client)
     stage.close(client)
     time.sleep(0.05)
     stage.accept(server)

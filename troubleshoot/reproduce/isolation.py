@@ -5,10 +5,10 @@ Sources: namespaces(7), user_namespaces(7), capabilities(7), setrlimit(2), rtnet
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import fcntl
+import functools
 import os
-import resource
 import signal
 import socket
 import struct
@@ -16,19 +16,26 @@ from pathlib import Path
 
 from troubleshoot.reproduce.stage import CannotRun
 
+with contextlib.suppress(ImportError):  # Windows has neither, and calls nothing of this module
+    import fcntl
+    import resource
+
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 _MS_REC, _MS_PRIVATE, _MS_NOSUID, _MS_NODEV = 0x4000, 0x40000, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def limit(seconds: int) -> None:
     """Bound what this process may use, and let it end with its parent or after ``seconds`` at the latest."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     signal.alarm(seconds)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
@@ -49,8 +56,8 @@ def isolate(*, mounts: bool = False) -> str | None:
     """
     wanted = _CLONE_NEWNET | (_CLONE_NEWNS if mounts else 0)
     user, group = os.geteuid(), os.getegid()
-    if _libc.unshare(wanted) != 0:
-        if _libc.unshare(_CLONE_NEWUSER | wanted) != 0:
+    if _libc().unshare(wanted) != 0:
+        if _libc().unshare(_CLONE_NEWUSER | wanted) != 0:
             return f"unshare: {os.strerror(ctypes.get_errno())}"
         try:
             Path("/proc/self/setgroups").write_text("deny")
@@ -62,7 +69,7 @@ def isolate(*, mounts: bool = False) -> str | None:
         loopback(up=True)
     except OSError as error:
         return f"loopback: {error.strerror}"
-    if mounts and _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
+    if mounts and _libc().mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
         return f"mount: {os.strerror(ctypes.get_errno())}"
     return None
 
@@ -78,14 +85,14 @@ def loopback(*, up: bool) -> None:
 
 def empty_folder(path: str) -> None:
     """Cover a folder with an empty one in memory, in our own mount namespace; raises :class:`CannotRun`."""
-    if _libc.mount(b"none", path.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1m") != 0:
+    if _libc().mount(b"none", path.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1m") != 0:
         raise CannotRun(f"mount {path}: {os.strerror(ctypes.get_errno())}")
 
 
 def drop_capabilities() -> None:
     """Give up every capability (capset(2)); what an ordinary user may not do then fails for root too."""
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    if _libc.capset(header, bytes(24)) != 0:
+    if _libc().capset(header, bytes(24)) != 0:
         raise CannotRun(f"capset: {os.strerror(ctypes.get_errno())}")
 
 

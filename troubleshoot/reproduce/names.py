@@ -16,7 +16,8 @@ from troubleshoot.reproduce import isolation
 from troubleshoot.reproduce.stage import Failed, Stage
 
 _NOERROR, _FORMERR, _SERVFAIL, _NXDOMAIN, _REFUSED = 0, 1, 2, 3, 5
-_EAI = {getattr(socket, name): name for name in ("EAI_NONAME", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "EAI_SYSTEM")}
+_NAMES = ("EAI_NONAME", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "EAI_SYSTEM")
+_EAI = {getattr(socket, name): name for name in _NAMES if hasattr(socket, name)}
 _H_ERRNO = {1: "HOST_NOT_FOUND", 2: "TRY_AGAIN", 3: "NO_RECOVERY", 4: "NO_DATA"}  # <netdb.h>
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import os
-import resource
 import socket
 import struct
 from pathlib import Path
 
 from troubleshoot.reproduce import isolation
 from troubleshoot.reproduce.stage import CannotRun, Failed, Stage, name_of, unix
+
+with contextlib.suppress(ImportError):  # Windows has none
+    import resource
 
 _AT_FDCWD = -100
 

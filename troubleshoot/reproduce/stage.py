@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import socket
 import struct
@@ -23,6 +24,7 @@ _SOL = {
     socket.IPPROTO_TCP: "IPPROTO_TCP",
     socket.IPPROTO_UDP: "IPPROTO_UDP",
 }
+_AF_UNIX = 1  # on every system; Python for Windows does not name it
 _SO_ATTACH_FILTER = 26  # <asm-generic/socket.h>
 _SYS_ERRNO_ALIASES = {"ENOTSUP": "EOPNOTSUPP", "EWOULDBLOCK": "EAGAIN"}
 
@@ -54,7 +56,7 @@ def inet6(address: str, port: int) -> bytes:
 
 def unix(path: str) -> bytes:
     """Return ``struct sockaddr_un``; a leading NUL makes the name abstract, outside the file system."""
-    return struct.pack("=H", socket.AF_UNIX) + path.encode()
+    return struct.pack("=H", _AF_UNIX) + path.encode()
 
 
 def shown(address: bytes) -> str:
@@ -65,9 +67,14 @@ def shown(address: bytes) -> str:
     if family == socket.AF_INET6 and len(address) >= 24:
         text = socket.inet_ntop(socket.AF_INET6, address[8:24])
         return f"[{text}]:{struct.unpack_from('!H', address, 2)[0]}"
-    if family == socket.AF_UNIX:
+    if family == _AF_UNIX:
         return address[2:].decode(errors="replace").replace("\0", "@")
     return f"{len(address)} bytes of address family {family}"
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 class Stage:
@@ -78,7 +85,6 @@ class Stage:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self._libc = ctypes.CDLL(None, use_errno=True)
 
     # -- the recorder ----------------------------------------------------------------------------------------
 
@@ -88,12 +94,17 @@ class Stage:
 
     def call_as(self, function: str, arguments: str, symbol: str, *values: Any) -> int:
         """Call ``symbol`` and write it down as ``function``: for what the C library only offers as ``syscall``."""
-        ctypes.set_errno(0)
-        returned = int(getattr(self._libc, symbol)(*values))
-        self.record(function, arguments, str(returned), name_of(ctypes.get_errno()) if returned == -1 else None)
-        if returned == -1:
-            raise Failed(self.calls[-1].errno)
+        returned, error = self._carry_out(symbol, values)
+        self.record(function, arguments, str(returned), error)
+        if error is not None:
+            raise Failed(error)
         return returned
+
+    def _carry_out(self, symbol: str, values: tuple[Any, ...]) -> tuple[int, str | None]:
+        """Call ``symbol`` of the C library; return what it returned and its error's name where it failed."""
+        ctypes.set_errno(0)
+        returned = int(getattr(_libc(), symbol)(*values))
+        return returned, name_of(ctypes.get_errno()) if returned == -1 else None
 
     def record(self, function: str, arguments: str, returned: str, error: str | None) -> None:
         """Write one call down; the same one again is counted instead."""
@@ -197,6 +208,15 @@ class Stage:
         """Make a call that would wait fail instead, by fcntl(2)."""
         self.call("fcntl", f"{fd}, F_SETFL, O_NONBLOCK", fd, 4, os.O_NONBLOCK)
 
+    def reset_on_close(self, fd: int) -> None:
+        """Have close() reset the connection instead of ending it in good order."""
+        self.setsockopt(fd, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 0), "SO_LINGER, on, 0 s")
+
+    def time_limit(self, fd: int, milliseconds: int) -> None:
+        """Bound how long recv() waits; less than a second."""
+        limit = struct.pack("=qq", 0, milliseconds * 1000)
+        self.setsockopt(fd, socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit, f"SO_RCVTIMEO, {milliseconds / 1000} s")
+
     def option(self, fd: int, option: int, value: int, name: str) -> None:
         """Set an integer option of SOL_SOCKET."""
         self.setsockopt(fd, socket.SOL_SOCKET, option, value, name)
@@ -266,5 +286,5 @@ def _constants(family: int, kind: int, protocol: int) -> str:
 
 
 def _flags(flags: int) -> str:
-    names = [name for name in ("MSG_OOB", "MSG_DONTWAIT", "MSG_PEEK") if flags & getattr(socket, name)]
+    names = [name for name in ("MSG_OOB", "MSG_DONTWAIT", "MSG_PEEK") if flags & getattr(socket, name, 0)]
     return "|".join(names) or "0"

@@ -14,10 +14,12 @@ class Needs(enum.Enum):
     """What a reproduction cannot do without.
 
     ``LOOPBACK`` runs in a network namespace of its own where one can be had, and else on free ports of the machine's
-    loopback; ``NETWORK`` needs the namespace, ``MOUNTS`` also file systems of its own.
+    loopback; ``LINUX`` is the same, with calls that no other system has; ``NETWORK`` needs the namespace, ``MOUNTS``
+    also file systems of its own.
     """
 
     LOOPBACK = "loopback"
+    LINUX = "linux"
     NETWORK = "network"
     MOUNTS = "mounts"
 
@@ -32,14 +34,14 @@ class Reproducer:
 
 #: (code, claim) of ``catalogue/reproduce.toml`` → how it is carried out.
 TABLE: dict[tuple[str, str], Reproducer] = {
-    ("WSAEINTR", "recv-interrupted"): Reproducer(misuse.recv_interrupted),
+    ("WSAEINTR", "recv-interrupted"): Reproducer(misuse.recv_interrupted, Needs.LINUX),
     ("WSAEBADF", "send-on-a-closed-socket"): Reproducer(misuse.send_on_a_closed_socket),
     ("WSAEBADF", "close-twice"): Reproducer(misuse.close_twice),
-    ("WSAEBADF", "read-a-file-open-for-writing"): Reproducer(misuse.read_a_file_open_for_writing),
+    ("WSAEBADF", "read-a-file-open-for-writing"): Reproducer(misuse.read_a_file_open_for_writing, Needs.LINUX),
     ("WSAEACCES", "broadcast-without-permission"): Reproducer(addresses.broadcast_without_permission, Needs.NETWORK),
-    ("WSAEACCES", "bind-a-low-port"): Reproducer(addresses.bind_a_low_port),
+    ("WSAEACCES", "bind-a-low-port"): Reproducer(addresses.bind_a_low_port, Needs.LINUX),
     ("WSAEACCES", "connect-by-a-prohibit-route"): Reproducer(addresses.connect_by_a_prohibit_route, Needs.NETWORK),
-    ("WSAEACCES", "raw-socket-without-privilege"): Reproducer(addresses.raw_socket_without_privilege),
+    ("WSAEACCES", "raw-socket-without-privilege"): Reproducer(addresses.raw_socket_without_privilege, Needs.LINUX),
     ("WSAEFAULT", "connect-with-a-bad-pointer"): Reproducer(misuse.connect_with_a_bad_pointer),
     ("WSAEFAULT", "recv-with-a-bad-pointer"): Reproducer(misuse.recv_with_a_bad_pointer),
     ("WSAEFAULT", "bind-with-a-short-address"): Reproducer(misuse.bind_with_a_short_address),
@@ -51,16 +53,20 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAEINVAL", "shutdown-with-an-unknown-direction"): Reproducer(misuse.shutdown_with_an_unknown_direction),
     ("WSAEINVAL", "connect-by-a-blackhole-route"): Reproducer(addresses.connect_by_a_blackhole_route, Needs.NETWORK),
     ("WSAEINVAL", "sendto-port-0"): Reproducer(addresses.sendto_port_0),
-    ("WSAEMFILE", "socket-without-free-descriptors"): Reproducer(resources.socket_without_free_descriptors),
-    ("WSAEMFILE", "accept-without-free-descriptors"): Reproducer(resources.accept_without_free_descriptors),
+    ("WSAEMFILE", "socket-without-free-descriptors"): Reproducer(
+        resources.socket_without_free_descriptors, Needs.LINUX
+    ),
+    ("WSAEMFILE", "accept-without-free-descriptors"): Reproducer(
+        resources.accept_without_free_descriptors, Needs.LINUX
+    ),
     ("WSAEWOULDBLOCK", "recv-without-waiting"): Reproducer(misuse.recv_without_waiting),
     ("WSAEWOULDBLOCK", "accept-without-waiting"): Reproducer(misuse.accept_without_waiting),
     ("WSAEWOULDBLOCK", "send-into-full-buffers"): Reproducer(misuse.send_into_full_buffers),
     ("WSAEWOULDBLOCK", "connect-without-waiting"): Reproducer(connections.connect_without_waiting),
     ("WSAEINPROGRESS", "connect-without-waiting"): Reproducer(connections.connect_without_waiting),
-    ("WSAEALREADY", "connect-while-connecting"): Reproducer(connections.connect_while_connecting),
+    ("WSAEALREADY", "connect-while-connecting"): Reproducer(connections.connect_while_connecting, Needs.LINUX),
     ("WSAENOTSOCK", "recv-on-a-file"): Reproducer(misuse.recv_on_a_file),
-    ("WSAENOTSOCK", "connect-on-a-pipe"): Reproducer(misuse.connect_on_a_pipe),
+    ("WSAENOTSOCK", "connect-on-a-pipe"): Reproducer(misuse.connect_on_a_pipe, Needs.LINUX),
     ("WSAENOTSOCK", "send-on-a-closed-socket"): Reproducer(misuse.send_on_a_closed_socket),
     ("WSAEDESTADDRREQ", "send-without-destination"): Reproducer(misuse.send_without_destination),
     ("WSAEDESTADDRREQ", "sendto-without-destination"): Reproducer(misuse.sendto_without_destination),
@@ -69,7 +75,9 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ),
     ("WSAEMSGSIZE", "sendto-a-datagram-too-large"): Reproducer(addresses.sendto_a_datagram_too_large),
     ("WSAEMSGSIZE", "recv-into-a-small-buffer"): Reproducer(addresses.recv_into_a_small_buffer),
-    ("WSAEPROTOTYPE", "connect-to-a-socket-of-another-type"): Reproducer(misuse.connect_to_a_socket_of_another_type),
+    ("WSAEPROTOTYPE", "connect-to-a-socket-of-another-type"): Reproducer(
+        misuse.connect_to_a_socket_of_another_type, Needs.LINUX
+    ),
     ("WSAEPROTOTYPE", "socket-of-the-wrong-protocol"): Reproducer(misuse.socket_of_the_wrong_protocol),
     ("WSAENOPROTOOPT", "setsockopt-of-an-unknown-option"): Reproducer(misuse.setsockopt_of_an_unknown_option),
     ("WSAENOPROTOOPT", "getsockopt-of-an-unknown-option"): Reproducer(misuse.getsockopt_of_an_unknown_option),
@@ -106,10 +114,12 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAENETUNREACH", "recv-after-network-unreachable"): Reproducer(
         addresses.recv_after_network_unreachable, Needs.NETWORK
     ),
-    ("WSAENETRESET", "recv-after-unanswered-keepalives"): Reproducer(connections.recv_after_unanswered_keepalives),
+    ("WSAENETRESET", "recv-after-unanswered-keepalives"): Reproducer(
+        connections.recv_after_unanswered_keepalives, Needs.LINUX
+    ),
     ("WSAENETRESET", "keepalive-option-after-a-reset"): Reproducer(connections.keepalive_option_after_a_reset),
     ("WSAECONNABORTED", "recv-after-a-local-abort"): Reproducer(connections.recv_after_a_local_abort, Needs.NETWORK),
-    ("WSAECONNABORTED", "recv-after-unanswered-data"): Reproducer(connections.recv_after_unanswered_data),
+    ("WSAECONNABORTED", "recv-after-unanswered-data"): Reproducer(connections.recv_after_unanswered_data, Needs.LINUX),
     ("WSAECONNABORTED", "accept-a-connection-reset-meanwhile"): Reproducer(
         connections.accept_a_connection_reset_meanwhile
     ),
@@ -117,12 +127,12 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAECONNRESET", "send-after-a-reset"): Reproducer(connections.send_after_a_reset),
     ("WSAECONNRESET", "send-twice-after-a-reset"): Reproducer(connections.send_twice_after_a_reset),
     ("WSAECONNRESET", "recv-after-port-unreachable"): Reproducer(addresses.recv_after_port_unreachable),
-    ("WSAENOBUFS", "join-too-many-groups"): Reproducer(resources.join_too_many_groups),
+    ("WSAENOBUFS", "join-too-many-groups"): Reproducer(resources.join_too_many_groups, Needs.LINUX),
     ("WSAENOBUFS", "recv-after-an-overrun"): Reproducer(resources.recv_after_an_overrun, Needs.NETWORK),
     ("WSAENOBUFS", "connect-without-free-ports"): Reproducer(addresses.connect_without_free_ports, Needs.NETWORK),
     ("WSAEISCONN", "connect-when-connected"): Reproducer(misuse.connect_when_connected),
     ("WSAEISCONN", "connect-a-listener"): Reproducer(misuse.connect_a_listener),
-    ("WSAEISCONN", "sendto-on-a-connected-stream"): Reproducer(misuse.sendto_on_a_connected_stream),
+    ("WSAEISCONN", "sendto-on-a-connected-stream"): Reproducer(misuse.sendto_on_a_connected_stream, Needs.LINUX),
     ("WSAEISCONN", "listen-when-connected"): Reproducer(misuse.listen_when_connected),
     ("WSAENOTCONN", "recv-when-not-connected"): Reproducer(misuse.recv_when_not_connected),
     ("WSAENOTCONN", "getpeername-when-not-connected"): Reproducer(misuse.getpeername_when_not_connected),
@@ -131,14 +141,14 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAENOTCONN", "send-without-destination"): Reproducer(misuse.send_without_destination),
     ("WSAESHUTDOWN", "send-after-shutdown"): Reproducer(misuse.send_after_shutdown),
     ("WSAESHUTDOWN", "recv-after-shutdown"): Reproducer(misuse.recv_after_shutdown),
-    ("WSAETOOMANYREFS", "pass-too-many-descriptors"): Reproducer(resources.pass_too_many_descriptors),
-    ("WSAETIMEDOUT", "connect-without-an-answer"): Reproducer(connections.connect_without_an_answer),
+    ("WSAETOOMANYREFS", "pass-too-many-descriptors"): Reproducer(resources.pass_too_many_descriptors, Needs.LINUX),
+    ("WSAETIMEDOUT", "connect-without-an-answer"): Reproducer(connections.connect_without_an_answer, Needs.LINUX),
     ("WSAETIMEDOUT", "recv-with-a-time-limit"): Reproducer(connections.recv_with_a_time_limit),
     ("WSAECONNREFUSED", "connect-where-nobody-listens"): Reproducer(connections.connect_where_nobody_listens),
     ("WSAECONNREFUSED", "recv-after-port-unreachable"): Reproducer(addresses.recv_after_port_unreachable),
     ("WSAECONNREFUSED", "send-after-port-unreachable"): Reproducer(addresses.send_after_port_unreachable),
-    ("WSAELOOP", "connect-through-a-loop-of-links"): Reproducer(resources.connect_through_a_loop_of_links),
-    ("WSAENAMETOOLONG", "open-a-name-too-long"): Reproducer(resources.open_a_name_too_long),
+    ("WSAELOOP", "connect-through-a-loop-of-links"): Reproducer(resources.connect_through_a_loop_of_links, Needs.LINUX),
+    ("WSAENAMETOOLONG", "open-a-name-too-long"): Reproducer(resources.open_a_name_too_long, Needs.LINUX),
     ("WSAENAMETOOLONG", "gethostname-with-a-short-buffer"): Reproducer(misuse.gethostname_with_a_short_buffer),
     ("WSAEHOSTDOWN", "recv-after-host-unknown"): Reproducer(addresses.recv_after_host_unknown, Needs.NETWORK),
     ("WSAEHOSTUNREACH", "connect-by-an-unreachable-route"): Reproducer(
@@ -150,8 +160,8 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAEHOSTUNREACH", "recv-after-administratively-prohibited"): Reproducer(
         addresses.recv_after_administratively_prohibited, Needs.NETWORK
     ),
-    ("WSAENOTEMPTY", "remove-a-folder-with-a-file"): Reproducer(resources.remove_a_folder_with_a_file),
-    ("WSAEDQUOT", "keep-a-key-beyond-the-quota"): Reproducer(resources.keep_a_key_beyond_the_quota),
+    ("WSAENOTEMPTY", "remove-a-folder-with-a-file"): Reproducer(resources.remove_a_folder_with_a_file, Needs.LINUX),
+    ("WSAEDQUOT", "keep-a-key-beyond-the-quota"): Reproducer(resources.keep_a_key_beyond_the_quota, Needs.LINUX),
     ("WSAESTALE", "open-a-stale-handle"): Reproducer(resources.open_a_stale_handle, Needs.MOUNTS),
     ("WSAEDISCON", "recv-after-the-peer-closed"): Reproducer(connections.recv_after_the_peer_closed),
     ("WSAHOST_NOT_FOUND", "getaddrinfo-of-a-name-that-does-not-exist"): Reproducer(
