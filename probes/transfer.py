@@ -52,8 +52,10 @@ class TransferRequest:
     """``say_hex`` is said with :attr:`Dialogue.SAY`; a TLS hello names ``server_name``.
 
     ``quiet_s`` is how long an ordinary connection may stand still before one with short segments is made beside it,
-    ``stall_s`` how long it must stand still in the end, ``wait_s`` how long all is waited for; each plus some round
-    trips of ``rtt_ms``.
+    ``stall_s`` how long it must stand still in the end where what was said is lost, and ``answer_s`` where the answer
+    is; ``wait_s`` is how long both are waited for where neither gets on. Each goes with some round trips of ``rtt_ms``.
+    Routers report one packet a second where they are strict, and have others to report as well; a server sends again
+    after 0.2, 0.6, 1.4 and 3.0 seconds (RFC 6298).
     """
 
     address: str
@@ -63,7 +65,8 @@ class TransferRequest:
     server_name: str | None = None
     rtt_ms: float = 0.0
     quiet_s: float = 0.3
-    stall_s: float = 1.5
+    stall_s: float = 2.6
+    answer_s: float = 3.4
     wait_s: float = 2.5
 
 
@@ -280,7 +283,7 @@ class _Pairs:
                 return
             if await self._over(-1, until_s=self.request.quiet_s):
                 if again:  # the kernel may have learnt a smaller size meanwhile, and the first is still where it was
-                    await self._over(0, until_s=self.request.stall_s)
+                    await self._over(0, until_s=self._patience_s(0))
                 return
             small = await self._start(least)
             if small is None or not await self._either() or not small.whole or self.tasks[0].done():
@@ -290,7 +293,7 @@ class _Pairs:
         await self._sizes(least)
         for number, line in enumerate(self.lines):
             if not line.bound:
-                await self._over(number, until_s=self.request.stall_s)
+                await self._over(number, until_s=self._patience_s(number))
         # whoever may rarely say that a packet is too big has said so by now
         if not self.tasks[0].done() and await self._start() is not None:
             await self._over(-1, until_s=self.request.quiet_s)
@@ -305,6 +308,10 @@ class _Pairs:
                 return
             works = await self._over(-1, until_s=self.request.quiet_s) and line.whole
             sizes = [size for size in sizes if (size > middle if works else size < middle)]
+
+    def _patience_s(self, number: int) -> float:
+        trial = self.lines[number].trial()
+        return self.request.stall_s if trial.acknowledged < trial.said else self.request.answer_s
 
     async def _start(self, bound: int = 0) -> _Line | None:
         """Begin one more connection; ``None`` where it is not made."""

@@ -743,7 +743,7 @@ class Facts:
         found = self.peek("path-mtu", PathMtuResult, address)
         if found is not None and found.mtu is not None:
             vanished = [s.size for s in found.steps if s.answer == "silence" and s.size > found.mtu]
-            return (max(vanished), found.mtu) if found.black_hole and vanished else None
+            return (max(vanished), found.mtu) if found.black_hole and len(set(vanished)) > 1 else None
         proven = contrast(self.peek("transfer", TransferResult, f"{address} {self.port}"))
         name = self.interface(address)
         own = [i.mtu for i in self.interfaces() if i.name == name]

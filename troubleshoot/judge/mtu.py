@@ -123,6 +123,9 @@ def _transfer(facts: Facts, address: str, found: PathMtuResult | None) -> Transf
     request, so_far = facts.request, facts.peek("transfer", TransferResult, subject)
     due = request.tls or bool(request.say_hex) or request.speaks_first
     hinted = found is not None and (found.black_hole or _told(found))
+    settled = found is not None and found.black_hole and ("path-mtu", address) not in facts.running
+    if settled and contrast(so_far) is not None:
+        return so_far
     return facts.get("transfer", TransferResult, subject) if due or hinted or suspicious(so_far) else so_far
 
 
