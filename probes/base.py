@@ -259,6 +259,7 @@ TABLE: dict[str, str] = {
     "answer-ttl": "probes.answer_ttl",
     "service": "probes.service",
     "tcp-loss": "probes.tcp_loss",
+    "flows": "probes.flows",
     "stray-ack": "probes.stray_ack",
     "wire": "probes.wire",
     "own-filter": "probes.own_filter",

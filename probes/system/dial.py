@@ -13,6 +13,7 @@ from probes.failure import IcmpError, IcmpMeaning, number_of
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
+from probes.system.linux.constants import IPV6_AUTOFLOWLABEL
 from probes.system.watch import Watch
 
 #: A SYN is sent again after a second at the earliest (RFC 6298, section 2.1).
@@ -36,15 +37,26 @@ class Dial:
     With ``part_s`` a connection that was made is closed in our direction, and ``parted`` tells whether the first FIN
     was acknowledged within so many seconds: one more exchange, of a connection that the other side knows. It is
     ``None`` where there was no connection, or where the system does not tell.
+
+    With ``flow`` routers see the same flow whenever the same port is given (0 for one that the system chooses), which
+    is ``source_port`` afterwards: the port is bound, and IPv6 packets carry no flow label (RFC 6437).
     """
 
     def __init__(
-        self, target: Endpoint, *, ttl: int | None = None, retransmissions: int = 4, part_s: float = 0.0
+        self,
+        target: Endpoint,
+        *,
+        ttl: int | None = None,
+        retransmissions: int = 4,
+        part_s: float = 0.0,
+        flow: int | None = None,
     ) -> None:
         self._target = target
         self._ttl = ttl
         self._retransmissions = retransmissions
         self._part_s = part_s
+        self._flow = flow
+        self.source_port = 0
         self.parted: bool | None = None
         self.begun: errqueue.Stamp | None = None
         self.answered = False
@@ -112,6 +124,8 @@ class Dial:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, self._retransmissions)
         if self._ttl is not None:
             errqueue.set_ttl(opened, self._ttl)
+        if self._flow is not None:
+            self._keep_flow(opened, self._flow)
         self.begun = errqueue.now()
         number = opened.connect_ex(self._target.sockaddr)
         in_progress = number in (0, errno_module.EINPROGRESS, errno_module.EWOULDBLOCK)
@@ -121,6 +135,13 @@ class Dial:
         self._look(opened, 0 if in_progress else number)
         if not in_progress and self.icmp is None:
             raise OSError(number, "connect")
+
+    def _keep_flow(self, opened: socket.socket, port: int) -> None:
+        if self._target.family == socket.AF_INET6 and on_linux():
+            opened.setsockopt(socket.IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 0)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(("", port))
+        self.source_port = int(opened.getsockname()[1])
 
     async def _part(self, opened: socket.socket) -> None:
         """Send a FIN and see whether it is acknowledged without being sent again."""

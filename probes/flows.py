@@ -1,0 +1,239 @@
+"""Does it depend on the source port whether a connection is made? Connects from several ports, some of them again.
+
+Routers with several ways of equal cost choose one for each flow, by addresses and ports (RFC 2992), and so does what
+spreads connections over several machines. Where one of those ways or machines is at fault, the same source ports fail
+again and again while others get through; a loss that strikes at random does not care for ports. Works without root.
+
+A flow is kept the same where the kernel allows it: a port that failed is bound again. One that was connected cannot be,
+for the kernel keeps it back for a minute (RFC 9293, section 3.6.1), and one port cannot be used for two attempts at a
+time. So an attempt follows the other, and what is walked hop by hop is a port that fails. Linux routers choose by the
+addresses alone unless told otherwise (``fib_multipath_hash_policy``); then all ports share one way, and nothing is seen
+here. IPv6 flow labels are left out, because the kernel draws one for each socket and routers may choose by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Final
+
+from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.failure import IcmpError, IcmpMeaning, errno_name
+from probes.system import need_linux
+from probes.system.dial import Dial, give_up
+from probes.system.endpoint import endpoint
+
+
+class FlowOutcome(enum.StrEnum):
+    """What a SYN brought. ``time-exceeded`` comes from a router, for a SYN with a small TTL."""
+
+    ACCEPTED = "accepted"
+    RESET = "reset"
+    ICMP = "icmp"
+    SILENCE = "silence"
+    TIME_EXCEEDED = "time-exceeded"
+    LOCAL_FAILURE = "local-failure"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsRequest:
+    """``count`` ports at first; where they fare differently, no more than ``most`` SYNs in all tell whether it lasts.
+
+    A SYN is waited for ``wait_s``, less than a retransmission takes. ``hops`` is how far the walk goes at most.
+    """
+
+    address: str
+    port: int
+    count: int = 6
+    wait_s: float = 0.5
+    interval_s: float = 0.01
+    hops: int = 16
+    most: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One source port and what each of its SYNs brought, in their order."""
+
+    source_port: int
+    tries: tuple[FlowOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowHop:
+    """What a SYN of the walked port with this TTL brought, and the ICMP error behind it."""
+
+    ttl: int
+    outcome: FlowOutcome
+    icmp: IcmpError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsResult:
+    """``flows`` in the order of their first try. ``walked`` is the port whose SYNs were sent hop by hop, if any was.
+
+    ``fresh_last`` tells what ports brought that were tried for the first time while others were tried again.
+    """
+
+    address: str
+    port: int
+    flows: tuple[Flow, ...]
+    fresh_last: tuple[FlowOutcome, ...] = ()
+    walked: int | None = None
+    walk: tuple[FlowHop, ...] = ()
+    complete: bool = True
+
+
+#: A chance of less than this that ports fail again only by chance is small enough.
+CHANCE: Final = 0.005
+#: A silent TTL of the walk is tried so often.
+_WALK_TRIES: Final = 2
+#: Silent TTLs in a row after which the walk ends.
+_SILENT_HOPS: Final = 2
+
+
+def by_chance(failed: int, first_tries: int, again: int) -> float:
+    """Return how likely ``again`` repetitions all fail where ports do not matter and ``failed`` of the first did."""
+    return float(((failed + 1) / (first_tries + 2)) ** again)
+
+
+@dataclass(slots=True)
+class _Search:
+    request: FlowsRequest
+    context: Context
+    progress: Callable[[FlowsResult], None]
+    tries: dict[int, list[FlowOutcome]] = field(default_factory=dict)
+    fresh_last: list[FlowOutcome] = field(default_factory=list)
+    walked: int | None = None
+    walk: list[FlowHop] = field(default_factory=list)
+    sent: int = 0
+
+    def result(self, *, complete: bool) -> FlowsResult:
+        return FlowsResult(
+            self.request.address,
+            self.request.port,
+            tuple(Flow(port, tuple(tries)) for port, tries in self.tries.items()),
+            tuple(self.fresh_last),
+            self.walked,
+            tuple(self.walk),
+            complete,
+        )
+
+    def failing(self) -> list[int]:
+        """Return the ports that fared worse than the best at their first try, if there are both sorts."""
+        rank = (FlowOutcome.ACCEPTED, FlowOutcome.RESET, FlowOutcome.ICMP, FlowOutcome.SILENCE)
+        first = {port: rank.index(tries[0]) for port, tries in self.tries.items() if tries[0] in rank}
+        best = min(first.values(), default=0)
+        return [port for port, found in first.items() if found > best]
+
+    async def run(self) -> None:
+        await self._round([0] * self.request.count)
+        while failing := self.failing():
+            steady = [port for port in failing if len(set(self.tries[port])) == 1]
+            if len(steady) < len(failing):
+                return  # what failed at first did not fail again: it is not the port
+            again = sum(len(self.tries[port]) - 1 for port in failing)
+            if by_chance(len(failing), len(self.tries), again) < CHANCE:
+                break
+            fresh = 2 if len(self.fresh_last) < self.request.count else 1
+            if self.sent + len(failing) + fresh > self.request.most - self.request.hops:
+                return
+            known = set(self.tries)
+            # in turns, so that what changes with time strikes both
+            turns = zip_longest(failing, [0] * fresh)
+            await self._round([port for pair in turns for port in pair if port is not None])
+            self.fresh_last += [tries[0] for port, tries in self.tries.items() if port not in known]
+        if failing:
+            await self._follow(failing[0])
+
+    async def _round(self, ports: list[int]) -> None:
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            for number, port in enumerate(ports):
+                if number:
+                    await asyncio.sleep(self.request.interval_s)
+                tasks.append(asyncio.create_task(self._try(port)))
+            for task in tasks:
+                await task
+        finally:
+            await give_up(tasks)
+        self.progress(self.result(complete=False))
+
+    async def _try(self, port: int) -> None:
+        dial = await self._dial(port)
+        if dial.source_port:
+            self.tries.setdefault(dial.source_port, []).append(_outcome(dial))
+
+    async def _dial(self, port: int, ttl: int | None = None) -> Dial:
+        self.sent += 1
+        target = endpoint(self.request.address, self.request.port)
+        dial = Dial(target, ttl=ttl, retransmissions=1, flow=port)
+        await dial.run(self.context, self.request.wait_s)
+        return dial
+
+    async def _follow(self, port: int) -> None:
+        """Walk a port that fails: up to the one that answers, or to where its SYNs are heard of no more."""
+        self.walked = port
+        silent = 0
+        for ttl in range(1, self.request.hops + 1):
+            for _ in range(_WALK_TRIES):
+                if self.sent >= self.request.most:
+                    return
+                dial = await self._dial(port, ttl)
+                if (outcome := _outcome(dial)) is not FlowOutcome.SILENCE:
+                    break
+            self.walk.append(FlowHop(ttl, outcome, dial.icmp))
+            self.progress(self.result(complete=False))
+            silent = silent + 1 if outcome is FlowOutcome.SILENCE else 0
+            if silent >= _SILENT_HOPS or outcome not in (FlowOutcome.SILENCE, FlowOutcome.TIME_EXCEEDED):
+                return
+
+
+def _outcome(dial: Dial) -> FlowOutcome:
+    """Say what came of an attempt; one whose SYN had to be sent again was not answered in time."""
+    if dial.at_once:
+        return FlowOutcome.LOCAL_FAILURE
+    if not dial.answered or dial.syns > 1:
+        return FlowOutcome.SILENCE
+    if dial.icmp is not None:
+        exceeded = dial.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
+        return FlowOutcome.TIME_EXCEEDED if exceeded else FlowOutcome.ICMP
+    if dial.connected or errno_name(dial.errno) in ("ECONNRESET", "EPIPE"):
+        return FlowOutcome.ACCEPTED
+    return FlowOutcome.RESET if errno_name(dial.errno) == "ECONNREFUSED" else FlowOutcome.LOCAL_FAILURE
+
+
+async def observe(request: FlowsRequest, context: Context, progress: Callable[[FlowsResult], None]) -> FlowsResult:
+    """Connect from several ports; where they fare differently, do so again and follow one that fails.
+
+    Raises :class:`NotApplicable` for an address that is no literal.
+    """
+    need_linux("flows")
+    endpoint(request.address, request.port)
+    search = _Search(request, context, progress)
+    await search.run()
+    return search.result(complete=True)
+
+
+def request_for(target: ProbeTarget) -> FlowsRequest:
+    """Point the probe at a target with an address and a port."""
+    if target.address is None:
+        raise NotApplicable("reason.needs-address", probe="flows")
+    if target.port is None:
+        raise NotApplicable("reason.needs-port", probe="flows")
+    return FlowsRequest(target.address, target.port)
+
+
+PROBE = Probe(
+    name="flows",
+    request=FlowsRequest,
+    result=FlowsResult,
+    observe=observe,
+    request_for=request_for,
+    subject=lambda request: f"{request.address} {request.port}",
+    deadline_s=8.0,
+    most_packets=lambda request: request.most,
+)
