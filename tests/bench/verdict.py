@@ -30,7 +30,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.table import machine, table, write
-from tests.lab.scenario import Expected, Scenario, diagnose, judge
+from tests.lab.scenario import Expected, Scenario, afflict, diagnose, judge
 from tests.lab.topology import NOBODY, Lab
 
 #: Nobody waits longer than this for one command of the checklist; none of the cases comes near it.
@@ -172,11 +172,7 @@ def measure(case: Case, who: str, runs: int, alone: Lock) -> tuple[str, ...]:
     with ExitStack() as stack:
         with alone:
             lab = stack.enter_context(scenario.lab())
-            faults = scenario.made()
-            for fault in faults:
-                fault.inject(lab)
-            for fault in faults:
-                fault.verify(lab)
+            afflict(scenario, lab)
             verdict = statistics.median(ours(lab, scenario, who, runs))
         hand = by_hand(lab, case, who)
     total = sum(seconds for _, seconds in hand)

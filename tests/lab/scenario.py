@@ -234,18 +234,23 @@ def diagnose(lab: Lab, scenario: Scenario, who: str) -> tuple[subprocess.Complet
     return done, (time.perf_counter() - started) * 1000
 
 
+def afflict(scenario: Scenario, lab: Lab) -> None:
+    """Make a scenario's faults in its lab and check each. Raises ``NotReal`` where one is not there."""
+    faults = scenario.made()
+    for fault in faults:
+        fault.inject(lab)
+        if scenario.stepwise:
+            fault.verify(lab)
+    for fault in () if scenario.stepwise else faults:
+        fault.verify(lab)
+    if lab.settings.icmp == "strict":
+        time.sleep(STRICT_PAUSE_S)
+
+
 def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
     """Run a scenario in a fresh lab: inject, verify, diagnose, grade. Raises ``NotReal`` where a fault is not there."""
     with scenario.lab(seed) as lab:
-        faults = scenario.made()
-        for fault in faults:
-            fault.inject(lab)
-            if scenario.stepwise:
-                fault.verify(lab)
-        for fault in () if scenario.stepwise else faults:
-            fault.verify(lab)
-        if lab.settings.icmp == "strict":
-            time.sleep(STRICT_PAUSE_S)
+        afflict(scenario, lab)
         try:
             done, wall_ms = diagnose(lab, scenario, who)
         except subprocess.TimeoutExpired:

@@ -28,7 +28,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.lab.run import SKIPPED, enter, rewrite
-from tests.lab.scenario import Scenario, diagnose, load_all
+from tests.lab.scenario import Scenario, afflict, diagnose, load_all
 from tests.lab.topology import Lab, which
 
 PACKAGES = {"nmap": "nmap", "mtr": "mtr-tiny", "curl": "curl", "traceroute": "traceroute"}
@@ -172,11 +172,7 @@ def play(scenario: Scenario) -> Row:
     """Make the scenario's fault, ask wsadiag, then every tool."""
     said: dict[str, Said] = {}
     with scenario.lab() as lab:
-        faults = scenario.made()
-        for fault in faults:
-            fault.inject(lab)
-        for fault in faults:
-            fault.verify(lab)
+        afflict(scenario, lab)
         done, wall_ms = diagnose(lab, scenario, "nobody")
         verdict = json.loads(done.stdout)["verdict"]
         cause = {"healthy": "healthy", "inconclusive": None}.get(verdict["outcome"], verdict["cause"])
