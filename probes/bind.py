@@ -33,7 +33,9 @@ class BindRequest:
 
 @dataclass(frozen=True, slots=True)
 class BindAttempt:
-    """One way to bind: ``plain``, ``reuse-address`` or ``v6-only``; ``failure`` is ``None`` where it worked.
+    """One way to bind: ``plain``, ``reuse-address``, ``v6-only`` or ``reuse-port``, which tries no more than bind().
+
+    ``failure`` is ``None`` where it worked.
 
     ``call`` is the one that failed: ``socket``, ``setsockopt``, ``bind`` or, for TCP, ``listen``.
     """
@@ -90,9 +92,11 @@ def _attempt(request: BindRequest, context: Context, how: str) -> BindAttempt:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             elif how == "v6-only":
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            elif how == "reuse-port":
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             call = "bind"
             opened.bind(address)
-            if stream:
+            if stream and how != "reuse-port":
                 # A port may let several sockets bind and only one listen.
                 call = "listen"
                 opened.listen(0)
@@ -123,8 +127,10 @@ def _has_capability(context: Context, process: int | str = "self") -> bool | Non
 async def observe(request: BindRequest, context: Context, progress: Callable[[BindResult], None]) -> BindResult:
     """Bind (and for TCP listen on) the address and port in each way, closing the socket at once each time.
 
-    A TCP port that was free listens for some microseconds. ``SO_REUSEADDR`` is not tried for UDP, nor
-    ``SO_REUSEPORT`` ever, because Linux would then hand us another program's traffic. What fails is a result; an
+    A TCP port that was free listens for some microseconds. ``SO_REUSEADDR`` and ``SO_REUSEPORT`` are not
+    tried for UDP, because Linux would then hand us another program's traffic. For a TCP port that is taken
+    ``SO_REUSEPORT`` is tried without listening, and so without a share of the connections: that works where the holder
+    has set it too and is of our own user. What fails is a result; an
     ``address`` that is no literal raises :class:`NotApplicable`. Source: bind(2), listen(2), ip(7), socket(7).
     """
     if request.transport not in ("tcp", "udp"):
@@ -161,6 +167,9 @@ async def observe(request: BindRequest, context: Context, progress: Callable[[Bi
             attempts.append(_attempt(request, context, how))
         progress(result())
         await asyncio.sleep(0)
+        taken = how == "plain" and attempts[0].failure is Failure.ADDRESS_IN_USE
+        if taken and request.transport == "tcp" and hasattr(socket, "SO_REUSEPORT"):
+            ways.append("reuse-port")
     if attempts[0].failure is Failure.ACCESS_DENIED:
         version = 6 if family == socket.AF_INET6 else 4
         excluded = await in_thread(lambda: excluded_ports.read(request.transport, version), "excluded ports")

@@ -118,6 +118,7 @@ def test_an_owner_that_may_not_be_seen_is_said_to_be_hidden() -> None:
     assert "cannot be seen" in report["verdict"]["summary"]
     assert "belongs to root: run as root" in facts(report)
     assert "SO_REUSEADDR does not help" in facts(report)
+    assert "SO_REUSEPORT" not in facts(report)  # this one has not set it
     assert "run as root" in step(report, "port-owner")["why"]
 
 
@@ -147,6 +148,7 @@ def test_a_low_port_that_an_ordinary_user_may_not_even_try() -> None:
         ('listen("0.0.0.0", 8080)', "[::]:8080", "with IPV6_V6ONLY port 8080 can be bound now"),
         ('listen("127.0.0.1", 8080)', "localhost:8080", "127.0.0.1:8080 is held (listen)"),
         ('[listen("127.0.0.1", 8080, reuse_port=True) for _ in "ab"]', ":8080", "2 sockets share 127.0.0.1:8080"),
+        ('listen("127.0.0.1", 8080, reuse_port=True)', "127.0.0.1:8080", "sockets with SO_REUSEPORT share port 8080"),
         ('listen("127.0.0.1", 80)', "127.0.0.1:http", "127.0.0.1:80 is held"),
     ],
 )

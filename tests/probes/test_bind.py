@@ -43,8 +43,9 @@ def test_a_listener_holds_its_port() -> None:
         result = attempt("127.0.0.1", port)
         everywhere = attempt("0.0.0.0", port)
         other_transport = attempt("127.0.0.1", port, "udp")
-    assert outcomes(result) == {"plain": Failure.ADDRESS_IN_USE, "reuse-address": Failure.ADDRESS_IN_USE}
-    assert [(one.call, one.errno) for one in result.attempts] == [("bind", "EADDRINUSE")] * 2
+    taken = Failure.ADDRESS_IN_USE
+    assert outcomes(result) == {"plain": taken, "reuse-address": taken, "reuse-port": taken}
+    assert [(one.call, one.errno) for one in result.attempts] == [("bind", "EADDRINUSE")] * 3
     assert outcomes(everywhere) == outcomes(result)
     assert outcomes(other_transport) == {"plain": None}
 
@@ -56,6 +57,7 @@ def test_an_ipv6_wildcard_clashes_with_an_ipv4_listener_unless_it_leaves_ipv4_al
         "plain": Failure.ADDRESS_IN_USE,
         "reuse-address": Failure.ADDRESS_IN_USE,
         "v6-only": None,
+        "reuse-port": Failure.ADDRESS_IN_USE,
     }
 
 
@@ -74,7 +76,8 @@ def test_time_wait_yields_to_reuse_address_only() -> None:
         assert client.recv(1) == b""
         client.close()
     result = attempt(*address)
-    assert outcomes(result) == {"plain": Failure.ADDRESS_IN_USE, "reuse-address": None}
+    taken = Failure.ADDRESS_IN_USE
+    assert outcomes(result) == {"plain": taken, "reuse-address": None, "reuse-port": taken}
 
 
 def test_a_port_may_be_bound_and_still_not_listen() -> None:
@@ -86,7 +89,26 @@ def test_a_port_may_be_bound_and_still_not_listen() -> None:
         port = holder.getsockname()[1]
         second.bind(("127.0.0.1", port))
         result = attempt("127.0.0.1", port)
-    assert outcomes(result) == {"plain": Failure.ADDRESS_IN_USE, "reuse-address": None}
+    taken = Failure.ADDRESS_IN_USE
+    assert outcomes(result) == {"plain": taken, "reuse-address": None, "reuse-port": taken}
+
+
+def test_a_holder_that_shares_its_port_keeps_its_connections() -> None:
+    """The trial with SO_REUSEPORT binds and does not listen: every connection still reaches the holder."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        holder.listen(64)
+        address = holder.getsockname()
+        clients = []
+        for _ in range(20):
+            result = attempt(*address)
+            clients.append(socket.create_connection(address))
+            holder.accept()[0].close()
+        for client in clients:
+            client.close()
+    assert outcomes(result)["plain"] is Failure.ADDRESS_IN_USE
+    assert outcomes(result)["reuse-port"] is None
 
 
 def test_an_address_of_somebody_else() -> None:

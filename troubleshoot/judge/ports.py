@@ -161,6 +161,8 @@ def _sharing(entries: tuple[SocketEntry, ...], trials: tuple[BindResult, ...]) -
             key = "fact.reuse-helps" if again is None else "fact.reuse-fails"
             said.append(("port-owner", note(key, port=port)))
             break
+    if entries and any(a.how == "reuse-port" and a.failure is None for trial in trials for a in trial.attempts):
+        said.append(("port-owner", note("fact.reuse-port-helps", port=port)))
     for trial in trials if entries else ():
         if any(attempt.how == "v6-only" and attempt.failure is None for attempt in trial.attempts):
             said.append(("port-owner", note("fact.v6-only-helps", port=port)))
