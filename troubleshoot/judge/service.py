@@ -241,6 +241,7 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
         variant="tls" if facts.request.tls else "default",
         hop=_hop(facts, reach.address),
         address=reach.address,
+        unsettles=True,
     )
 
 
