@@ -152,15 +152,12 @@ def intercepted(network: Network) -> Truth:
 
 
 def mtu_blackhole(network: Network) -> Truth:
-    faults = (
-        {"kind": "service", "service_kind": "bulk", "node": "server", "port": "{closed_port}"},
-        {
-            "kind": "small-link",
-            "router": network.some_router(most=network.routers - 1),
-            "mtu": network.rng.choice((1280, 1400, 1480)),
-        },
-    )
-    expect, code = blame(network, "path-mtu-blackhole", "path"), network.rng.choice(STALLS)
+    at, mtu = network.some_router(most=network.routers - 1), network.rng.choice((1280, 1400, 1480))
+    link: dict[str, Any] = {"kind": "small-link", "router": at, "mtu": mtu}
+    link |= network.rng.choice(({}, {"told": "towards"}, {"way": "back"}))
+    faults = ({"kind": "service", "service_kind": "bulk", "node": "server", "port": "{closed_port}"}, link)
+    hop = None if "way" in link else f"router{at}"
+    expect, code = blame(network, "path-mtu-blackhole", "path", hop), network.rng.choice(STALLS)
     return Truth(expect, faults, network.address() + ":{closed_port}", code=code)
 
 
