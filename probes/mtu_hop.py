@@ -9,6 +9,7 @@ grows laxer with time. All packets belong to one flow, so that equal-cost paths 
 from __future__ import annotations
 
 import asyncio
+import errno as errno_module
 import os
 import secrets
 import socket
@@ -194,7 +195,11 @@ class _Search:
         size = self.request.large if large else self.request.small
         payload = cookie + bytes(max(0, size - OVERHEAD[self.target.version] - len(cookie)))
         await self.context.sending()
-        self.queue.send(payload, ttl=_FULL_TTL if self._final(ttl) else ttl, to=self.target.sockaddr)
+        try:
+            self.queue.send(payload, ttl=_FULL_TTL if self._final(ttl) else ttl, to=self.target.sockaddr)
+        except OSError as error:
+            if error.errno != errno_module.ENOBUFS:  # the interface dropped it: lost like any other (send(2))
+                raise
         end_s = errqueue.now().monotonic_s + self.wait_s
         sender: str | None = None
         while sender is None and (left_s := end_s - errqueue.now().monotonic_s) > 0:

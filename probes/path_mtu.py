@@ -279,7 +279,8 @@ class _Search:
         except OSError as error:
             if error.errno == errno_module.EMSGSIZE:
                 return MtuStep(size, "local", mtu=self.found.interface_mtu)
-            raise
+            if error.errno != errno_module.ENOBUFS:  # the interface dropped it: lost like any other (send(2))
+                raise
         patience = self.request.wait_s
         if self._rtt_s is not None:
             patience = min(patience, max(0.15, 4 * self._rtt_s))
