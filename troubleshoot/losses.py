@@ -22,12 +22,14 @@ from troubleshoot.report import Confidence
 
 #: One packet may always be lost, and one moment's interruption is no share: losses are counted in more gaps than one.
 _LEAST_LOST = 2
-#: Below these probabilities a difference is not left to chance: between the way to a router and the way beyond it, and
-#: between kinds of packets, where a loss may be taken for a limit.
-_BY_CHANCE = 0.01
+#: Below these probabilities a difference is not left to chance: a router to which less is lost than beyond it, one to
+#: which more is, and kinds of packets, where a loss could be taken for a limit.
+_BY_CHANCE, _UNEVEN = 0.01, 0.05
 _UNLIKE = 0.001
 #: The level of every interval here.
 _LEVEL = 0.95
+#: So many connects in a row that meet silence after all before were answered are stopped by a limit.
+_STOPPED = 3
 #: Echoes of a series are sent so far apart and waited for so long; a connect almost as long as until its SYN is sent
 #: again, seconds.
 _INTERVAL_S, _WAIT_S, _SILENT_S, _CONNECT_S = 0.01, 0.5, 1.0, 0.9
@@ -170,15 +172,20 @@ def echoes(facts: Facts, subject: str) -> tuple[bool, ...]:
 def _syns(facts: Facts, results: Iterable[TcpLossResult], address: str) -> tuple[bool, ...]:
     """Return which first SYNs were answered, the attempt's own before those of the series.
 
-    Where every one was answered until none was any more, a limit of the host or a filter has set in: what it stops
-    does not count.
+    Where every one was answered until several were not, a limit of the host or a filter has set in: what it stops does
+    not count.
     """
     told = [answered for result in results for answered in result.answered if answered is not None]
     if facts.reach(address).reading is Reading.CONNECTED:
         told = [False, True, *told] if facts.syn_lost(address) else [True, *told]
-    if False in told and True not in told[told.index(False) :]:
-        del told[told.index(False) :]
-    return tuple(told)
+    answered = _stopped(tuple(told))
+    return tuple(told[:answered])
+
+
+def _stopped(told: tuple[bool, ...]) -> int:
+    """Return after how many answers a limit has set in, as many as there are where none has."""
+    answered = told.index(False) if False in told else len(told)
+    return len(told) if True in told[answered:] or len(told) - answered < _STOPPED else answered
 
 
 def samples(facts: Facts, address: str) -> tuple[Sample, ...]:
@@ -380,21 +387,28 @@ def _sample(facts: Facts, router: str) -> Sample:
 def _sides(facts: Facts, found: Told, routers: dict[int, str], distance: int) -> tuple[int, int, bool] | None:
     """Return the last clean hop, the first one behind it that loses, and whether what lies behind that loses, too.
 
-    Hops that were not asked, or whose answers do not tell, stand on neither side; ``None`` where hops contradict.
+    Hops that were not asked, or do not answer, stand on neither side; ``None`` where one seems to lose more than
+    farther ones: it limits its answers, or too few were sent.
     """
-    lost, sent, clean, losing = found.lost, found.sent, 0, [distance]
+    lost, sent, clean, open_, losing = found.lost, found.sent, 0, False, [distance]
     for ttl in sorted(routers, reverse=True):
         sample = _sample(facts, routers[ttl])
-        if sample.sent > sample.lost >= _LEAST_LOST:
-            if clean:
+        if sample.lost == sample.sent or _stopped(sample.answered) < sample.sent:
+            continue  # it does not answer, or not any longer
+        if rarer(lost, sent, sample.lost, sample.sent) < _UNEVEN:
+            return None
+        if sample.lost >= _LEAST_LOST:
+            if clean or open_:
                 return None
             losing.append(ttl)
             lost, sent = lost + sample.lost, sent + sample.sent
-        elif sample.sent and not sample.lost and rarer(0, sample.sent, lost, sent) < _BY_CHANCE:
+        elif not sample.lost and rarer(0, sample.sent, lost, sent) < _BY_CHANCE:
             clean = clean or ttl
+        else:
+            open_ = True
     return clean, losing[-1], len(losing) > 2 or losing[-1] >= distance - 1
 
 
 def _enough(share: float) -> int:
     """How many echoes show that a router loses less: so many that none lost of them is not left to chance."""
-    return max(8, min(60, math.ceil(math.log(_BY_CHANCE / 5) / math.log(1 - min(0.9, share)))))
+    return max(12, min(60, math.ceil(math.log(_BY_CHANCE / 50) / math.log(1 - min(0.9, share)))))
