@@ -482,7 +482,9 @@ class Facts:
         Or the host's neighbour is alive, so the path works, and the time in which a router reports a dead host
         (3.05 s) is over.
         """
-        if packets < self.threshold("silence_packets"):
+        ping = self.peek_ping(address)
+        patchy = ping is not None and bool(ping.received) and self.overdue(ping) > 0
+        if packets < self.threshold("silence_packets_lossy" if patchy else "silence_packets"):
             return False
         if self.alive(address) or self.unreachable_early(address):
             return waited_ms >= self.threshold("silence_ms") + 4 * self.rtt_ms(address)
