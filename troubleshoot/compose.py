@@ -255,7 +255,8 @@ class _Composer:
         return self._winsock(found.errno) if found.errno else 0
 
     def _winsock(self, posix: str) -> int:
-        twin = self.catalogue.posix.get(posix)
+        # A filter's refusal is EPERM; Winsock has one code for all that is not allowed.
+        twin = self.catalogue.posix.get("EACCES" if posix == "EPERM" else posix)
         return self.catalogue.numbers.get(twin.winsock, 0) if twin is not None else 0
 
     # -- verdict -------------------------------------------------------------------------------------------
@@ -327,6 +328,7 @@ class _Composer:
     def without_finding(self, alternatives: list[Alternative]) -> Verdict:
         outcome = self.conclusion.outcome
         failed_step = None
+        open_ = next((f for f in self.conclusion.others if f.unsettles), None)
         if outcome == "healthy":
             key = "verdict.healthy"
             kind = self.request.kind
@@ -337,6 +339,8 @@ class _Composer:
             failed = [i for i, v in self.views.items() if v.status == "failed"]
             failed_step = "connect" if "connect" in failed else next(iter(failed), None)
             key = "verdict.inconclusive" if failed else "verdict.inconclusive-nothing"
+            if open_ is not None:
+                failed_step, key = open_.step, "verdict.inconclusive-partly"
             actions = [self.say(n) for n in self.settling()]
         tried = "connect" if self.facts.port is not None else "ping-remote"
         transport = self.request.target.transport
@@ -351,6 +355,8 @@ class _Composer:
                 for i, v in self.views.items()
                 if v.status in ("failed", "passed") and i != tried
             ][:4]
+        if open_ is not None:
+            evidence = [Evidence(step=step, fact=self.say(fact)) for step, fact in _once(open_.evidence)]
         hidden = losses.hidden(self.facts) if outcome == "healthy" else None
         if hidden is not None:
             address, found = hidden
@@ -359,7 +365,7 @@ class _Composer:
                     step="ping-remote" if sample.kind is losses.Kind.ECHO else tried,
                     fact=self.say(describe.loss(sample, address, self.facts.port)),
                 )
-                for sample in (*found.samples, *found.limited)
+                for sample in found.telling
             ]
             evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found)))] if found.sent else []
         certain = outcome == "healthy" and (hidden is None or losses.clear(self.facts, hidden[1]))

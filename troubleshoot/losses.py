@@ -102,6 +102,11 @@ class Told:
         """The kinds of which some were lost."""
         return tuple(sample.kind for sample in self.samples if sample.lost)
 
+    @property
+    def telling(self) -> tuple[Sample, ...]:
+        """The samples, limited ones last, without those that are too small to say anything by themselves."""
+        return tuple(s for s in (*self.samples, *self.limited) if s.lost or s.sent > _LEAST_LOST)
+
     def of(self, kind: Kind) -> Sample:
         """Return the sample of a kind, limited or not; an empty one where there is none."""
         return next((s for s in (*self.samples, *self.limited) if s.kind is kind), Sample(kind, ()))

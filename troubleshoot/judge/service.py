@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
-from probes.failure import IcmpMeaning
 from probes.service import ServiceOutcome, ServiceResult
-from troubleshoot import describe, losses
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of, plain
+from troubleshoot import describe, flows, losses
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
+from troubleshoot.judge import one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.path import path_said, said, step_of
+from troubleshoot.judge.witness import path_said, said, step_of
 from troubleshoot.losses import Kind
 from troubleshoot.report import Confidence
 
@@ -105,26 +105,14 @@ def _by_answer(facts: Facts, address: str, hop: int, measured: int) -> Confidenc
     reply = reply_ttl(facts, address)
     fits = routers_back(measured) == hop - 1 and same_way_back(facts, address)
     if reply is None:
-        return "likely" if fits and _one_way(facts, address) else None
+        return "likely" if fits and not flows.differ(facts, address) else None
     if reply == measured or rewritten(facts, address, facts.distance(address), reply):
         return None
     if start_of(reply) == start_of(measured):
         if measured < reply:
             return None
         return "certain" if fits and facts.dies_at(address, hop) else "likely"
-    return "likely" if fits and _one_way(facts, address) else None
-
-
-def _one_way(facts: Facts, address: str) -> bool:
-    """Whether traceroute and SYNs met the same routers, one at each TTL, as far as they answered."""
-    trace, path = facts.peek_trace(address), facts.tcp_path(address)
-    met: dict[int, set[str]] = {}
-    for hop in trace.hops if trace is not None else ():
-        met.setdefault(hop.ttl, set()).update(plain(a.address) for a in hop.answers if a.address is not None)
-    for step in path.hops if path is not None else ():
-        if step.icmp is not None and step.icmp.sender is not None and step.icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
-            met.setdefault(step.ttl, set()).add(plain(step.icmp.sender))
-    return all(len(routers) <= 1 for routers in met.values())
+    return "likely" if fits and not flows.differ(facts, address) else None
 
 
 # -- what the service does -------------------------------------------------------------------------------------
@@ -257,7 +245,7 @@ def packet_loss(facts: Facts) -> Finding | None:
 def _loses(facts: Facts, reach: Reach) -> Finding | None:
     address, port = reach.address, facts.port
     confidence = losses.weight(facts, address)
-    if confidence is None:
+    if confidence is None or one_way.explained(facts, address):
         return None
     found = losses.told(facts, address)
     connects = Kind.SYN in (*found.losing, *(s.kind for s in found.limited if s.lost))
@@ -266,7 +254,7 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
     low, high = losses.interval(found.lost, found.sent)
     share = {"count": found.lost, "sent": found.sent, "low": round(100 * low), "high": round(100 * high)}
     echoed = Kind.ECHO in found.losing and "ping-remote" in facts.request.steps
-    lost = [(describe.loss(s, address, port), s.kind) for s in (*found.samples, *found.limited)]
+    lost = [(describe.loss(s, address, port), s.kind) for s in found.telling]
     return Finding(
         cause="packet-loss",
         confidence=confidence,
