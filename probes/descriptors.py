@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -104,7 +105,8 @@ class DescriptorsResult:
     ``unconnected`` is a TCP socket that was only opened, ``other`` one whose kind is not known);
     ``waiting_close`` those in CLOSE_WAIT by peer (most first, at most 10). ``system_used`` and ``system_limit``
     are ``/proc/sys/fs/file-nr``; ``busiest`` are the processes with most descriptors, looked for where the whole system
-    is near its limit. ``hidden`` counts processes whose descriptors may not be read.
+    is near its limit. ``hidden`` counts processes whose descriptors may not be read; ``unlisted`` tells that there are
+    others that are not even listed (``/proc`` mounted with ``hidepid=``).
 
     ``ephemeral_range`` are the first and last local port that TCP picks for outgoing connections, but for
     ``ephemeral_reserved`` of them that ``ip_local_reserved_ports`` keeps back;
@@ -137,6 +139,7 @@ class DescriptorsResult:
     held: tuple[HeldSocket, ...] = ()
     ephemeral_reserved: int = 0
     busiest: tuple[ProcessCount, ...] = ()
+    unlisted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,19 @@ def _given(context: Context, pid: int) -> _Process:
     except PermissionError:
         raise NotPermitted("reason.process-hidden", pid=pid) from None
     except (FileNotFoundError, ProcessLookupError):
+        if context.root == Path("/") and _exists(pid):  # a /proc mounted with hidepid= keeps it to itself
+            raise NotPermitted("reason.process-hidden", pid=pid) from None
         raise NotApplicable("reason.no-such-process", pid=pid) from None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _name(context: Context, pid: int) -> str | None:
@@ -396,6 +411,7 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
             ProcessCount(one.pid, _name(context, one.pid), one.count, one.limit)
             for one in sorted(counted if full else (), key=lambda one: -one.count)[:_MAX_BUSIEST]
         ),
+        unlisted=not (context.root / "proc/1").exists(),  # every PID namespace has that one
         held=_held(context, request.pid, here) if request.pid is not None and sockets.count is not None else (),
     )
 

@@ -737,6 +737,8 @@ def open_sockets(facts: Facts) -> StepView:
         return _unavailable(facts, "reason.not-run", key)
     count = result.hidden - (1 if result.pid is not None and result.sockets is None else 0)
     why = note("reason.processes-hidden", count=count) if count > 0 else None
+    if result.unlisted:
+        why = note("reason.processes-unlisted")
     share = facts.threshold("descriptor_share")
     if facts.request.pid is not None and result.pid is not None and result.sockets is None:
         why = note("fact.sockets-hidden", process=describe.process(result.name, result.pid))
@@ -750,14 +752,14 @@ def open_sockets(facts: Facts) -> StepView:
             return StepView("failed", fact, why, (key,))
     if result.open_at_start is None or result.limit is None:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
-        return StepView("warning" if count > 0 else "passed", fact, why, (key,))
+        return StepView("warning" if why is not None else "passed", fact, why, (key,))
     used = max(result.open_at_start, result.open_at_end or 0)
     fact = note("fact.descriptors", process=describe.process(result.name, result.pid), used=used, limit=result.limit)
     system = result.system_used >= result.system_limit * share
     if system:
         fact = note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)
     full = used >= result.limit * share or system
-    unseen = result.sockets is None if facts.request.pid is not None else count > 0
+    unseen = result.sockets is None if facts.request.pid is not None else why is not None
     status: StepStatus = "failed" if full else "warning" if unseen else "passed"
     return StepView(status, fact, why, (key,))
 

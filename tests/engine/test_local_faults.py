@@ -279,6 +279,38 @@ def test_broadcast_takes_an_option(target: str) -> None:
 
 
 @pytest.mark.lab
+def test_the_bound_of_privileged_ports_is_read_and_not_assumed() -> None:
+    lowered, raised = situation(
+        """
+        result = wsadiag(10013, ":80", nobody=True)
+        open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w").write("9000")
+        result = result, wsadiag(10013, ":8080", nobody=True)
+        """,
+        setup=LOOPBACK + "; echo 80 > /proc/sys/net/ipv4/ip_unprivileged_port_start",
+    )
+    assert cause(lowered) is None
+    assert cause(raised) == "port-not-permitted"
+    assert "as do all below 9000" in facts(raised)
+    assert "9000-65535" in raised["verdict"]["summary"]
+
+
+@pytest.mark.lab
+def test_a_filter_of_ours_refuses_with_the_same_code() -> None:
+    """What goes out is dropped; a port of our own may fail for the privilege as well as for the filter."""
+    filtered, both = situation(
+        """
+        result = wsadiag(10013, "udp://127.0.0.6:8080", nobody=True), wsadiag(10013, "udp://127.0.0.6:80", nobody=True)
+        """,
+        setup=LOOPBACK
+        + "; nft 'table ip t { chain o { type filter hook output priority 0; ip daddr 127.0.0.6 drop; }; }'",
+    )
+    assert cause(filtered) == "local-firewall"
+    assert filtered["reproduction"] == {"outcome": "same", "observed": 10013}
+    assert (cause(both), both["verdict"]["confidence"]) == ("port-not-permitted", "likely")
+    assert "local-firewall" in {other["cause"] for other in both["verdict"]["alternatives"]}
+
+
+@pytest.mark.lab
 def test_a_prohibiting_route_is_found_for_10013() -> None:
     report = situation(
         'result = wsadiag(10013, "192.0.2.7:80")', setup=LOOPBACK + "; ip route add prohibit 192.0.2.0/24"
@@ -715,7 +747,8 @@ fresh = socket.socket()
 half = socket.create_connection(("127.0.0.1", 7000)); other, _ = listener.accept(); half.shutdown(socket.SHUT_WR)
 whole = socket.create_connection(("127.0.0.1", 7000)); another, _ = listener.accept(); whole.setblocking(False)
 datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-names = ("listener", "fresh", "half", "other", "whole", "another", "datagram")
+trying = socket.socket(); trying.setblocking(False); trying.connect_ex(("127.0.0.9", 7000))
+names = ("listener", "fresh", "half", "other", "whole", "another", "datagram", "trying")
 print({name: globals()[name].fileno() for name in names}, flush=True)
 sys.stdin.read()
 '''
@@ -724,11 +757,20 @@ numbers = eval(hog.stdout.readline())
 """
 
 
+#: A connection to 127.0.0.9 stays under way.
+_SILENT = LOOPBACK + "; nft 'table ip t { chain i { type filter hook input priority 0; ip daddr 127.0.0.9 drop; }; }'"
+
+
 @pytest.mark.lab
 def test_the_sockets_of_the_program_are_held_to_the_code() -> None:
+    under_way = {"trying": "is connecting to 127.0.0.9:7000"}
     expected = {
-        10057: {"listener": "listens on 127.0.0.1:7000", "fresh": "is not connected", "datagram": "is not connected"},
-        10058: {"half": "has shut down sending to 127.0.0.1:7000"},
+        10057: {
+            "listener": "listens on 127.0.0.1:7000",
+            "fresh": "is not connected",
+            "datagram": "is not connected",
+            "trying": "is connecting",
+        },
         10056: {
             "listener": "listens",
             "half": "has shut down",
@@ -736,31 +778,76 @@ def test_the_sockets_of_the_program_are_held_to_the_code() -> None:
             "whole": "is connected",
             "another": "is connected",
         },
-        10035: {"whole": "O_NONBLOCK"},
+        10022: {
+            "listener": "listens",
+            "fresh": "is not connected",
+            "whole": "is connected",
+            "another": "is connected",
+        },
+        10035: {"whole": "O_NONBLOCK", "trying": "O_NONBLOCK"},
+        10036: under_way,
+        10037: under_way,
+        10039: {"datagram": "is not connected"},
+        10042: {"datagram": "is not connected"},
         10045: {"listener": "listens", "datagram": "is not connected"},
-        10037: {},
+        10058: {"half": "has shut down sending to 127.0.0.1:7000"},
+        # nothing of a socket's state tells these from each other: they are counted
+        10009: None,
+        10014: None,
+        10038: None,
+        10041: None,
     }
     ask = f"""
 reports = {{code: wsadiag(code, "127.0.0.1:7000", "--pid", hog.pid) for code in {list(expected)}}}
 result = reports, numbers, hog.pid
 """
-    reports, numbers, pid = situation(_PROGRAM + ask + _END)
+    reports, numbers, pid = situation(_PROGRAM + ask + _END, setup=_SILENT)
     for code, sockets in expected.items():
         report = reports[code]
-        assert cause(report) == "api-misuse"
+        assert cause(report) == "api-misuse", code
+        if sockets is None:
+            assert re.search(rf"\(pid {pid}\) has 8 sockets", step(report, "api-usage")["summary"]), code
+            continue
         lines = {line.partition(" (")[0]: line for line in facts(report).splitlines() if line.startswith("descriptor ")}
         assert lines.keys() == {f"descriptor {numbers[name]}" for name in sockets}, code
         for name, state in sockets.items():
             assert state in lines[f"descriptor {numbers[name]}"]
         summary = step(report, "api-usage")["summary"]
         assert f"(pid {pid})" in summary
-        assert (f"{len(sockets)} of 7" if sockets else "none of 7") in summary
+        assert f"{len(sockets)} of 8" in summary
+
+
+@pytest.mark.lab
+def test_a_code_that_no_socket_fits_says_so() -> None:
+    report, pid = situation('result = wsadiag(10037, ":80", "--pid", os.getpid()), os.getpid()')
+    assert cause(report) == "api-misuse"
+    assert f"(pid {pid}): none of 0 sockets fits WSAEALREADY now" in step(report, "api-usage")["summary"]
+
+
+@pytest.mark.lab
+def test_processes_that_are_not_even_listed_are_not_called_absent() -> None:
+    """/proc mounted with hidepid=2, in a PID namespace of its own."""
+    children.need_root()
+    code = """
+mount -t proc -o hidepid=2 none /proc
+setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all "$@"
+"""
+    named, heaviest = situation(
+        f"""
+        hide = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", {code!r}, "sh"]
+        result = wsadiag(10057, ":80", "--pid", 1, wrap=hide), wsadiag(10024, ":80", wrap=hide)
+        """
+    )
+    assert "belongs to somebody else: run as root" in step(named, "api-usage")["summary"]
+    assert step(named, "api-usage")["status"] == "unavailable"
+    assert step(heaviest, "open-sockets")["status"] == "warning"
+    assert "not even listed" in step(heaviest, "open-sockets")["why"]
 
 
 @pytest.mark.lab
 def test_descriptors_that_are_no_sockets_are_counted() -> None:
     report = situation(_PROGRAM + 'result = wsadiag(10038, ":80", "--pid", hog.pid)' + _END)
-    assert "has 7 sockets and 3 other descriptors" in step(report, "api-usage")["summary"]
+    assert "has 8 sockets and 3 other descriptors" in step(report, "api-usage")["summary"]
 
 
 @pytest.mark.lab

@@ -15,6 +15,8 @@ from troubleshoot import describe
 from troubleshoot.facts import Facts, Reading, bind_subject, family_of, plain
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
 
+#: How much of a command line is shown; the report's observations hold more.
+_COMMAND = 200
 #: The states in which a connection only waits for its end (RFC 9293, section 3.3.2).
 CLOSING = frozenset({"time-wait", "fin-wait-1", "fin-wait-2", "closing", "last-ack", "close-wait"})
 
@@ -116,7 +118,8 @@ def owners(entries: tuple[SocketEntry, ...]) -> Evidence:
         since = f"{datetime.fromtimestamp(owner.started, UTC):%Y-%m-%d %H:%M:%S}Z" if owner.started else "?"
         said.append(("port-owner", note("fact.owner", process=process, user=owner.user or "?", since=since)))
         if owner.command:
-            said.append(("port-owner", note("fact.owner-command", process=process, command=owner.command)))
+            words = owner.command if len(owner.command) <= _COMMAND else f"{owner.command[:_COMMAND]}…"
+            said.append(("port-owner", note("fact.owner-command", process=process, command=words)))
     hidden = [e for e in entries if e.owner_hidden]
     if hidden:
         user = hidden[0].user or (f"uid {hidden[0].uid}" if hidden[0].uid is not None else "?")
@@ -363,9 +366,11 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
             evidence=(*failed, *also),
             values=values(port=trial.port, expected=f"{start}-65535"),
         )
+    # A filter of this machine's gives whoever connects there the very code as well.
+    stopped = any(r.failure in (Failure.ACCESS_DENIED, Failure.NOT_PERMITTED) for r in facts.reaches())
     return Finding(
         cause="port-not-permitted",
-        confidence="certain",
+        confidence="likely" if stopped else "certain",
         scope="this-machine",
         step="port-owner",
         evidence=(

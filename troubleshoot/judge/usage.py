@@ -47,7 +47,6 @@ FITS: dict[str, Callable[[HeldSocket], bool]] = {
     "WSAEINVAL": _stream_in("unconnected", "bound", "listen", "established"),
     "WSAEDESTADDRREQ": lambda held: not _stream(held) and held.state == "unconnected",
     "WSAENOPROTOOPT": lambda held: held.protocol is not None and not _stream(held),
-    "WSAEPROTOTYPE": lambda held: held.protocol is not None,
     "WSAEMSGSIZE": lambda held: held.protocol is not None and not _stream(held),
     "WSAEACCES": lambda held: (held.protocol or "").startswith("UDP"),
 }
