@@ -84,9 +84,10 @@ class PathLab(Namespaces):
         return int(self.sh(host, "nft list counter inet cnt n").split("packets")[1].split()[0])
 
     def calm(self) -> None:
-        """Take every filter away and let all forget their neighbours, so that tests do not meddle."""
+        """Take every filter away and let all forget neighbours and path MTUs, so that tests do not meddle."""
         for host in self.HOSTS:
             self.sh(host, "nft flush ruleset; ip neigh flush all; ip -6 neigh flush all")
+            self.sh(host, "ip route flush cache; ip -6 route flush cache")
         self.sh("client", "sysctl -qw net.ipv4.ping_group_range='1 0'")
 
     def lift_limits(self) -> None:

@@ -61,6 +61,25 @@ def test_a_black_hole_is_measured_to_the_byte(narrow: PathLab, uid: int, version
     assert found.largest_udp_payload == 1400 - {4: 28, 6: 48}[version]
 
 
+@FAMILIES
+def test_what_the_kernel_was_told_before_is_no_black_hole(narrow: PathLab, version: int) -> None:
+    told = narrow.observe("path-mtu", address=SERVER[version])
+    hide(narrow)
+    found = narrow.observe("path-mtu", address=SERVER[version])
+    assert (told.known_mtu, told.black_hole) == (1400, False)
+    assert (found.mtu, found.known_mtu, found.black_hole) == (1400, 1400, False)
+
+
+def test_a_router_that_tells_late_is_heard(narrow: PathLab) -> None:
+    narrow.filter(
+        "r2", "output", "icmp type destination-unreachable icmp code 4 limit rate over 1/second burst 1 packets drop"
+    )
+    narrow.sh("r1", "ping -n -q -c3 -i0.01 -W0.1 -M do -s 1472 10.78.4.2 || true")
+    found = narrow.observe("path-mtu", address=SERVER[4])
+    assert found.steps[0].answer == "silence"
+    assert (found.mtu, found.black_hole) == (1400, False)
+
+
 def test_an_unusual_mtu_is_found_within_the_packets_allowed(narrow: PathLab) -> None:
     narrow.sh("r2", "ip link set e1 mtu 1337")
     narrow.sh("r3", "ip link set e0 mtu 1337")
