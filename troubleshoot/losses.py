@@ -227,6 +227,13 @@ def lossy(facts: Facts, found: Told) -> bool:
     return interval(found.lost, found.sent)[0] > facts.threshold("loss_likely")
 
 
+def at_most(facts: Facts, address: str) -> float:
+    """Return the share that a loss does not exceed (95 %) by what no filter on some flows meets: echoes and FINs."""
+    counted = [s for s in told(facts, address).samples if s.kind is not Kind.SYN]
+    sent = sum(s.sent for s in counted)
+    return ceiling(sum(s.lost for s in counted), sent) if sent else 0.0
+
+
 def hidden(facts: Facts) -> tuple[str, Told] | None:
     """Return the address that answers and what was exchanged with it; ``None`` where no network is in question."""
     address = first(facts)
