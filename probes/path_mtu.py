@@ -62,8 +62,8 @@ class PathMtuResult:
     ``black_hole`` is true where small packets arrive, larger ones vanish, and nobody says why. ``method`` is
     ``icmp`` (echo requests) or ``udp`` (datagrams to a closed port). ``exact`` is false where the packets
     allowed did not suffice to find the MTU to the byte: it then lies between ``mtu`` and the least size that
-    failed. ``known_mtu`` is what the kernel itself takes for the path's MTU in the end, from what routers have said to
-    any program. ``failure`` and ``errno`` tell that the local stack refused to send at all.
+    failed. ``known_mtu`` is what the kernel itself takes for the path's MTU where larger packets vanish, from what
+    routers have said to any program. ``failure`` and ``errno`` tell that the local stack refused to send at all.
     """
 
     address: str

@@ -14,25 +14,11 @@ LINKS = {1: ("r1", "r2"), 2: ("r2", "r3"), 3: ("r3", "server")}
 ROUTERS = {1: R1, 2: R2, 3: R3}
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        lab.lift_limits()
-        yield lab
-
-
 @pytest.fixture
-def lab(made: PathLab) -> Iterator[PathLab]:
-    made.calm()
-    yield made
+def lab(lab: PathLab) -> Iterator[PathLab]:
+    yield lab
     for near, far in LINKS.values():
-        width(made, near, far, 1500)
-
-
-@pytest.fixture
-def fresh() -> Iterator[PathLab]:
-    with PathLab() as lab:
-        yield lab
+        width(lab, near, far, 1500)
 
 
 def width(lab: PathLab, near: str, far: str, mtu: int) -> None:

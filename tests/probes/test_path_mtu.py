@@ -66,7 +66,7 @@ def test_what_the_kernel_was_told_before_is_no_black_hole(narrow: PathLab, versi
     told = narrow.observe("path-mtu", address=SERVER[version])
     hide(narrow)
     found = narrow.observe("path-mtu", address=SERVER[version])
-    assert (told.known_mtu, told.black_hole) == (1400, False)
+    assert (told.mtu, told.black_hole) == (1400, False)
     assert (found.mtu, found.known_mtu, found.black_hole) == (1400, 1400, False)
 
 

@@ -13,7 +13,6 @@ from probes.transfer import TransferOutcome
 
 FAMILIES = pytest.mark.parametrize("version", [4, 6])
 BULK, PAGE, SILENT, GREETS, SLOW, LATE, ONE, CLOSES, TLS = range(8101, 8110)
-PORTS = {"bulk": BULK, "page": PAGE}
 _SERVICES = f"""
 import contextlib, socket, ssl, subprocess, tempfile, threading, time
 
@@ -79,15 +78,12 @@ def made() -> Iterator[PathLab]:
 
 
 @pytest.fixture
-def lab(made: PathLab) -> Iterator[PathLab]:
-    made.calm()
-    yield made
-    made.sh("r2", "ip link set e1 mtu 1500")
-    made.sh("r3", "ip link set e0 mtu 1500")
+def lab(lab: PathLab) -> Iterator[PathLab]:
+    yield lab
+    lab.sh("r2", "ip link set e1 mtu 1500")
+    lab.sh("r3", "ip link set e0 mtu 1500")
     for family, network, via in ((4, "10.78.1.0/24", "10.78.3.1"), (6, "fd78:1::/64", "fd78:3::1")):
-        made.sh("r3", f"ip -{family} route replace {network} via {via}")
-    for host in ("client", "server"):  # what was learnt of paths
-        made.sh(host, "ip route flush cache; ip -6 route flush cache")
+        lab.sh("r3", f"ip -{family} route replace {network} via {via}")
 
 
 def hide(lab: PathLab, *routers: str) -> None:
