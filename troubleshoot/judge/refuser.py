@@ -104,6 +104,8 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     distance = facts.distance(address)
     here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
     unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
+    if distance is not None and path is not None and path.passed_ttl >= distance:
+        return unclear  # SYNs take a longer way than what the host's distance was measured by
     if measured is not None and reply is not None and start_of(measured) == start_of(reply):
         if rewritten(facts, address, distance, reply):
             return unclear
