@@ -104,7 +104,7 @@ def test_what_judges_touches_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "troubleshoot" / "judge").glob("*.py")), ids=name_of)
 def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: Path) -> None:
-    known = ("facts", "losses", "describe", "report", "catalogue", "judge", "request", "transfers")
+    known = ("facts", "flows", "losses", "describe", "report", "catalogue", "judge", "request", "transfers")
     ours = {m for m in imports(path) if of_package(m, "troubleshoot")}
     assert {m for m in ours if not of_package(m, *(f"troubleshoot.{k}" for k in known))} <= {"troubleshoot"}
     # Types of observations only: no table of probes, no way to run one.

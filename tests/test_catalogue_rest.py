@@ -81,11 +81,14 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
         "default": "router hop address port",
         "unnamed": "hop address port",
         "unlocated": "address port",
+        "some-flows": "router hop address port",
+        "some-flows-unlocated": "address port",
     },
     "firewall-reject": {
         "default": "router hop address found",
         "host": "address found",
         "unlocated": "router address found",
+        "some-flows": "router address port found",
     },
     "firewall-drop": {
         "default": "hop router address port",
@@ -95,6 +98,8 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
         "host-unlocated": "address port",
         "all-unlocated": "address",
         "udp": "address port",
+        "some-flows": "hop router address port",
+        "some-flows-unlocated": "address port",
     },
     "connection-intercepted": {"default": "hop router address port", "unnamed": "hop address port"},
     "path-mtu-blackhole": {
@@ -110,7 +115,7 @@ SUMMARY_VALUES: dict[str, dict[str, str]] = {
         "connects": "address",
     },
     "address-family-path-broken": {"default": "family host"},
-    "no-listener": dict.fromkeys(("default", "local", "udp"), "address port"),
+    "no-listener": dict.fromkeys(("default", "local", "udp", "some-flows"), "address port"),
     "some-addresses-dead": {"default": "name found expected"},
     "accept-queue-full": {"default": "address port", "local": "port"},
     "service-resets": {"default": "address port"},

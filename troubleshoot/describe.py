@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from probes.base import Note, note
 from probes.failure import IcmpError, IcmpMeaning
+from probes.flows import FlowOutcome
 from probes.interfaces import Interface
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighbourState
@@ -17,6 +19,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot.facts import Reach, Reading
+from troubleshoot.flows import Split
 from troubleshoot.losses import Sample, Told, ceiling, interval
 
 
@@ -134,6 +137,27 @@ def hop_loss(hop: int, router: str, sample: Sample) -> Note:
 def unlost(told: Told) -> Note:
     """Which loss could still hide behind what was answered."""
     return note("fact.loss-bound", sent=told.sent, percent=math.ceil(100 * ceiling(told.lost, told.sent)))
+
+
+def ways(found: Mapping[int, Sequence[str]]) -> Note:
+    """Where flows took different ways."""
+    hop, routers = next(iter(found.items()))
+    return note("fact.ways", hop=hop, addresses=", ".join(routers[:3]))
+
+
+def trace_of_several(result: TracerouteResult, found: Mapping[int, Sequence[str]]) -> Note:
+    """How long the path is, and where flows take different ones."""
+    hop, routers = next(iter(found.items()))
+    several = ", ".join(routers[:3])
+    return note("fact.trace-ways", hops=result.reached_ttl, address=result.address, hop=hop, addresses=several)
+
+
+def split(found: Split) -> Note:
+    """What becomes of the source ports that always fail."""
+    counted = {"count": found.failing, "tried": found.ports, "sent": found.tries}
+    if found.outcome is FlowOutcome.RESET:
+        return note("fact.flows-reset", **counted)
+    return note("fact.flows-silence" if found.outcome is FlowOutcome.SILENCE else "fact.flows-icmp", **counted)
 
 
 def trace(result: TracerouteResult) -> Note:

@@ -41,7 +41,7 @@ from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.transfer import Dialogue, TransferRequest
 from probes.wire import WireRequest
-from troubleshoot import losses
+from troubleshoot import flows, losses
 from troubleshoot.facts import (
     Facts,
     NotYet,
@@ -361,6 +361,7 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
             yield Job("answer-ttl", f"{focus.address} {port}", request)
         if ("tcp-path", f"{focus.address} {port}") not in facts.running:
             yield Job("tcp-path", f"{second_look(focus.address)} {port}", TcpPathRequest(focus.address, port))
+    yield from _flows(facts, focus.address)
     yield from _drop_point(facts, focus)
     if not facts.request.privileged:
         yield from _own_filter(facts, focus, quiet=quiet)
@@ -408,6 +409,7 @@ def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
         name = None if facts.is_literal else request.target.host
         ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
         yield Job("service", facts.service_key(address), ask)
+    yield from _flows(facts, address)
     yield from _losses(facts, address)
     stuck = facts.peek_service(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
@@ -449,6 +451,13 @@ def _shrinks(facts: Facts, address: str) -> Iterator[Job]:
     sizes = facts.hole(address)
     if sizes is not None:
         yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, facts.distance(address), facts.rtt_ms(address)))
+
+
+def _flows(facts: Facts, address: str) -> Iterator[Job]:
+    """Does it depend on the source port whether a connection is made?"""
+    request = flows.called_for(facts, address)
+    if request is not None:
+        yield Job("flows", f"{address} {facts.port}", request)
 
 
 def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:

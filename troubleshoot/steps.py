@@ -27,7 +27,7 @@ from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.sockets import SocketsResult
 from probes.statistics import StatisticsResult
-from troubleshoot import describe
+from troubleshoot import describe, flows
 from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind_subject, family_of, plain
 from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.limits import short_of_memory
@@ -546,8 +546,12 @@ def traceroute(facts: Facts) -> StepView:
             else ()
         ),
     )
+    several = flows.differ(facts, address)
     if result.reached_ttl is not None:
-        return StepView("passed", describe.trace(result), None, keys)
+        fact = describe.trace(result)
+        if several:
+            fact = describe.trace_of_several(result, several)
+        return StepView("passed", fact, None, keys)
     connected = facts.reach(address).reading is Reading.CONNECTED or facts.alive(address)
     return StepView("warning" if connected else "failed", describe.trace(result), None, keys)
 
@@ -585,6 +589,10 @@ def connect(facts: Facts) -> StepView:
         if transport == "udp" and failed[0].reading is Reading.SILENT:
             status = "warning"
         return StepView(status, describe.reach(failed[0], facts.port, transport), why, keys)
+    for reach in good:
+        if (split := flows.split(facts, reach.address)) is not None:
+            keys = (*keys, ("flows", f"{reach.address} {facts.port}"))
+            return StepView("failed", describe.split(split), why, keys)
     view = _once_connected(facts, good, keys) if transport == "tcp" else None
     return view or StepView("passed", describe.reach(good[0], facts.port, transport), why, keys)
 

@@ -116,6 +116,7 @@ def _reached(facts: Facts) -> bool:
         return True
     for reach in reaches:
         facts.decided_reach(reach.address)
+        facts.get("flows", object, f"{reach.address} {facts.port}")
     if all(facts.is_loopback(r.address) for r in reaches):
         return any(r.reading is Reading.CONNECTED for r in reaches)
     return all(r.reading is Reading.CONNECTED for r in reaches)

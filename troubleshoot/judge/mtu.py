@@ -17,8 +17,8 @@ from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot import describe
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.path import said, step_of
 from troubleshoot.judge.service import on_any, packet_loss
+from troubleshoot.judge.witness import said, step_of
 from troubleshoot.report import Confidence
 from troubleshoot.transfers import Contrast, contrast, moved, suspicious
 

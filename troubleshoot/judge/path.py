@@ -16,39 +16,12 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
+from troubleshoot.judge import one_way
 from troubleshoot.judge.distance import routers_back, same_way_back
 from troubleshoot.judge.here import by_chance
 from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.witness import failing, path_said, said, step_of
 from troubleshoot.report import Confidence
-
-
-def failing(facts: Facts) -> Reach | None:
-    """The address whose path is to be judged, where no address of the target answers; else ``None``."""
-    if facts.unresolved() or not facts.targets or not facts.blocked():
-        return None
-    focus = facts.focus
-    if focus is None or facts.is_local(focus.address):
-        return None
-    return focus
-
-
-def step_of(facts: Facts) -> str:
-    """Return the step that tried the target itself."""
-    return "connect" if facts.port else "ping-remote"
-
-
-def said(facts: Facts, found: Reach) -> tuple[str, Note]:
-    """Return the attempt's fact as evidence."""
-    return (step_of(facts), describe.reach(found, facts.port, facts.request.target.transport))
-
-
-def path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
-    """What traceroute and pings showed, as far as they got."""
-    trace, ping = facts.peek_trace(address), facts.peek_ping(address)
-    return (
-        *((("traceroute", describe.trace(trace)),) if trace else ()),
-        *((("ping-remote", describe.ping(ping)),) if ping and facts.port else ()),
-    )
 
 
 def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
@@ -162,7 +135,11 @@ def _ring(trace: TracerouteResult) -> tuple[int, str] | None:
 
 @rule("firewall-reject")
 def firewall_reject(facts: Facts) -> Finding | None:
-    """A device answers with an ICMP refusal."""
+    """A device answers with an ICMP refusal: to every connection, or to those that take one of several ways."""
+    return one_way.rejects(facts) or _rejects(facts)
+
+
+def _rejects(facts: Facts) -> Finding | None:
     found = failing(facts)
     error = _router_error(facts, found) if found is not None else None
     if found is None or error is None:
@@ -321,7 +298,11 @@ def _absent_here(facts: Facts, found: Reach) -> Finding | None:
 
 @rule("firewall-drop")
 def firewall_drop(facts: Facts) -> Finding | None:
-    """This port vanishes silently while other traffic reaches the host."""
+    """This port vanishes silently while other traffic reaches the host: always, or on one of several ways."""
+    return one_way.drops(facts) or _drops(facts)
+
+
+def _drops(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None or found.reading is not Reading.SILENT or facts.port is None:
         return None

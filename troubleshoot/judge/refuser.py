@@ -20,11 +20,12 @@ from probes.failure import IcmpMeaning
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
-from troubleshoot import describe
+from troubleshoot import describe, flows
 from troubleshoot.facts import Facts, Reach, Reading, plain, second_look
+from troubleshoot.judge import one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.path import failing, path_said, said, step_of
+from troubleshoot.judge.witness import failing, path_said, said, step_of
 from troubleshoot.report import Confidence
 
 
@@ -55,9 +56,9 @@ def find(facts: Facts, found: Reach) -> Refuser:
     # sent twice, each by a flow of its own, and any disagreement leaves the question open.
     path = facts.tcp_path(found.address)
     again = facts.get("tcp-path", TcpPathResult, f"{second_look(found.address)} {facts.port}")
-    for walk in (path, again):
-        if walk is not None and (_ways_differ(facts, found.address, walk) or walk.final is not TcpAnswer.RESET):
-            return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
+    elsewhere = any(walk is not None and walk.final is not TcpAnswer.RESET for walk in (path, again))
+    if elsewhere or flows.differ(facts, found.address):
+        return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
     if path is not None and again is not None and path.final_ttl != again.final_ttl:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
     return refuser
@@ -120,16 +121,6 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     return here if distance is None or least >= distance else unclear
 
 
-def _ways_differ(facts: Facts, address: str, path: TcpPathResult) -> bool:
-    """Whether SYNs met another router than traceroute's packets at any TTL: the flows take different ways."""
-    for hop in path.hops:
-        sender = hop.icmp.sender if hop.answer is TcpAnswer.TIME_EXCEEDED and hop.icmp is not None else None
-        router = facts.router_at_by_trace(address, hop.ttl)
-        if sender is not None and router is not None and plain(sender) != plain(router):
-            return True
-    return False
-
-
 def _reset_ttl(facts: Facts, address: str) -> int | None:
     """The TTL with which the resets arrive: found by search, or (root) seen on the wire."""
     result = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
@@ -149,9 +140,15 @@ def _copies(facts: Facts, address: str) -> bool:
 
 @rule("firewall-reset")
 def firewall_reset(facts: Facts) -> Finding | None:
-    """A device nearer than the host sends the reset."""
+    """A device nearer than the host sends the reset: to every connection, or to those that take one of several ways."""
+    return one_way.resets(facts) or _resets(facts)
+
+
+def _resets(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None or found.reading is not Reading.RESET or facts.port is None:
+        return None
+    if one_way.explained(facts, found.address):
         return None
     refuser = find(facts, found)
     if refuser.place is Place.HOST:
@@ -173,7 +170,11 @@ def firewall_reset(facts: Facts) -> Finding | None:
 
 @rule("no-listener")
 def no_listener(facts: Facts) -> Finding | None:
-    """The host itself refuses: nothing listens on that port."""
+    """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
+    return one_way.refuses(facts) or _nobody_listens(facts)
+
+
+def _nobody_listens(facts: Facts) -> Finding | None:
     if facts.unresolved() or not facts.targets or not facts.blocked() or facts.port is None:
         return None
     found = facts.focus
@@ -229,6 +230,8 @@ def no_listener(facts: Facts) -> Finding | None:
 
 def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
     """Return ``no-listener`` for a remote TCP port whose reset comes from as far away as the host."""
+    if one_way.explained(facts, found.address):
+        return None
     refuser = find(facts, found)
     if refuser.place is Place.NEARER:
         return None
