@@ -627,8 +627,24 @@ def test_the_sizes_that_fit_are_measured() -> None:
     assert report["verdict"]["location"]["scope"] == "application"
     said = facts(report)
     assert "packets up to 4000 bytes reach 127.0.0.1 (UDP payload 3972)" in said
+    assert "the interface carries packets of up to 4000 bytes" in said
     assert "at most 65507 bytes" in said
     assert "default socket buffers" in said
+
+
+@pytest.mark.lab
+def test_the_buffers_of_the_programs_own_datagram_sockets() -> None:
+    report, number, size = situation(
+        """
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 5000)
+        held.bind(("127.0.0.1", 0))
+        size = held.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        result = wsadiag(10040, "udp://127.0.0.1:69", "--pid", os.getpid()), held.fileno(), size
+        """
+    )
+    assert cause(report) == "api-misuse"
+    assert f"descriptor {number}: buffers of {size} bytes to send" in facts(report)
 
 
 # -- 10043 to 10047: families ----------------------------------------------------------------------------------

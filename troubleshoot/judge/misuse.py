@@ -10,7 +10,7 @@ from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
 from troubleshoot.facts import Facts, family_of
 from troubleshoot.judge import usage, winsock
-from troubleshoot.judge.model import Evidence, Finding, rule, values
+from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 from troubleshoot.judge.stack import dead_exchanges
 
 #: Codes that a program gets where it did not start the socket library, or asked for a version that is none.
@@ -100,7 +100,7 @@ def _too_long(facts: Facts) -> Finding | None:
     elif path is not None and path.mtu is not None:
         payload = path.largest_udp_payload or "?"
         evidence.append(("path-mtu", note("fact.mtu", address=address, mtu=path.mtu, payload=payload)))
-    elif path is not None and path.interface_mtu is not None:
+    if path is not None and path.interface_mtu is not None:
         evidence.append(("path-mtu", note("fact.mtu-interface", mtu=path.interface_mtu)))
     most = 65507 if family_of(address) == 4 else 65527
     evidence.append(("api-usage", note("fact.datagram-most", payload=most)))
@@ -109,6 +109,11 @@ def _too_long(facts: Facts) -> Finding | None:
         evidence.append(
             ("buffers", note("fact.buffers-default", used=memory.default_send, limit=memory.default_receive))
         )
+    named = usage.looked_at(facts)
+    for held in usage.fitting(facts, named)[:NAMED] if named is not None else ():
+        if held.send_buffer is not None and held.receive_buffer is not None:
+            sizes = {"used": held.send_buffer, "limit": held.receive_buffer}
+            evidence.append(("buffers", note("fact.buffers-own", descriptor=held.descriptor, **sizes)))
     return Finding(
         cause="api-misuse",
         confidence="likely",
