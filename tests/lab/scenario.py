@@ -23,6 +23,8 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 
 from __future__ import annotations
 
+import compileall
+import functools
 import itertools
 import json
 import string
@@ -222,8 +224,16 @@ class Outcome:
     report: Mapping[str, Any] | None = None
 
 
+@functools.cache
+def compiled() -> None:
+    """Compile the program, as its installation does: with ``-B`` every run would do so again, for itself."""
+    for package in ("probes", "troubleshoot"):
+        compileall.compile_dir(ROOT / package, quiet=2)
+
+
 def diagnose(lab: Lab, scenario: Scenario, who: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """Run ``wsadiag --json`` on the client; the finished process and its wall time in milliseconds."""
+    compiled()
     words = [lab.fill(word) for word in (*scenario.options, scenario.code, scenario.target)]
     argv = [sys.executable, "-B", "-m", "troubleshoot", "--json", *words]
     command = lab.command("client", argv, unprivileged=who == "nobody")
