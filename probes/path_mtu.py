@@ -206,12 +206,14 @@ class _Search:
                 return
         self.found = replace(self.found, black_hole=silent, exact=False)
         low, high = await self._narrow(least, size)
-        self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size and not self._told())
+        told = self._told()
+        self.found = replace(self.found, exact=high - low == 1, black_hole=silent and low < size and not told)
         if self.found.black_hole:
             await self._wait_until(self._silent_s + PATIENCE_S)
             if (await self._ask(size)).answer == "reached":
                 self._reached(size)
-            self.found = replace(self.found, black_hole=self.found.mtu == low and not self._told())
+            told = self._told()
+            self.found = replace(self.found, black_hole=self.found.mtu == low and not told)
 
     def _told(self) -> bool:
         """Whether a router has said that packets are too big, to us or to another program.
