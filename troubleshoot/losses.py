@@ -32,7 +32,7 @@ _LEVEL = 0.95
 _STOPPED = 3
 #: Echoes of a series are sent so far apart and waited for so long; a connect almost as long as until its SYN is sent
 #: again, seconds.
-_INTERVAL_S, _WAIT_S, _SILENT_S, _CONNECT_S = 0.01, 0.5, 1.0, 0.9
+_INTERVAL_S, _WAIT_S, _SILENT_S, _CONNECT_S = 0.006, 0.5, 1.0, 0.9
 
 
 class Kind(enum.StrEnum):
