@@ -110,7 +110,10 @@ class Scenario:
         """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""
         rest = dict(self.topology)
         drawn = rest.pop("seed", zlib.crc32(self.name.encode()) % 10_000)
-        plan = draw(drawn if seed is None else seed, rest.pop("routers", DEFAULT_ROUTERS))
+        drawn, routers = (drawn if seed is None else seed), rest.pop("routers", DEFAULT_ROUTERS)
+        narrow = any(fault.get("width") == "narrow" for fault in self.faults)
+        plans = (draw(drawn + further, routers) for further in itertools.count())
+        plan = next(plan for plan in plans if not narrow or plan.narrow_prefix() is not None)
         shapes = {name: Shape(**values) for name, values in rest.pop("shapes", {}).items()}
         lab = Lab(plan, Settings(shapes=shapes, **rest))
         if self.records is not None:
