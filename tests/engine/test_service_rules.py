@@ -212,21 +212,6 @@ def test_lost_echoes_alone_are_a_limit_of_the_host() -> None:
     assert judged(data).verdict.outcome == "healthy"
 
 
-def test_a_black_hole_is_none_where_a_router_reports_the_size() -> None:
-    data = saved("path-mtu-blackhole")
-    for result in results(data, "path-mtu"):
-        result["steps"].append({"size": 1500, "answer": "too-big", "mtu": 1400, "sender": "192.0.2.1"})
-    assert judged(data).verdict.outcome == "healthy"
-
-
-def test_one_size_that_vanished_is_no_black_hole() -> None:
-    data = saved("path-mtu-blackhole")
-    for result in results(data, "path-mtu"):
-        gone = [s for s in result["steps"] if s["answer"] == "silence"]
-        result["steps"] = [s for s in result["steps"] if s["answer"] != "silence"] + gone[:1]
-    assert judged(data).verdict.outcome == "healthy"
-
-
 def test_a_family_whose_host_answers_pings_is_not_broken_on_the_way() -> None:
     data = saved("address-family-path-broken")
     dead = next(a for a in data["target"]["addresses"] if "." in a)
