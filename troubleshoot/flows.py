@@ -127,10 +127,13 @@ def split(facts: Facts, address: str) -> Split | None:
     steady = all(len(set(flow.tries)) == 1 for flow in failing)
     if not failing or not steady or best not in result.fresh_last:
         return None
-    losses.weight(facts, address)  # while that is measured, nothing is ruled out
-    if max(by_chance(len(failing), len(flows), again), losses.at_most(facts, address) ** again) >= CHANCE:
-        return None
     outcome = Counter(flow.tries[0] for flow in failing).most_common(1)[0][0]
+    chance = by_chance(len(failing), len(flows), again)
+    if outcome is FlowOutcome.SILENCE:
+        losses.weight(facts, address)  # while a loss is measured, nothing is ruled out
+        chance = max(chance, losses.at_most(facts, address) ** again)
+    if chance >= CHANCE:
+        return None
     return Split(address, outcome, len(failing), len(flows), again + len(failing), _walk(result, failing))
 
 

@@ -50,6 +50,10 @@ class Refuser:
 def find(facts: Facts, found: Reach) -> Refuser:
     """Place the refuser of a TCP connection; raises :class:`troubleshoot.facts.NotYet` while it is measured."""
     refuser = _find(facts, found)
+    ways = flows.differ(facts, found.address)
+    if refuser.place is Place.HOST and refuser.hop is not None and refuser.hop - 1 in ways:
+        # Ways that have not met again before the host may differ in length: distances by different flows do not tell.
+        return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
     if refuser.place is not Place.NEARER:
         return refuser
     # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way. So the SYNs are
@@ -57,7 +61,7 @@ def find(facts: Facts, found: Reach) -> Refuser:
     path = facts.tcp_path(found.address)
     again = facts.get("tcp-path", TcpPathResult, f"{second_look(found.address)} {facts.port}")
     elsewhere = any(walk is not None and walk.final is not TcpAnswer.RESET for walk in (path, again))
-    if elsewhere or flows.differ(facts, found.address):
+    if elsewhere or ways:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
     if path is not None and again is not None and path.final_ttl != again.final_ttl:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
