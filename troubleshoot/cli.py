@@ -443,12 +443,12 @@ def _reproduce(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Err
 
     import asyncio  # noqa: PLC0415
 
-    from troubleshoot.reproduce.claims import codes, impossible  # noqa: PLC0415
-    from troubleshoot.reproduce.run import reproduce  # noqa: PLC0415
+    from troubleshoot.reproduce.claims import codes  # noqa: PLC0415
+    from troubleshoot.reproduce.run import not_here, reproduce  # noqa: PLC0415
 
     if name not in codes():
         raise Refusal("usage.reproduce-unknown", code=name)
-    reason = impossible(name, "en" if json else session.language)
+    reason = not_here(name, "en" if json else session.language)
     try:
         found = () if reason else asyncio.run(reproduce(name))
     except UserError as error:  # not on this system

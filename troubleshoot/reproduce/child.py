@@ -9,6 +9,7 @@ import dataclasses
 import json
 import sys
 
+from probes.system import platform_name
 from troubleshoot.reproduce import isolation
 from troubleshoot.reproduce.records import Trace
 from troubleshoot.reproduce.stage import CannotRun, Failed, Stage
@@ -17,6 +18,10 @@ from troubleshoot.reproduce.table import TABLE, Needs
 
 def perform(code: str, claim: str, seconds: int) -> Trace:
     """Isolate this process, run the reproducer and return what it called."""
+    if platform_name() == "windows":
+        from troubleshoot.reproduce import windows  # noqa: PLC0415
+
+        return windows.perform(code, claim)
     reproducer = TABLE[code, claim]
     isolation.limit(seconds)
     obstacle = isolation.isolate(mounts=reproducer.needs is Needs.MOUNTS)

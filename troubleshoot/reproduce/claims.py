@@ -14,6 +14,7 @@ from troubleshoot.reproduce.records import SUCCESS, Claim, Reproducible, Reprodu
 from troubleshoot.text import fill, read_back
 
 _FILE = "reproduce.toml"
+_WINE_FILE = "reproduced-wine.toml"
 _NONE = "none"
 
 #: Twins whose names differ: one of POSIX's own pairs, and the words of gethostbyname() (<netdb.h>).
@@ -41,6 +42,20 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ko: _Texts = _Texts()
 
 
+class _WindowsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    function: str
+    state: str
+    source: str
+    ko: _Texts = _Texts()
+
+
+class _Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a system returned: ``observed`` by code and claim, an error's name, ``OK`` or why there is none."""
+
+    measured_on: str
+    observed: dict[str, dict[str, str]]
+
+
 class _Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``impossible`` by code, ``reasons`` by their English sentence; both sides of a reason hold the same places."""
 
@@ -52,6 +67,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     measured_on: str
     impossible: dict[str, str]
     claims: dict[str, dict[str, _Entry]]
+    windows: dict[str, dict[str, _WindowsEntry]] = {}
     ko: _Translation = _Translation()
 
 
@@ -65,7 +81,9 @@ def _file(code: str | None = None) -> _File:
     """Read the file, for one ``code`` only its own tables: the whole takes 17 ms, which ``explain`` need not pay."""
     try:
         tables = re.split(r"(?m)^(?=\[)", _text())
-        kept = (t for t in tables if code is None or not t.startswith("[claims.") or t.startswith(f"[claims.{code}."))
+        about = ("[claims.", "[windows.")
+        ours = tuple(f"{start}{code}." for start in about)
+        kept = (t for t in tables if code is None or not t.startswith(about) or t.startswith(ours))
         data: Any = {"claims": {}, **tomllib.loads("".join(kept))}
         return msgspec.convert(data, _File)
     except OSError as error:
@@ -106,6 +124,21 @@ def claims(code: str, language: Language = "en") -> tuple[Claim, ...]:
     return tuple(found)
 
 
+def windows_claims(code: str, language: Language = "en") -> tuple[Claim, ...]:
+    """Return the claims of ``code`` that Windows alone can show."""
+    found = []
+    for claim_id, entry in _file(code).windows.get(code, {}).items():
+        state = (entry.ko.state if language == "ko" else "") or entry.state
+        found.append(Claim(claim_id, code, entry.function, state, code, code, source=entry.source))
+    return tuple(found)
+
+
+@functools.cache
+def measured_under_wine() -> _Measured:
+    """Return what Windows' Python met under wine; ``tests/windows/record.py`` writes the file."""
+    return msgspec.convert(tomllib.loads((root() / _WINE_FILE).read_text(encoding="utf-8")), _Measured)
+
+
 def impossible(code: str, language: Language = "en") -> str | None:
     """Return why nothing on a modern Linux returns ``code``; ``None`` where something does, or where it is unknown."""
     reason = _file(code).impossible.get(code)
@@ -122,7 +155,8 @@ def said_of(one: Reproduction, language: Language) -> tuple[str, str]:
     claim = one.claim
     if language == "en":
         return claim.state, one.remark
-    said = next((c for c in claims(one.code, language) if c.id == claim.id), claim)
+    known = (*claims(one.code, language), *windows_claims(one.code, language))
+    said = next((c for c in known if c.id == claim.id), claim)
     if one.remark == claim.note:
         return said.state, said.note
     for sentence, translated in _file(one.code).ko.reasons.items():

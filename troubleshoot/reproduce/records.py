@@ -58,7 +58,8 @@ class Reproduction:
     (:data:`SUCCESS` where it succeeded, ``None`` where it was never made). ``matches`` tells whether that is
     what the claim says, ``shows_code`` whether it is the twin of ``code``, and ``same_as_winsock`` whether it is
     the twin of what Winsock has for this situation. ``remark`` says why it could not be tried, or what the claim
-    notes. ``isolated`` tells whether it ran in a network namespace of its own.
+    notes. ``isolated`` tells whether it ran in a network namespace of its own. ``system`` is ``linux`` or ``windows``:
+    there ``observed`` is Winsock's own name of the error, and the claim about Winsock is what it is held to.
     """
 
     code: str
@@ -71,6 +72,7 @@ class Reproduction:
     same_as_winsock: bool
     remark: str
     isolated: bool
+    system: str = "linux"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
-from troubleshoot.reproduce.claims import claims, codes, impossible, measured_on, said_of
+from troubleshoot.reproduce.claims import (
+    claims,
+    codes,
+    impossible,
+    measured_on,
+    measured_under_wine,
+    said_of,
+    windows_claims,
+)
 from troubleshoot.reproduce.records import SUCCESS, Call, Reproduction
 from troubleshoot.text import fill
 
@@ -31,24 +39,38 @@ def not_possible(code: str, reason: str, language: Language = "en") -> str:
 
 def page() -> str:
     """Return the catalogue's claims as a page in Markdown: code, claim, what Linux returns, what Winsock has."""
+    wine = measured_under_wine()
     lines = [
         "# What can be reproduced",
         "",
         f"Generated from `catalogue/reproduce.toml`; every line held on {measured_on()}, and a test holds it to the",
-        "kernel that it runs on. `wsadiag reproduce CODE` shows the calls.",
+        "kernel that it runs on. `wsadiag reproduce CODE` shows the calls. *Winsock has* is what Microsoft documents.",
+        f"The last column is what {wine.measured_on} returned (`catalogue/reproduced-wine.toml`):",
+        "wine puts Winsock on top of Linux, so that where the two columns differ it is no proof of what Windows does.",
         "",
-        "| code | call | where | Linux returns | Winsock has |",
-        "| --- | --- | --- | --- | --- |",
+        "| code | call | where | Linux returns | Winsock has | under wine |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for code in codes():
         for claim in claims(code):
             note = f"<br>{claim.note}" if claim.note else ""
             seen = "no error" if claim.errno == SUCCESS else f"`{claim.errno}`"
             winsock = f"`{claim.winsock}`" if claim.winsock else "no such error"
-            lines.append(f"| `{code}` | `{claim.function}` | {claim.state}{note} | {seen} | {winsock} |")
+            there = _measured(wine.observed.get(code, {}).get(claim.id))
+            lines.append(f"| `{code}` | `{claim.function}` | {claim.state}{note} | {seen} | {winsock} | {there} |")
+        for claim in windows_claims(code):
+            there = _measured(wine.observed.get(code, {}).get(claim.id))
+            lines.append(f"| `{code}` | `{claim.function}` | {claim.state} | no such call | `{code}` | {there} |")
     lines += ["", "## What nothing on a modern Linux returns", "", "| code | reason |", "| --- | --- |"]
     lines += [f"| `{code}` | {reason} |" for code in codes() if (reason := impossible(code))]
     return "\n".join(lines) + "\n"
+
+
+def _measured(found: str | None) -> str:
+    """Return an observed error, ``no error``, or why there is none, as a cell of a table."""
+    if found is None:
+        return "not tried"
+    return "no error" if found == SUCCESS else f"`{found}`" if found.startswith("WSA") else found
 
 
 def _paragraph(one: Reproduction, wording: Mapping[str, str], said: tuple[str, str]) -> str:
@@ -80,6 +102,10 @@ def _call(call: Call) -> str:
 
 def _verdict(one: Reproduction, say: Callable[..., str]) -> list[str]:
     nothing = say("no-error")
+    if one.system == "windows":
+        expected = one.expected_winsock or nothing
+        seen = say("windows", observed=nothing if one.observed == SUCCESS else str(one.observed))
+        return [seen, *(() if one.matches else (say("differs", expected=expected),))]
     observed = nothing if one.observed in (None, SUCCESS) else str(one.observed)
     said = [say("twin" if one.shows_code else "seen", observed=observed, code=one.code)]
     if one.expected_winsock is None:

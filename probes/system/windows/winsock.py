@@ -119,12 +119,15 @@ def counters() -> bool | None:
         return False
 
 
-def load(name: str) -> Any:
-    """Return a library of Windows; raises ``OSError`` where there is none of that name."""
+def load(name: str, *, keep_error: bool = False) -> Any:
+    """Return a library of Windows; raises ``OSError`` where there is none of that name.
+
+    ``keep_error`` has ctypes keep the last error of each call for ``ctypes.get_last_error``.
+    """
     import ctypes  # noqa: PLC0415 - some milliseconds, and only Windows needs it
 
     loader: Any = ctypes  # what it lacks on other systems
-    return loader.WinDLL(name)
+    return loader.WinDLL(name, use_last_error=keep_error)
 
 
 def is_systems(path: str, folder: str) -> bool:
