@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from probes.base import TABLE, Note, Observation, Status, load, note
-from troubleshoot import __version__, describe, losses
+from probes.flows import FlowOutcome
+from troubleshoot import __version__, describe, flows, losses
 from troubleshoot.catalogue import Catalogue, Language
 from troubleshoot.errors import UserError
 from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading
@@ -35,6 +36,8 @@ from troubleshoot.target import Target, parse_target
 from troubleshoot.text import fill, places, say, worded
 
 _MAX_ALTERNATIVES = 4
+#: What a program meets whose source port is one of those that fail.
+_MET = {FlowOutcome.SILENCE: "ETIMEDOUT", FlowOutcome.RESET: "ECONNREFUSED"}
 #: What is said to a service to see whether long packets pass, bytes: more than the packets of an Ethernet hold.
 _SAID = 1800
 
@@ -245,6 +248,8 @@ class _Composer:
             for observation in self.facts.of("service")
             if getattr(observation.result, "ended_by_reset", False)
         ]
+        splits = [flows.split(self.facts, reach.address) for reach in self.facts.reaches()]
+        numbers += [self._winsock(_MET[s.outcome]) for s in splits if s is not None and s.outcome in _MET]
         return [n for n in numbers if n]
 
     def _number_of(self, found: Reach) -> int:
