@@ -28,11 +28,13 @@ _MAX_BUSIEST = 5
 class DescriptorsRequest:
     """``pid`` of the process to look at; ``None`` picks the one that uses most of its limit.
 
-    ``watch_s`` is how long its number of descriptors is watched, in seconds.
+    ``watch_s`` is how long its number of descriptors is watched, in seconds; ``transport`` (``tcp`` or ``udp``) whose
+    outgoing ports are counted.
     """
 
     pid: int | None = None
     watch_s: float = 1.0
+    transport: str = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,13 @@ class DescriptorsResult:
     is near its limit. ``hidden`` counts processes whose descriptors may not be read; ``unlisted`` tells that there are
     others that are not even listed (``/proc`` mounted with ``hidepid=``).
 
-    ``ephemeral_range`` are the first and last local port that TCP picks for outgoing connections, but for
+    ``ephemeral_range`` are the first and last local port that the kernel picks for outgoing connections, but for
     ``ephemeral_reserved`` of them that ``ip_local_reserved_ports`` keeps back;
-    ``ephemeral_used`` how many of the others any TCP socket of the machine holds, and ``ephemeral_busiest`` the
-    destinations with most of them (a port can be shared by connections to different destinations, so that
-    one destination can run out of ports while others can be reached). ``ephemeral_states`` counts the sockets on
-    those ports by state; ``ephemeral_processes`` by process, and is empty while less than half of the ports are used.
+    ``ephemeral_used`` how many of the others any socket of the transport holds on this machine, and
+    ``ephemeral_busiest`` the destinations with most of them (a port can be shared by connections to different
+    destinations, so that one destination can run out of ports while others can be reached).
+    ``ephemeral_states`` counts the sockets on those ports by state; ``ephemeral_processes`` by process, and is empty
+    while less than half of the ports are used.
 
     ``held`` describes the sockets of a process that was named by its ``pid`` (at most 100); it is empty where
     the heaviest process was looked for, and where the process may not be looked into (``sockets`` is ``None`` then).
@@ -387,7 +390,9 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
     sockets = _Sockets(None, (), ()) if process is None else _sockets(context, process.pid, here)
     if process is not None and sockets.count is None:
         hidden += 1
-    ports = _ephemeral(context, here)
+    ports = _ephemeral(
+        context, _table(context, context.root / "proc/self", "udp") if request.transport == "udp" else here
+    )
     return DescriptorsResult(
         pid=None if process is None else process.pid,
         name=None if process is None else _name(context, process.pid),
@@ -444,7 +449,7 @@ PROBE: Probe[DescriptorsRequest, DescriptorsResult] = Probe(
     request=DescriptorsRequest,
     result=DescriptorsResult,
     observe=observe,
-    request_for=lambda target: DescriptorsRequest(pid=target.pid),
+    request_for=lambda target: DescriptorsRequest(pid=target.pid, transport=target.transport),
     subject=lambda request: "" if request.pid is None else str(request.pid),
     deadline_s=5.0,
     most_packets=sends_nothing,

@@ -84,6 +84,12 @@ class Reach:
         """Whether it was tried and did not get through."""
         return self.decided and self.reading is not Reading.CONNECTED
 
+    @property
+    def no_port_left(self) -> bool:
+        """Whether this machine found no local port for it: connect() of TCP and of UDP say so in different words."""
+        words = ("EADDRNOTAVAIL", "EAGAIN")
+        return self.reading is Reading.LOCAL and self.errno in words
+
 
 #: What a router says that cannot pass a packet on.
 UNREACHABLE = frozenset({IcmpMeaning.NETWORK_UNREACHABLE, IcmpMeaning.HOST_UNREACHABLE})

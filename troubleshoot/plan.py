@@ -134,7 +134,7 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
         yield Job("buffers", "", BuffersRequest(request.pid))
     if "open-sockets" in steps or (request.pid is not None and "api-usage" in steps):
         watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
-        yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s))
+        yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s, request.target.transport))
     if "port-owner" in steps or request.code == "WSAEADDRNOTAVAIL":
         yield from _port(facts)
     if request.code == "WSAEACCES":
@@ -344,8 +344,8 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
     interfaces = facts.peek("interfaces", InterfacesResult)
     if _may_be_reported_later(facts, focus.address):
         yield Job("ping", second_look(focus.address), PingRequest(focus.address))
-    if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED):
-        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0))
+    if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED) or focus.no_port_left:
+        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0, facts.request.target.transport))
         yield Job("address-family", "", AddressFamilyRequest(facts.request.pid))
     if facts.is_local(focus.address):
         if focus.failed:

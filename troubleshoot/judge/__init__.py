@@ -101,7 +101,7 @@ def _healthy(facts: Facts) -> bool:
     if "connect" in request.steps and facts.targets and not facts.is_local(facts.targets[0]):
         everywhere = facts.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
         return not facts.hidden() if everywhere else _reached(facts)
-    return not facts.hidden()
+    return not facts.hidden() and not any(r.reading is Reading.LOCAL for r in facts.reaches())
 
 
 def _reached(facts: Facts) -> bool:

@@ -77,8 +77,9 @@ def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ..
     """Return the trials that found the port taken.
 
     For WSAEADDRINUSE also those that wanted a privilege: the program that met the code had it, and what holds the port
-    can be seen all the same.
+    can be seen all the same. A trial with any port (0) finds none taken: then there is none left.
     """
+    trials = tuple(trial for trial in trials if trial.port)
     found = refused(trials, Failure.ADDRESS_IN_USE)
     if found:
         return found
@@ -416,7 +417,7 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     low, high = result.ephemeral_range
     total = outgoing_ports(result)
     focus = facts.focus
-    failed = focus is not None and focus.failure is Failure.ADDRESS_NOT_AVAILABLE
+    failed = focus is not None and focus.no_port_left
     towards = exhausted_towards_target(facts)
     crowded = result.ephemeral_used >= total * facts.threshold("ephemeral_share")
     about = facts.request.code in ("WSAENOBUFS", "WSAEADDRINUSE", "WSAEADDRNOTAVAIL")
