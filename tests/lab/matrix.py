@@ -63,6 +63,8 @@ def confusion(scenarios: Sequence[Scenario], outcomes: Sequence[Outcome]) -> str
     rows: dict[str, Counter[str]] = {}
     others: dict[tuple[str, str], Counter[str]] = {}
     for scenario, outcome in zip(scenarios, outcomes, strict=True):
+        if outcome.grade == "unverified":
+            continue
         truth = put_in(scenario)
         where = column(truth, outcome)
         rows.setdefault(truth, Counter())[where] += 1
@@ -77,10 +79,12 @@ def confusion(scenarios: Sequence[Scenario], outcomes: Sequence[Outcome]) -> str
         lines.append(f"| {' | '.join([truth, *map(str, counts), *words])} |")
     total = sum(rows.values(), Counter())
     counted = (
-        f"{len(outcomes)} runs: {total['itself']} came out as what was put in, {total[ABSTAINED]} abstained, "
+        f"{total.total()} runs: {total['itself']} came out as what was put in, {total[ABSTAINED]} abstained, "
         f"{total['allowed']} came out as another cause that the scenario allows, {total['misplaced']} at a wrong "
         f"place, {total['wrong']} as something else."
     )
+    if total.total() < len(outcomes):
+        counted += f" In {len(outcomes) - total.total()} more the fault could not be made; they say nothing."
     return "\n".join([counted, "", *lines])
 
 

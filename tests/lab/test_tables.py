@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,12 +55,15 @@ def test_the_matrix_tells_what_is_allowed_from_what_is_wrong() -> None:
         ("mask-too-narrow", outcome("mask-too-narrow", "accepted", "no-default-route")),
         ("firewall-drop-path", outcome("firewall-drop-path", "wrong", "firewall-drop")),
         ("healthy-plain", outcome("healthy-plain", "false-accusation", "packet-loss")),
+        ("healthy-plain", replace(outcome("healthy-plain", "unverified", None), report=None)),
     ]
     text = matrix([scenarios[name] for name, _ in played], [one for _, one in played], 3)
     assert "| firewall-reset by the host's own filter | 1 | 0 | 0 | 0 | no-listener 1 |  |" in text
     assert "| wrong-subnet-mask | 1 | 0 | 0 | 0 | no-default-route 1 |  |" in text
     assert "| firewall-drop | 1 | 0 | 1 | 0 |  |  |" in text
     assert "| healthy | 1 | 0 | 0 | 0 |  | packet-loss 1 |" in text
+    assert text.startswith("4 runs: ")
+    assert "In 1 more the fault could not be made" in text
 
 
 def test_the_matrix_is_of_every_cause_and_repeats_refusals() -> None:
