@@ -47,7 +47,7 @@ class FlowsRequest:
 
     address: str
     port: int
-    count: int = 6
+    count: int = 8
     wait_s: float = 0.5
     interval_s: float = 0.01
     hops: int = 16
