@@ -703,10 +703,11 @@ def port_owner(facts: Facts) -> StepView:
         if lacking:
             free = next(t for t in trials if t.attempts[0].failure is None)
             return _bindable(facts, free, keys)
-        if first.excluded is not None:
-            return StepView("failed", excluded(first), first.excluded.reason, keys)
+        if first.excluded is not None and first.excluded.ranges is not None:
+            return StepView("failed", excluded(first), None, keys)
         errno = first.attempts[0].errno or "?"
-        return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), None, keys)
+        why = first.excluded.reason if first.excluded is not None else None
+        return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), why, keys)
     entries = in_the_way(facts, taken)
     if not entries:
         return StepView("failed", note("fact.holder-unseen", port=facts.port), None, keys)
