@@ -20,14 +20,14 @@ from probes.interfaces import InterfacesResult
 from probes.link import LinkResult
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
-from probes.ping import PingResult
+from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyResult
 from probes.resolve import Answer, ServerAnswer
 from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.sockets import SocketsResult
 from probes.statistics import StatisticsResult
-from troubleshoot import describe, flows
+from troubleshoot import describe, flows, losses
 from troubleshoot.facts import SILENCE, Facts, Key, NotYet, Reach, Reading, bind_subject, family_of, plain
 from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.limits import short_of_memory
@@ -43,6 +43,7 @@ from troubleshoot.judge.ports import (
     owner_text,
     place,
 )
+from troubleshoot.losses import Kind
 from troubleshoot.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.report import StepStatus
 
@@ -500,7 +501,23 @@ def ping_remote(facts: Facts) -> StepView:
     view = _ping_step(facts, address)
     if view.status == "failed" and facts.reach(address).reading is Reading.CONNECTED:
         return StepView("warning", view.summary, note("reason.ping-filtered"), view.probes)
-    return view
+    return _losing(facts, address, (Kind.ECHO,), view.probes) or view
+
+
+def _losing(facts: Facts, address: str, kinds: tuple[Kind, ...], keys: tuple[Key, ...]) -> StepView | None:
+    """What the series say that look for a loss, where they met one; echoes are where a loss shows first."""
+    weight = losses.weight(facts, address)
+    told = losses.told(facts, address)
+    lost = [sample for kind in kinds if (sample := told.of(kind)).lost]
+    if not lost or lost[0].sent <= PingRequest(address).count:
+        return None
+    first = Kind.ECHO in kinds or not told.of(Kind.ECHO).lost
+    status: StepStatus = "failed" if weight in ("certain", "likely") and first else "warning"
+    series = tuple((one.probe, one.subject) for one in losses.series(facts, address))
+    probe = "ping" if Kind.ECHO in kinds else "tcp-loss"
+    own = tuple(key for key in series if key[0] == probe)
+    why = note("reason.echoes-limited") if lost[0] in told.limited and Kind.ECHO in kinds else None
+    return StepView(status, describe.loss(lost[0], address, facts.port), why, (*keys, *own))
 
 
 @_step("ping-remote-subnet")
@@ -593,7 +610,10 @@ def connect(facts: Facts) -> StepView:
         if (split := flows.split(facts, reach.address)) is not None:
             keys = (*keys, ("flows", f"{reach.address} {facts.port}"))
             return StepView("failed", describe.split(split), why, keys)
-    view = _once_connected(facts, good, keys) if transport == "tcp" else None
+    view = None
+    if transport == "tcp":
+        view = _once_connected(facts, good, keys)
+        view = view or _losing(facts, good[0].address, (Kind.SYN, Kind.FIN), keys)
     return view or StepView("passed", describe.reach(good[0], facts.port, transport), why, keys)
 
 
