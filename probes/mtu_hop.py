@@ -31,7 +31,8 @@ class MtuHopRequest:
     """IP packets of ``large`` bytes, which do not arrive, and of ``small`` bytes, which do.
 
     ``hops`` is the distance of the address where it is known (1 = no router between), ``rtt_ms`` a round trip to it.
-    ``packets`` bounds how many are sent, ``patience_s`` the whole search.
+    ``silent`` TTLs are not asked, because nothing was ever answered there. ``packets`` bounds how many are sent,
+    ``patience_s`` the whole search.
     """
 
     address: str
@@ -39,8 +40,9 @@ class MtuHopRequest:
     small: int
     hops: int | None = None
     rtt_ms: float = 0.0
+    silent: tuple[int, ...] = ()
     packets: int = 40
-    patience_s: float = 6.0
+    patience_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class _Search:
     async def run(self) -> None:
         """Halve the gap between a TTL that large packets pass and one that they do not, then make sure of its ends."""
         low, high = 0, self.hops
-        mute: set[int] = set()
+        mute = set(self.request.silent)
         while not self.reached:
             ttl = self._next(low, high, mute)
             if ttl is None:

@@ -187,8 +187,9 @@ class _Search:
             if step.answer == "reached":
                 self._reached(size)
                 return
-            smaller = step.mtu
-            if step.answer not in ("too-big", "local") or smaller is None or not 68 <= smaller < size:
+            # where a router may say little, others may have been told what we were not
+            smaller = self._known() if step.answer == "silence" else step.mtu
+            if step.answer in ("reached", "unreachable") or smaller is None or not 68 <= smaller < size:
                 break
             size = smaller
         if step.answer == "unreachable":
@@ -220,11 +221,17 @@ class _Search:
 
         One that limits its reports may have owed one at first: told once is told.
         """
+        known = self._known()
+        smallest = min((step.size for step in self.found.steps if step.answer == "silence"), default=0)
+        if known is not None and known < smallest:
+            return True
+        return any(step.answer == "too-big" for step in self.found.steps)
+
+    def _known(self) -> int | None:
+        """Return what the kernel has learnt of the path by now."""
         with contextlib.suppress(OSError):
             self.found = replace(self.found, known_mtu=_known_mtu(self.context, self.target))
-        smallest = min((step.size for step in self.found.steps if step.answer == "silence"), default=0)
-        known = self.found.known_mtu is not None and self.found.known_mtu < smallest
-        return known or any(step.answer == "too-big" for step in self.found.steps)
+        return self.found.known_mtu
 
     async def _narrow(self, low: int, high: int) -> tuple[int, int]:
         """Halve the gap between a size that arrives and one that does not, sizes met in practice first."""
@@ -256,6 +263,8 @@ class _Search:
         """
         begun_s = errqueue.now().monotonic_s
         step = await self._once(size)
+        if step.answer == "silence" and (known := self._known()) is not None and known < size:
+            return self._note(step)
         if step.answer == "silence":
             step = await self._once(size)
         limited = self._answered_s is not None and begun_s < self._answered_s + REFILL_S
@@ -264,6 +273,9 @@ class _Search:
         if step.answer == "silence" and self.lane.name == "udp" and limited:
             await self._wait_until((self._answered_s or 0.0) + REFILL_S)
             step = await self._once(size)
+        return self._note(step)
+
+    def _note(self, step: MtuStep) -> MtuStep:
         self.found = replace(self.found, steps=(*self.found.steps, step))
         self.progress(self.found)
         return step

@@ -448,9 +448,11 @@ def _large_packets(facts: Facts, address: str, port: int, rtt_s: float) -> Itera
 
 def _shrinks(facts: Facts, address: str) -> Iterator[Job]:
     """Up to which hop do packets get that do not arrive?"""
-    sizes = facts.hole(address)
-    if sizes is not None:
-        yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, facts.distance(address), facts.rtt_ms(address)))
+    sizes, hops = facts.hole(address), facts.distance(address)
+    if sizes is None or (facts.peek_trace(address) is not None and not facts.last_hop(address) and hops != 1):
+        return
+    silent = tuple(ttl for ttl in range(1, hops or 1) if facts.router_at(address, ttl) is None)
+    yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, hops, facts.rtt_ms(address), silent))
 
 
 def _flows(facts: Facts, address: str) -> Iterator[Job]:
