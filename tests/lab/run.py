@@ -173,7 +173,9 @@ def main() -> int:
                 print(line(outcome), flush=True)
                 if options.save and outcome.report:
                     options.save.mkdir(parents=True, exist_ok=True)
-                    path = options.save / f"{outcome.scenario}.{outcome.who}.json"
+                    before = sum((o.scenario, o.who) == (outcome.scenario, outcome.who) for o in outcomes[:-1])
+                    number = f".{before}" if before else ""
+                    path = options.save / f"{outcome.scenario}.{outcome.who}{number}.json"
                     path.write_text(json.dumps(outcome.report, indent=1), encoding="utf-8")
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
