@@ -331,15 +331,10 @@ def _pings(address: str, count: int) -> PingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """After which hop a loss begins (0: this machine), and the ``routers`` beside that place: hop, address, sample."""
+    """After which hop a loss begins (0: this machine), and that hop's address."""
 
     hop: int
-    routers: tuple[tuple[int, str, Sample], ...]
-
-    @property
-    def router(self) -> str | None:
-        """The address of the last hop to which nothing is lost."""
-        return next((address for hop, address, _ in self.routers if hop == self.hop), None)
+    router: str | None
 
 
 def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
@@ -366,18 +361,25 @@ def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
     unasked = [ttl for ttl in routers if facts.observation("ping", series_subject(routers[ttl])) is None]
     between = [ttl for ttl in unasked if clean < ttl < beyond]
     after = [ttl for ttl in unasked if ttl > beyond]
-    asked: set[int] = set()
+    chosen: set[int] = set()
     if between:  # two at once: half the time of one after the other, for few packets more
         thirds = (clean + (beyond - clean) * part / 3 for part in (1, 2))
-        asked = {min(between, key=lambda ttl: abs(ttl - aim)) for aim in thirds}
+        chosen = {min(between, key=lambda ttl: abs(ttl - aim)) for aim in thirds}
     elif after and not goes_on:
-        asked = {min(after)}
-    if asked:
+        chosen = {min(after)}
+    if chosen:
         count = _enough(found.lost / found.sent)
-        return tuple(Series("ping", series_subject(routers[t]), _pings(routers[t], count)) for t in sorted(asked))
+        return tuple(Series("ping", series_subject(routers[t]), _pings(routers[t], count)) for t in sorted(chosen))
     if not goes_on or beyond != clean + 1:
         return None
-    return Place(clean, tuple((t, routers[t], _sample(facts, routers[t])) for t in (clean, beyond) if t in routers))
+    return Place(clean, routers.get(clean))
+
+
+def asked(facts: Facts, address: str) -> tuple[tuple[int, str, Sample], ...]:
+    """Return the routers to which echoes were counted: hop, address, sample."""
+    distance = facts.distance(address)
+    routers = _routers(facts, address, distance) if distance is not None else {}
+    return tuple((t, r, found) for t, r in sorted(routers.items()) if (found := _sample(facts, r)).sent)
 
 
 def _routers(facts: Facts, address: str, distance: int) -> dict[int, str]:
@@ -423,4 +425,4 @@ def _sides(facts: Facts, found: Told, routers: dict[int, str], distance: int) ->
 
 def _enough(share: float) -> int:
     """How many echoes show that a router loses less: so many that none lost of them is not left to chance."""
-    return max(12, min(60, math.ceil(math.log(_BY_CHANCE / 50) / math.log(1 - min(0.9, share)))))
+    return max(12, min(40, math.ceil(math.log(_BY_CHANCE / 50) / math.log(1 - min(0.9, share)))))

@@ -262,7 +262,7 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         step="ping-remote" if echoed else step_of(facts),
         evidence=(
             *(("ping-remote" if kind is Kind.ECHO else step_of(facts), fact) for fact, kind in lost),
-            *(("traceroute", describe.hop_loss(*router)) for router in (place.routers if place is not None else ())),
+            *(("traceroute", describe.hop_loss(*router)) for router in losses.asked(facts, address)),
             said(facts, reach),
         ),
         values=values(
