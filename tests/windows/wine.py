@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("WSADIAG_TESTS_WINDOWS", ROOT / ".venv/windows"))
+_VERSION = 8
 #: Where Debian and Ubuntu keep it; there is none on PATH.
 _SERVERS = ("/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver", "wineserver")
 #: The server loses this right as well: then Windows' Python meets WSAEACCES where it binds a low port.
@@ -29,12 +30,15 @@ def obstacle() -> str | None:
     """Return why nothing can be run under wine here, ``None`` where it can."""
     if not shutil.which("wine") or _server() is None:
         return "wine is not installed"
-    for part in ("python/python.exe", "site/msgspec", "prefix/system.reg"):
+    version = subprocess.run(["wine", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    if not version.startswith(f"wine-{_VERSION}."):
+        return f"{version or 'wine'} is here, and what the tests expect was measured with wine {_VERSION}"
+    for part in ("made", "python/python.exe", "site/msgspec", "prefix/system.reg"):
         if not (HOME / part).exists():
             return f"{HOME / part} is missing: tests/run makes it"
     if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("setpriv"):
         return "a network namespace for wine's server needs root"
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode != 0:
+    if subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode != 0:
         return "no network namespace can be made"
     return None
 
