@@ -223,7 +223,7 @@ def _echo(here: CapabilitiesResult, raw: Ability) -> Item:
         state,
         found,
         steps=(*_PINGS, "path-mtu"),
-        causes=("host-down", "path-broken", "firewall-drop"),
+        causes=("host-down", "path-broken", "firewall-drop", "path-mtu-blackhole"),
     )
 
 
@@ -246,7 +246,7 @@ def _kernel(here: CapabilitiesResult) -> Iterator[Item]:
         steps=("connect", "traceroute", "ping-beyond-router"),
         causes=(
             *("firewall-reject", "firewall-reset", "firewall-drop", "network-unreachable", "path-broken"),
-            *("routing-loop", "host-down"),
+            *("routing-loop", "host-down", "path-mtu-blackhole"),
         ),
     )
     yield one("least-ttl", Feature.LEAST_TTL, steps=("connect",), causes=("firewall-reset", "no-listener"))
