@@ -557,7 +557,8 @@ def recorded(
         (900_000, 10, 201, "UDP 201/300"),
         (9_000, 10, 0, "8/1000 MiB"),
         (900_000, 10, 0, None),
-        (900_000, 199, 199, None),
+        (900_000, 10, 100, "UDP 100/300"),
+        (900_000, 199, 99, None),
     ],
 )
 def test_memory_that_runs_out(tmp_path: Path, available: int, tcp: int, udp: int, found: str | None) -> None:
