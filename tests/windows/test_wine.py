@@ -237,7 +237,12 @@ def test_ctrl_c_reports_what_is_known(windows: wine.Windows) -> None:
         cwd=windows.prefix / "drive_c",
     )
     try:
-        time.sleep(4)
+        for _ in range(300):  # until it connects: before that there is nothing to report
+            waiting = subprocess.run([*inside, "ss", "-Htn", "state", "syn-sent"], capture_output=True, check=True)
+            if b":9" in waiting.stdout:
+                break
+            time.sleep(0.1)
+        assert waiting.stdout, "it never connected"
         running.send_signal(signal.SIGINT)
         output, complaint = running.communicate(timeout=30)
     finally:
