@@ -349,8 +349,9 @@ def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
     distance = facts.distance(address)
     facts.trace(address)
     found = told(facts, address)
-    if distance is None:
-        return None
+    count = _enough(found.lost / found.sent)
+    if distance is None or (1 - found.lost / found.sent) ** count > _BY_CHANCE / 5:
+        return None  # so little is lost that no handful of echoes would place it
     routers = _routers(facts, address, distance)
     if any(("ping", series_subject(router)) in facts.running for router in routers.values()):
         raise NotYet(f"pings of the routers to {address}")
@@ -368,7 +369,6 @@ def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
     elif after and not goes_on:
         chosen = {min(after)}
     if chosen:
-        count = _enough(found.lost / found.sent)
         return tuple(Series("ping", series_subject(routers[t]), _pings(routers[t], count)) for t in sorted(chosen))
     if not goes_on or beyond != clean + 1:
         return None

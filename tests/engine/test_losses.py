@@ -225,7 +225,7 @@ def test_the_place_is_found_or_none_is_named(after: int) -> None:
 def test_a_long_way_is_halved_and_not_walked(after: int) -> None:
     _, hops, most = runs(40, share=0.5, after=after, routers=7)
     assert set(hops) <= {after, None}
-    assert hops[after] >= 33
+    assert hops[after] >= 30
     assert most < 250
 
 
