@@ -8,6 +8,7 @@ network: plan and judge ask the same questions of the same facts.
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ class Told:
 # -- statistics ------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1024)
 def interval(lost: int, sent: int) -> tuple[float, float]:
     """Return between which shares the true one lies with 95 % confidence (Clopper and Pearson's exact interval)."""
     tail = (1 - _LEVEL) / 2
@@ -122,6 +124,7 @@ def interval(lost: int, sent: int) -> tuple[float, float]:
     return low, _share(lambda p: _at_most(lost, sent, p) < tail) if lost < sent else 1.0
 
 
+@functools.lru_cache(maxsize=1024)
 def ceiling(lost: int, sent: int) -> float:
     """Return the share that the true one does not exceed with 95 % confidence (exact; about 3/``sent`` for no loss)."""
     return _share(lambda p: _at_most(lost, sent, p) < 1 - _LEVEL) if lost < sent else 1.0
@@ -140,6 +143,7 @@ def _at_most(lost: int, sent: int, share: float) -> float:
     return sum(math.comb(sent, k) * share**k * (1 - share) ** (sent - k) for k in range(lost + 1))
 
 
+@functools.lru_cache(maxsize=1024)
 def rarer(lost: int, sent: int, other_lost: int, other_sent: int) -> float:
     """Return the probability of so few losses beside so many others, were both of one share (Fisher's exact test)."""
     all_lost, everything = lost + other_lost, sent + other_sent

@@ -194,8 +194,8 @@ def test_a_path_that_loses_nothing_costs_few_packets(icmp: bool, code: str) -> N
 
 @pytest.mark.parametrize("icmp", [True, False])
 def test_a_loss_of_a_tenth_is_seldom_missed(icmp: bool) -> None:
-    weights, hops, most = runs(150, share=0.1, icmp=icmp)
-    assert weights["likely"] + weights["certain"] >= 130
+    weights, hops, most = runs(100, share=0.1, icmp=icmp)
+    assert weights["likely"] + weights["certain"] >= 87
     assert set(hops) <= {2, None}
     assert most < 500
 
@@ -210,7 +210,7 @@ def test_a_heavy_loss_is_never_missed(icmp: bool, share: float) -> None:
 
 @pytest.mark.parametrize("icmp", [True, False])
 def test_one_packet_in_300_is_no_loss(icmp: bool) -> None:
-    weights, _, _ = runs(150, share=1 / 300, icmp=icmp)
+    weights, _, _ = runs(80, share=1 / 300, icmp=icmp)
     assert weights["certain"] + weights["likely"] == 0
 
 
