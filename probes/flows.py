@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
@@ -100,6 +100,17 @@ def by_chance(failed: int, first_tries: int, again: int) -> float:
     return float(((failed + 1) / (first_tries + 2)) ** again)
 
 
+def repetitions(tries: Sequence[FlowOutcome]) -> int:
+    """Return how many of a port's tries after the first are news.
+
+    A host whose SYN-ACK was lost keeps half a connection. The port's next SYN, of another sequence number, brings an
+    ACK that only has this cleared away (RFC 9293, section 3.10.7.4), and not more than two a second: each port that
+    met a loss is likelier to meet silence again, so that of silences every second counts.
+    """
+    again = len(tries) - 1
+    return again // 2 if tries[0] is FlowOutcome.SILENCE else again
+
+
 @dataclass(slots=True)
 class _Search:
     request: FlowsRequest
@@ -137,7 +148,7 @@ class _Search:
             steady = [port for port in failing if len(set(self.tries[port])) == 1]
             if len(steady) < len(failing):
                 return  # what failed at first did not fail again: it is not the port
-            again = sum(len(self.tries[port]) - 1 for port in failing)
+            again = sum(repetitions(self.tries[port]) for port in failing)
             if by_chance(len(failing), len(self.tries), again) < CHANCE:
                 break
             fresh = 2 if len(self.fresh_last) < self.request.count else 1
@@ -195,10 +206,10 @@ class _Search:
 
 
 def _outcome(dial: Dial) -> FlowOutcome:
-    """Say what came of an attempt; one whose SYN had to be sent again was not answered in time."""
+    """Say what came of an attempt; a SYN that was sent again, as after the rest of a lost one, got through as well."""
     if dial.at_once:
         return FlowOutcome.LOCAL_FAILURE
-    if not dial.answered or dial.syns > 1:
+    if not dial.answered:
         return FlowOutcome.SILENCE
     if dial.icmp is not None:
         exceeded = dial.icmp.meaning is IcmpMeaning.TIME_EXCEEDED

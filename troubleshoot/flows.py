@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.failure import IcmpMeaning
-from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance
+from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance, repetitions
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from troubleshoot import losses
 from troubleshoot.facts import Facts, Reading, plain, second_look
@@ -123,7 +123,7 @@ def split(facts: Facts, address: str) -> Split | None:
         return None
     best = min((flow.tries[0] for flow in flows), key=_RANK.index)
     failing = [flow for flow in flows if flow.tries[0] is not best]
-    again = sum(len(flow.tries) - 1 for flow in failing)
+    again = sum(repetitions(flow.tries) for flow in failing)
     steady = all(len(set(flow.tries)) == 1 for flow in failing)
     if not failing or not steady or best not in result.fresh_last:
         return None
@@ -131,10 +131,13 @@ def split(facts: Facts, address: str) -> Split | None:
     chance = by_chance(len(failing), len(flows), again)
     if outcome is FlowOutcome.SILENCE:
         losses.weight(facts, address)  # while a loss is measured, nothing is ruled out
-        chance = max(chance, losses.at_most(facts, address) ** again)
+        # either of the two packets that a silence stands for may have been lost
+        chance = max(chance, min(1.0, 2 * losses.at_most(facts, address)) ** again)
     if chance >= CHANCE:
         return None
-    return Split(address, outcome, len(failing), len(flows), again + len(failing), _walk(result, failing))
+    return Split(
+        address, outcome, len(failing), len(flows), sum(len(flow.tries) for flow in failing), _walk(result, failing)
+    )
 
 
 def _walk(result: FlowsResult, failing: list[Flow]) -> tuple[FlowHop, ...]:

@@ -44,7 +44,7 @@ def verdict(found: Facts) -> Conclusion:
 
 
 def test_ports_that_always_fail_are_a_fault_of_one_way() -> None:
-    found = facts((A,), (S,) * 4, (A,), (S,) * 4, (A,), (S,) * 4)
+    found = facts((A,), (S,) * 8, (A,), (S,) * 8, (A,), (S,) * 8)
     finding = verdict(found).finding
     assert finding is not None
     assert (finding.cause, finding.confidence, finding.variant) == ("firewall-drop", "likely", "some-flows")
@@ -58,6 +58,7 @@ def test_ports_that_always_fail_are_a_fault_of_one_way() -> None:
         pytest.param(((A,), (S, A), (A,), (S, S, S), (A,), (S, S, S)), (A,), id="one gets through later"),
         pytest.param(((A,), (A,), (A,), (S,) * 4, (S,) * 4, (S,) * 4), (S, S), id="a limit has set in"),
         pytest.param(((A,), (S, S), (A,), (S, S), (A,), (A,)), (A,), id="not often enough"),
+        pytest.param(((A,), (S,) * 4, (A,), (S,) * 4, (A,), (S,) * 4), (A,), id="half a connection is left each time"),
         pytest.param(((A,), (S,) * 3, (S,) * 3, (S,) * 3, (S,) * 3, (S,) * 3), (A,), id="nearly all fail"),
         pytest.param(((S,),) * 12, (), id="none gets through"),
     ],

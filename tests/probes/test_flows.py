@@ -10,7 +10,7 @@ import pytest
 from pathlab import NOBODY, SERVER, PathLab
 
 from probes.base import Context, NotApplicable
-from probes.flows import CHANCE, FlowOutcome, FlowsRequest, by_chance, observe
+from probes.flows import CHANCE, FlowOutcome, FlowsRequest, by_chance, observe, repetitions
 
 #: A filter that meets about half of all flows, always the same ones.
 HALF = "tcp dport 8080 jhash tcp sport mod 2 seed 0x7 == 0"
@@ -72,12 +72,30 @@ def test_some_flows_are_filtered(lab: PathLab, version: int, action: str, outcom
     assert all(set(flow.tries) == {outcome} for flow in failing)
     assert {flow.tries[0] for flow in found.flows} == {outcome, FlowOutcome.ACCEPTED}
     assert FlowOutcome.ACCEPTED in found.fresh_last
-    again = sum(len(flow.tries) - 1 for flow in failing)
+    again = sum(repetitions(flow.tries) for flow in failing)
     assert by_chance(len(failing), len(found.flows), again) < CHANCE
     assert found.walked in {flow.source_port for flow in failing}
     passed = [hop.ttl for hop in found.walk if hop.outcome is FlowOutcome.TIME_EXCEEDED]
     assert passed == [1, 2]
     assert found.walk[2].outcome is outcome
+
+
+def test_a_silence_after_a_silence_may_be_the_first_ones_remains() -> None:
+    silence, reset = FlowOutcome.SILENCE, FlowOutcome.RESET
+    assert [repetitions((silence,) * count) for count in range(1, 6)] == [0, 0, 1, 1, 2]
+    assert [repetitions((reset,) * count) for count in range(1, 4)] == [0, 1, 2]
+
+
+@pytest.mark.lab
+def test_a_port_whose_answer_was_lost_gets_through_again(lab: PathLab) -> None:
+    """Half a connection that the host keeps is cleared away by the port's next SYN, which is then sent again."""
+    lost = "tcp sport 8080 tcp flags & (syn | ack) == syn | ack limit rate 1/day burst 1 packets drop"
+    lab.filter("r2", "forward", lost)
+    found = lab.observe("flows", uid=NOBODY, address=SERVER[4], port=8080, wait_s=0.25)
+    (failed,) = [flow for flow in found.flows if flow.tries[0] is not FlowOutcome.ACCEPTED]
+    assert failed.tries[0] is FlowOutcome.SILENCE
+    assert failed.tries[-1] is FlowOutcome.ACCEPTED
+    assert found.walked is None
 
 
 @pytest.mark.lab
@@ -86,7 +104,7 @@ def test_what_strikes_any_port_is_no_matter_of_ports(lab: PathLab, what: str) ->
     lab.filter("r2", "forward", f"tcp dport 8080 tcp flags & (syn | ack) == syn {what}")
     found = lab.observe("flows", uid=NOBODY, address=SERVER[4], port=8080, wait_s=0.25)
     failing = [flow for flow in found.flows if flow.tries[0] is not FlowOutcome.ACCEPTED]
-    again = sum(len(flow.tries) - 1 for flow in failing)
+    again = sum(repetitions(flow.tries) for flow in failing)
     steady = all(len(set(flow.tries)) == 1 for flow in failing)
     proven = by_chance(len(failing), len(found.flows), again) < CHANCE and FlowOutcome.ACCEPTED in found.fresh_last
     assert not failing or not (steady and proven)
