@@ -480,6 +480,21 @@ class Facts:
         reading = Reading.SILENT if decided else Reading.UNDECIDED
         return Reach(address, reading, failure=Failure.NO_ANSWER, packets=syns, heard_ms=waited)
 
+    def passes_on(self, address: str) -> int | None:
+        """The least TTL at which the very address that SYNs were sent to answers *time exceeded*: it passes them on."""
+        subjects = (f"{address} {self.port}", f"{second_look(address)} {self.port}")
+        paths = [self.peek("tcp-path", TcpPathResult, subject) for subject in subjects]
+        seen = [
+            hop.ttl
+            for path in paths
+            for hop in (path.hops if path is not None else ())
+            if hop.answer is TcpAnswer.TIME_EXCEEDED
+            and hop.icmp is not None
+            and hop.icmp.sender is not None
+            and plain(hop.icmp.sender) == plain(address)
+        ]
+        return min(seen, default=None)
+
     def _silence_is_enough(self, address: str, packets: int, waited_ms: float) -> bool:
         """Whether silence towards a port means something although the wait is not over.
 
@@ -493,6 +508,8 @@ class Facts:
         if packets < self.threshold("silence_packets_lossy" if patchy else "silence_packets"):
             return False
         if self.alive(address) or self.unreachable_early(address):
+            if self.passes_on(address) is not None and waited_ms < self.threshold("report_ms"):
+                return False  # the machine behind it may be reported absent
             return waited_ms >= self.threshold("silence_ms") + 4 * self.rtt_ms(address)
         route = self.peek_route(address)
         if route is None or route.on_link or self.is_local(address):
@@ -916,12 +933,14 @@ class Facts:
         """Whether what could be at fault may not be looked into: by this user, or on this system at all."""
         if any(self.unseen(probe) and step in self.request.reference_steps for step, probe in _OF_THE_MACHINE):
             return True
+        if "port-owner" in self.request.reference_steps and any(o.result is None for o in self.of("bind")):
+            return True
         result = self.peek("descriptors", DescriptorsResult)
         # Where only the sockets of the heaviest process are hidden, its number of descriptors is not.
         counted = result is not None and result.open_at_start is not None and result.sockets is None
         return (
             result is not None
-            and result.hidden > (1 if counted else 0)
+            and (result.hidden > (1 if counted else 0) or result.unlisted)
             and self.request.pid is None
             and "open-sockets" in self.request.reference_steps
         )
@@ -939,7 +958,10 @@ class Facts:
 
 
 #: Steps about the whole machine, and the probe without which nothing is known of them.
-_OF_THE_MACHINE = (("open-sockets", "descriptors"), ("buffers", "buffers"))
+_OF_THE_MACHINE = (
+    ("open-sockets", "descriptors"),
+    *((name, name) for name in ("buffers", "address-family", "network-subsystem")),
+)
 #: Answers that are none: the server (or the way to it) kept silent or said that it is not there.
 SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 

@@ -154,6 +154,38 @@ class Nat:
             require(far.address(family) in rows, f"{self}: the connection is seen as {rows}")
 
 
+@fault("port-forward")
+@dataclass(frozen=True)
+class PortForward:
+    """Router ``router`` passes TCP connections to ``port`` of ``address`` on to the same port of machine ``to``.
+
+    Without ``address`` they are those to the router's own address, as where a whole network hides behind it.
+    """
+
+    router: int
+    to: str = "server"
+    port: str = "{port}"
+    address: str | None = None
+
+    def _meant(self, lab: Lab, family: int) -> str:
+        return value(lab, self.address or f"router{self.router}", family)
+
+    def inject(self, lab: Lab) -> None:
+        meant = f"tcp dport {lab.fill(self.port)} counter dnat"
+        rules = [
+            f"{which} daddr {self._meant(lab, family)} {meant} {which} to {value(lab, self.to, family)}"
+            for family, which in ((4, "ip"), (6, "ip6"))
+        ]
+        chain(lab, f"router{self.router}", "f_forward", "nat hook prerouting priority -100", rules)
+
+    def verify(self, lab: Lab) -> None:
+        node, port = f"router{self.router}", int(lab.fill(self.port))
+        for family in (4, 6):
+            before = counted(lab, node, "f_forward")
+            try_tcp(lab, "neighbour", self._meant(lab, family), port, 0.5)
+            require(counted(lab, node, "f_forward") > before, f"{self}: nothing was passed on over IPv{family}")
+
+
 @fault("ttl-rewrite")
 @dataclass(frozen=True)
 class TtlRewrite:

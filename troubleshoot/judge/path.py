@@ -16,7 +16,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from troubleshoot import describe
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
-from troubleshoot.judge import one_way
+from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import routers_back, same_way_back
 from troubleshoot.judge.here import by_chance
 from troubleshoot.judge.model import Finding, rule, values
@@ -153,7 +153,10 @@ def _rejects(facts: Facts) -> Finding | None:
         pass
     elif error.meaning in UNREACHABLE:
         if by_host:
-            pass
+            facts.tcp_path(found.address)
+            if forwarded.refused_by_name(facts, found):
+                return None
+            confidence = "certain" if _refuses_there(facts, found) else "likely"
         else:
             general = _general_icmp(facts, found.address, error)
             if general is True:
@@ -176,7 +179,15 @@ def _rejects(facts: Facts) -> Finding | None:
         variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
         address=error.sender,
+        also=(("host-down", note("verdict.open-forwarded-down")),) if by_host and confidence == "likely" else (),
     )
+
+
+def _refuses_there(facts: Facts, found: Reach) -> bool:
+    """Whether SYNs are refused as soon as they reach the host: it does not pass them on to a machine that is off."""
+    path = facts.tcp_path(found.address)
+    distance = facts.distance(found.address)
+    return path is not None and path.final is TcpAnswer.ICMP and distance is not None and path.final_ttl == distance
 
 
 def _late(facts: Facts, found: Reach) -> bool:
@@ -233,6 +244,9 @@ def host_down(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None:
         return None
+    facts.tcp_path(found.address)
+    if (behind := forwarded.down(facts, found)) is not None:
+        return behind
     route = facts.route(found.address)
     if route is not None and route.on_link and route.kind is RouteKind.UNICAST:
         return _absent_here(facts, found)
@@ -323,6 +337,8 @@ def _drops(facts: Facts) -> Finding | None:
     distance = facts.distance(found.address)
     point = facts.get("drop-point", DropPointResult, f"{found.address} {facts.port}")
     passed = _passed(facts, found.address, path)
+    if forwarded.by_host(facts, found.address):
+        return forwarded.drops(facts, found, passed)
     located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
     hop = passed if located and passed else None
     router = facts.router_at(found.address, hop) if hop else None

@@ -22,7 +22,7 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
 from troubleshoot import describe, flows
 from troubleshoot.facts import Facts, Reach, Reading, plain, second_look
-from troubleshoot.judge import one_way
+from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.witness import failing, path_said, said, step_of
@@ -107,6 +107,8 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     if _copies(facts, address):
         return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     distance = facts.distance(address)
+    if forwarded.by_host(facts, address):
+        return Refuser(Place.HOST, distance, "likely", forwarded.shown(facts, found))
     here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
     unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if distance is not None and path is not None and path.passed_ttl >= distance:
@@ -247,6 +249,7 @@ def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
         step="connect",
         evidence=refuser.evidence,
         values=values(address=found.address, port=facts.port),
+        variant="forwarded" if forwarded.by_host(facts, found.address) else "default",
         hop=facts.distance(found.address) or (path.final_ttl if path is not None else None),
         address=found.address,
         also=(("firewall-reset", note("verdict.open-reset")),),

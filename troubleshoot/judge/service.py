@@ -13,7 +13,7 @@ from probes.base import Note, note
 from probes.service import ServiceOutcome, ServiceResult
 from troubleshoot import describe, flows, losses
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
-from troubleshoot.judge import one_way
+from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.witness import path_said, said, step_of
@@ -57,7 +57,11 @@ def on_any(
 @rule("connection-intercepted")
 def connection_intercepted(facts: Facts) -> Finding | None:
     """A device nearer than the host accepts the connection in its name."""
-    return on_any(facts, _intercepted)
+    return on_any(facts, _accepted_by_another)
+
+
+def _accepted_by_another(facts: Facts, reach: Reach) -> Finding | None:
+    return _intercepted(facts, reach) or forwarded.intercepted(facts, reach) or forwarded.absent(facts, reach)
 
 
 def _intercepted(facts: Facts, reach: Reach) -> Finding | None:

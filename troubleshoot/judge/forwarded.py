@@ -1,0 +1,137 @@
+"""Ports that an address passes on to another machine: port forwarding, published containers, transparent proxies.
+
+A machine that passes packets on looks at their TTL, and where address translation is at work every ICMP error from
+behind it comes in the name of the address that was asked (RFC 5508, section 4). So *time exceeded* from the very
+address that a SYN was sent to says that it, or somebody in its name, passes that SYN on: a host that is there itself
+takes what is addressed to it, whatever its TTL.
+"""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.failure import IcmpMeaning
+from troubleshoot import describe
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
+from troubleshoot.judge.model import Finding, values
+from troubleshoot.judge.witness import path_said, said, step_of
+
+
+def by_host(facts: Facts, address: str) -> bool:
+    """Whether the host itself passes the port on, and not a device nearer than it."""
+    ttl, distance = facts.passes_on(address), facts.distance(address)
+    return ttl is not None and distance is not None and ttl >= distance
+
+
+def shown(facts: Facts, found: Reach) -> tuple[tuple[str, Note], ...]:
+    """What says that a port is passed on."""
+    passed = note("fact.passed-on", address=found.address, ttl=facts.passes_on(found.address), port=facts.port)
+    path = facts.tcp_path(found.address)
+    walk = ((step_of(facts), describe.tcp_path(path)),) if path is not None and path.final is not None else ()
+    return (said(facts, found), (step_of(facts), passed), *walk, *path_said(facts, found.address))
+
+
+def down(facts: Facts, found: Reach) -> Finding | None:
+    """Return ``host-down`` where the machine to which a port is passed on is reported absent."""
+    error = found.icmp
+    if found.reading is not Reading.ICMP or error is None or error.sender is None or not by_host(facts, found.address):
+        return None
+    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or plain(error.sender) != plain(found.address):
+        return None
+    return Finding(
+        cause="host-down",
+        confidence="likely",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=shown(facts, found),
+        values=values(address=found.address, port=facts.port),
+        variant="forwarded",
+        address=found.address,
+        also=(("firewall-reject", note("verdict.open-forwarded-reject")),),
+    )
+
+
+def refused_by_name(facts: Facts, found: Reach) -> bool:
+    """Whether an address that passes the port on says that a machine behind it cannot be reached."""
+    meaning = found.icmp.meaning if found.icmp is not None else None
+    return meaning in UNREACHABLE and by_host(facts, found.address)
+
+
+def drops(facts: Facts, found: Reach, passed: int) -> Finding:
+    """Return ``firewall-drop`` where SYNs are passed on and then vanish."""
+    return Finding(
+        cause="firewall-drop",
+        confidence="likely",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=shown(facts, found),
+        values=values(address=found.address, port=facts.port, hop=passed),
+        variant="forwarded",
+        hop=passed,
+        address=found.address,
+        also=(("host-down", note("verdict.open-forwarded-down")),),
+    )
+
+
+def intercepted(facts: Facts, reach: Reach) -> Finding | None:
+    """Return ``connection-intercepted`` where a device nearer than the host passes connections on elsewhere."""
+    address = reach.address
+    ttl = facts.passes_on(address)
+    if ttl is None or not facts.dies_at(address, ttl):
+        return None
+    distance = facts.distance(address)
+    if distance is not None and ttl >= distance:
+        return None
+    # The error in the host's name may come from the device itself or from the next one: the device is this one, or
+    # the one before it, whose own packets still bore its name.
+    router = facts.router_at_by_trace(address, ttl)
+    return Finding(
+        cause="connection-intercepted",
+        confidence="likely",
+        scope="path",
+        step=step_of(facts),
+        evidence=shown(facts, reach),
+        values=values(hop=ttl, router=router, address=address, port=facts.port),
+        variant="elsewhere",
+        hop=ttl,
+        address=router,
+    )
+
+
+def absent(facts: Facts, reach: Reach) -> Finding | None:
+    """Return ``connection-intercepted`` where a router reports the host absent that accepts connections.
+
+    Such a report takes three seconds: only where the code is about connections that open and then fail are pings
+    waited for that nobody has answered yet.
+    """
+    address = reach.address
+    route = facts.peek_route(address)
+    if facts.is_local(address) or route is None or route.on_link or facts.alive(address):
+        return None
+    if facts.stalls(address):
+        facts.ping(address)
+        facts.trace(address)
+    waited_ms = facts.threshold("neighbour_wait_ms") + facts.rtt_ms(address)
+    late = [
+        (ms, error)
+        for ms, error in facts.unreachables(address)
+        if ms >= waited_ms and error.meaning is IcmpMeaning.HOST_UNREACHABLE
+    ]
+    path = facts.tcp_path(address)
+    senders = {error.sender for _, error in late}
+    if not late or path is None or len(senders) != 1 or facts.alive(address):
+        return None
+    router = senders.pop()
+    met = [hop.ttl for hop in path.hops if hop.icmp is not None and hop.icmp.sender == router]
+    if router is None or not met:
+        return None  # connections may take another way, on which the host is there
+    reported = note("fact.host-absent", address=address, router=router, seconds=f"{late[0][0] / 1000:.1f}")
+    return Finding(
+        cause="connection-intercepted",
+        confidence="likely",
+        scope="path",
+        step=step_of(facts),
+        evidence=(said(facts, reach), ("ping-remote", reported), *path_said(facts, address)),
+        values=values(router=router, address=address, port=facts.port),
+        variant="absent",
+        also=(("host-down", note("verdict.open-other-way")),),
+    )
