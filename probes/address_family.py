@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, Probe, sends_nothing
-from probes.failure import errno_name
+from probes.base import Context, NotApplicable, Probe, sends_nothing
+from probes.failure import OUT_OF_DESCRIPTORS, errno_name
 from probes.system.linux import modules
 
 #: What is tried: family, type, protocol.
@@ -158,10 +158,14 @@ async def observe(
     """Open and close one socket of each usual combination; nothing is sent. Source: socket(2), protocols(5).
 
     Works without privilege; what needs one then shows ``EPERM`` or ``EACCES``. An answer may take as long as
-    the kernel needs to look for a module it has not loaded.
+    the kernel needs to look for a module it has not loaded. Raises :class:`NotApplicable` where this process may open
+    no socket for want of descriptors.
     """
     async with context.budget.slot():
-        tried = tuple(done for names in _USUAL if (done := _attempt(context, names)))
+        outcomes = [done for names in _USUAL if (done := _attempt(context, names))]
+        tried = tuple(one for one in outcomes if one.errno not in OUT_OF_DESCRIPTORS)
+        if not tried:
+            raise NotApplicable("reason.no-descriptor", errno=outcomes[0].errno)
         return AddressFamilyResult(
             combinations=tried,
             ipv4_loopback=_binds(context, socket.AF_INET, "127.0.0.1"),

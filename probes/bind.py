@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
-from probes.failure import Failure, classify, errno_name
+from probes.failure import OUT_OF_DESCRIPTORS, Failure, classify, errno_name
 from probes.system import platform_name
 from probes.system.blocking import in_thread
 from probes.system.linux import local_ports
@@ -102,6 +102,8 @@ def _attempt(request: BindRequest, context: Context, how: str) -> BindAttempt:
                 opened.listen(0)
     except OSError as error:
         number = error.errno or 0
+        if errno_name(number) in OUT_OF_DESCRIPTORS:
+            raise NotApplicable("reason.no-descriptor", errno=errno_name(number)) from None
         return BindAttempt(how, classify(number), errno_name(number), call)
     return BindAttempt(how)
 

@@ -169,6 +169,8 @@ def _counted(context: Context) -> tuple[list[_Process], int]:
     found: list[_Process] = []
     hidden = 0
     for pid in holders.processes(context.root / "proc"):
+        if pid == os.getpid():
+            continue  # whatever failed, it was not this run
         try:
             found.append(_weigh(context, pid))
         except PermissionError:

@@ -76,6 +76,10 @@ def classify(number: int) -> Failure:
     return _BY_NAME.get(errno_name(number), Failure.OTHER)
 
 
+#: What socket() says where this process, or the system, may open nothing more: no word about what was to be tried.
+OUT_OF_DESCRIPTORS = frozenset({"EMFILE", "ENFILE"})
+
+
 def errno_name(number: int) -> str:
     """Return the POSIX name of an ``errno`` value or Winsock number (``ECONNREFUSED``); else the number as text."""
     return WINSOCK.get(number) or errno_module.errorcode.get(number, str(number))

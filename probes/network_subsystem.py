@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from probes.base import Context, Probe
-from probes.failure import errno_name, number_of
+from probes.base import Context, NotApplicable, Probe
+from probes.failure import OUT_OF_DESCRIPTORS, errno_name, number_of
 from probes.system.windows import winsock
 from probes.system.windows.winsock import Provider, Winsock
 
@@ -154,15 +154,19 @@ async def observe(
 ) -> NetworkSubsystemResult:
     """Exchange a few bytes with ourselves over TCP and UDP, IPv4 and IPv6, all four at once.
 
-    About 20 packets, none leaves the loopback interface. Works without privilege. Source: netdevice(7), proc(5);
-    of Winsock what :mod:`probes.system.windows.winsock` names.
+    About 20 packets, none leaves the loopback interface. Works without privilege. Raises :class:`NotApplicable` where
+    this process may open no socket for want of descriptors, which says nothing of the stack. Source: netdevice(7),
+    proc(5); of Winsock what :mod:`probes.system.windows.winsock` names.
     """
     up, counters, library = _loopback_up(context), _counters(context), winsock.examine()
     kernel = winsock.kernel() or _kernel()
     progress(NetworkSubsystemResult(up, (), counters, kernel, library))
     pairs = [("tcp", 4), ("udp", 4), ("tcp", 6), ("udp", 6)]
     done = await asyncio.gather(*(_exchange(context, *pair, request.wait_s) for pair in pairs))
-    return NetworkSubsystemResult(up, tuple(done), counters, kernel, library)
+    tried = tuple(one for one in done if one.errno not in OUT_OF_DESCRIPTORS)
+    if not tried:
+        raise NotApplicable("reason.no-descriptor", errno=done[0].errno)
+    return NetworkSubsystemResult(up, tried, counters, kernel, library)
 
 
 PROBE: Probe[NetworkSubsystemRequest, NetworkSubsystemResult] = Probe(

@@ -88,6 +88,7 @@ def test_exit_statuses() -> None:
         entry.INTERRUPTED,
         entry.CRASHED,
         entry.NOT_WRITTEN,
+        entry.STARVED,
         entry.PIPE_CLOSED,
     }
 

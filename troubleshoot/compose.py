@@ -301,11 +301,19 @@ class _Composer:
             confidence=finding.confidence,
             summary=self.summary(finding),
             actions=self.actions(finding),
-            evidence=tuple(Evidence(step=step, fact=self.say(fact)) for step, fact in _once(finding.evidence)),
+            evidence=tuple(self.evidence(finding)),
             alternatives=tuple(alternatives[:_MAX_ALTERNATIVES]),
             title=text.title,
             explanation=text.explanation,
         )
+
+    def evidence(self, finding: Finding) -> list[Evidence]:
+        """Return the facts behind a finding, each at a step of the checklist."""
+        steps = self.request.steps
+        return [
+            Evidence(step=step if step in steps else finding.step, fact=self.say(fact))
+            for step, fact in _once(finding.evidence)
+        ]
 
     def summary(self, finding: Finding) -> str:
         text = self.catalogue.cause(finding.cause).text(self.around.language)
@@ -361,7 +369,7 @@ class _Composer:
                 if v.status in ("failed", "passed") and i != tried
             ][:4]
         if open_ is not None:
-            evidence = [Evidence(step=step, fact=self.say(fact)) for step, fact in _once(open_.evidence)]
+            evidence = self.evidence(open_)
         hidden = losses.hidden(self.facts) if outcome == "healthy" else None
         if hidden is not None:
             address, found = hidden

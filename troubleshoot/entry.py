@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: ``sysexits.h`` EX_SOFTWARE: our own bug. No diagnosis ends with it.
 CRASHED = 70
+#: ``sysexits.h`` EX_OSERR: this run may open no files itself.
+STARVED = 71
 #: ``sysexits.h`` EX_IOERR: the result could not be written.
 NOT_WRITTEN = 74
 #: What a write says where a disk is full, broken or limited; no socket says any of it.
@@ -167,6 +169,10 @@ def _failed(error: Exception, argv: list[str]) -> int:
     if isinstance(error, UserError):
         sys.stderr.write(f"wsadiag: {safe(_sentence(error, language_of(argv)))}\n")
         return 2
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        # Not even the catalogue's sentences can be read.
+        sys.stderr.write(f"wsadiag: {os.strerror(error.errno)}: see `ulimit -n` and /proc/sys/fs/file-nr\n")
+        return STARVED
     if os.environ.get("WSADIAG_TRACEBACK") or "--verbose" in argv:
         import traceback  # noqa: PLC0415
 

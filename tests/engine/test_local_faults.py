@@ -642,6 +642,35 @@ def test_a_process_far_from_its_limit_accuses_nobody() -> None:
     assert "there is no process" in step(gone, "open-sockets")["summary"]
 
 
+@pytest.mark.lab
+@pytest.mark.parametrize("limit", [8, 12])
+def test_a_run_that_may_open_little_itself_accuses_nobody_of_it(limit: int) -> None:
+    """Its own want of descriptors is neither the stack's fault nor a missing family, and it is not the culprit."""
+    stack, family, files = situation(
+        f"""
+        little = ["sh", "-c", 'ulimit -n {limit}; exec "$@"', "sh"]
+        result = [wsadiag(*words, wrap=little) for words in ((10091, ":80"), (10047, "[::1]:80"), (10024, ":80"))]
+        """
+    )
+    for report in (stack, family):
+        assert report["verdict"]["outcome"] in ("healthy", "inconclusive")
+        assert not [a for a in report["verdict"]["alternatives"] if a["confidence"] != "possible"]
+    assert "wsadiag" not in files["verdict"]["summary"]
+
+
+@pytest.mark.lab
+def test_a_run_that_may_open_nothing_says_so() -> None:
+    status, said = situation(
+        f"""
+        command = ["sh", "-c", 'ulimit -n 5; exec "$@"', "sh", sys.executable, "-m", "troubleshoot", "10024", ":80"]
+        done = subprocess.run(command, cwd={str(ROOT)!r}, capture_output=True, text=True)
+        result = done.returncode, done.stderr
+        """
+    )
+    assert status == 71
+    assert said.splitlines()[0] == "wsadiag: Too many open files: see `ulimit -n` and /proc/sys/fs/file-nr"
+
+
 # -- 10040: sizes ----------------------------------------------------------------------------------------------
 
 
