@@ -37,12 +37,16 @@ def path_mtu_blackhole(facts: Facts) -> Finding | None:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the size shrinks: behind device ``hop``, as far as known. ``back``: on the way from the target."""
+    """Where the size shrinks: behind device ``hop``, as far as known.
 
-    variant: str
+    ``back``: on the way from the target; ``near``: before the first router.
+    """
+
+    shown: tuple[Note, ...] = ()
     hop: int | None = None
     router: str | None = None
-    shown: tuple[Note, ...] = ()
+    back: bool = False
+    near: bool = False
 
 
 def _swallows(facts: Facts, reach: Reach) -> Finding | None:
@@ -67,7 +71,7 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     confidence = _by_transfer(proven, found) if proven is not None else _by_datagrams(facts, hole, walked, transfer)
     place = _place(facts, address, found, walked, back=proven is not None and proven.back and hole is None)
     sizes = [found.mtu] if found is not None and (hole is not None or told) else []
-    sizes += [proven.works] if proven is not None and not told else []
+    sizes += [proven.works] if proven is not None else []
     size = max((size for size in sizes if size is not None), default=None)
     return Finding(
         cause="path-mtu-blackhole",
@@ -81,7 +85,12 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
             *((said(facts, reach),) if connected else ()),
         ),
         values=values(address=address, found=size, interface=facts.interface(address), router=place.router),
-        variant=place.variant,
+        variant=(
+            ("back-hop" if place.hop else "back") if place.back
+            else "first" if place.near
+            else "hop" if place.hop
+            else "default"
+        ),
         hop=place.hop,
         address=place.router,
     )
@@ -158,17 +167,17 @@ def _place(
     if walked is not None and not walked.reached and (walked.passed_ttl or walked.settled) and not back:
         hop, router, size = walked.passed_ttl, walked.passed_router, walked.large
         if not hop:
-            return _Place("first", shown=(note("fact.mtu-hop-none", size=size),))
+            return _Place((note("fact.mtu-hop-none", size=size),), near=True)
         key = "fact.mtu-hop" if walked.settled else "fact.mtu-hop-open"
-        return _Place("hop", hop, router, (note(key, size=size, hop=hop, router=router),))
+        return _Place((note(key, size=size, hop=hop, router=router),), hop, router)
     if walked is not None and walked.reached:
-        return _Place("back", shown=(note("fact.mtu-back", size=walked.large, address=address),))
+        return _Place((note("fact.mtu-back", size=walked.large, address=address),), back=True)
     told = next((s for s in (found.steps if found is not None else ()) if s.answer == "too-big"), None)
     if told is not None and told.mtu is not None and told.sender is not None:
         at = facts.hop_of(address, told.sender)
         fact = note("fact.mtu-told", router=told.sender, mtu=told.mtu)
-        return _Place("back-hop" if at else "back", at, told.sender if at else None, (fact,))
-    return _Place("back" if back else "default")
+        return _Place((fact,), at, told.sender if at else None, back=True)
+    return _Place(back=back)
 
 
 def _transferred(transfer: TransferResult | None, proven: Contrast | None) -> tuple[Note, ...]:
