@@ -86,9 +86,12 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
         ),
         values=values(address=address, found=size, interface=facts.interface(address), router=place.router),
         variant=(
-            ("back-hop" if place.hop else "back") if place.back
-            else "first" if place.near
-            else "hop" if place.hop
+            ("back-hop" if place.hop else "back")
+            if place.back
+            else "first"
+            if place.near
+            else "hop"
+            if place.hop
             else "default"
         ),
         hop=place.hop,
