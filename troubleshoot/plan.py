@@ -272,6 +272,9 @@ def _looked_into(facts: Facts, reachable: list[str]) -> list[str]:
 
 
 def _path(facts: Facts, address: str, port: int | None) -> Iterator[Job]:
+    if facts.unseen("route", address):
+        yield Job("ping", address, PingRequest(address))  # a system whose routes cannot be read: that much is left
+        return
     route = facts.peek_route(address)
     if route is None or route.kind not in (RouteKind.UNICAST, RouteKind.LOCAL):
         return
