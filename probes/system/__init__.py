@@ -1,7 +1,7 @@
 """The operating-system seam: facts and socket tricks that differ from one platform to the next.
 
-``linux`` is complete; nothing else in the project asks ``sys.platform``. What a platform cannot do is
-raised as :class:`probes.base.NotApplicable` with its reason.
+``linux`` is complete, ``windows`` has what concerns Winsock and ports; nothing else in the project asks
+``sys.platform``. What a platform cannot do is raised as :class:`probes.base.NotApplicable` with its reason.
 """
 
 from __future__ import annotations

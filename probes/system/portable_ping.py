@@ -5,8 +5,8 @@ gives the type, code and sender of an error, but no TTL and no next-hop MTU, and
 sequence alone: the source of a reply is checked here. Its own module decides by ``sys.platform`` whether a datagram
 socket hands over the IP header and whether the kernel chooses the identifier.
 
-Tested on Linux only, with raw and with datagram sockets, with a loop that watches sockets and with one that cannot.
-macOS, Windows and every other system are untested. Where the clock is coarse (before Python 3.13 that of Windows
+Tested on Linux with raw and with datagram sockets, with a loop that watches sockets and with one that cannot; and with
+Windows' Python under wine. Windows itself, macOS and every other system are untested. Where the clock is coarse (before Python 3.13 that of Windows
 steps by about 16 ms), so are the round-trip times.
 """
 
