@@ -307,9 +307,11 @@ def _around(facts: Facts, steps: set[str], looked_into: list[str]) -> Iterator[J
             beyond = facts.router_at_by_trace(address, 2)
             if beyond is not None and plain(beyond) != plain(address):
                 yield Job("ping", beyond, replace(PingRequest(beyond), silent_wait_s=1.0))
-        if "ping-remote-subnet" in steps or _silent_so_far(facts, address):
+        if ("ping-remote-subnet" in steps and _answered_or_quiet(facts, address)) or _silent_so_far(facts, address):
+            # Reports of guesses that are absent use up what the last router may say, also of the target.
+            few = request.remote_neighbour is None and facts.reach(address).reading is Reading.CONNECTED
             for neighbour in facts.remote_neighbours(address):
-                yield Job("ping", neighbour, PingRequest(neighbour))
+                yield Job("ping", neighbour, PingRequest(neighbour, count=1) if few else PingRequest(neighbour))
 
 
 def _silent_so_far(facts: Facts, address: str) -> bool:

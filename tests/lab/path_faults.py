@@ -186,6 +186,38 @@ class PortForward:
             require(counted(lab, node, "f_forward") > before, f"{self}: nothing was passed on over IPv{family}")
 
 
+@fault("divert")
+@dataclass(frozen=True)
+class Divert:
+    """The last router sends connections to ``port`` of the server by way of ``to`` on its network, which accepts them.
+
+    That is how caches stand beside a path: the packets stay as they are, and the host's own network takes them over.
+    """
+
+    to: str = "mate"
+    port: str = "{port}"
+
+    def inject(self, lab: Lab) -> None:
+        router, port = lab.plan.last_router.name, lab.fill(self.port)
+        rule = f"tcp dport {port} counter meta mark set 7"
+        chain(lab, router, "f_divert", "filter hook prerouting priority -150", [rule])
+        for family in (4, 6):
+            for words in (
+                "rule add fwmark 7 table 77",
+                f"route add default via {value(lab, self.to, family)} table 77",
+            ):
+                subprocess.run(["ip", "-n", lab.ns(router), f"-{family}", *words.split()], check=True)
+        chain(lab, self.to, "f_divert", "nat hook prerouting priority -100", [f"tcp dport {port} redirect to :{port}"])
+
+    def verify(self, lab: Lab) -> None:
+        router, port = lab.plan.last_router.name, int(lab.fill(self.port))
+        for family in (4, 6):
+            before = counted(lab, router, "f_divert")
+            reached = try_tcp(lab, "neighbour", value(lab, "server", family), port, 2.0)
+            require(reached == 0, f"{self}: IPv{family}: {reached}")
+            require(counted(lab, router, "f_divert") > before, f"{self}: nothing was diverted over IPv{family}")
+
+
 @fault("ttl-rewrite")
 @dataclass(frozen=True)
 class TtlRewrite:
