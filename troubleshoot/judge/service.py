@@ -273,7 +273,6 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
             share=f"{round(100 * found.lost / found.sent)} %",
             **share,
             address=address,
-            port=port,
             interface=facts.interface(address),
             router=place.router if place is not None else None,
         ),
@@ -288,9 +287,3 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         address=place.router if place is not None else None,
         unsettles=confidence == "possible" and connects,
     )
-
-
-def _variant(place: losses.Place | None) -> str:
-    if place is None:
-        return "default"
-    return "placed" if place.hop else "near"
