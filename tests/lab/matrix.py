@@ -104,6 +104,8 @@ def steadiness(outcomes: Sequence[Outcome], repetitions: int) -> str:
     for outcome in outcomes:
         runs.setdefault((outcome.scenario, outcome.who), []).append(outcome)
     repeated = {key: found for key, found in runs.items() if len(found) == repetitions}
+    if not repeated:
+        return "No refusal was repeated."
     steady, rows, abstentions = 0, [], 0
     for (name, who), found in sorted(repeated.items()):
         wrong = [outcome for outcome in found if fold(outcome) not in ("right", ABSTAINED)]
