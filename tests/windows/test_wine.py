@@ -251,3 +251,52 @@ def test_ctrl_c_reports_what_is_known(windows: wine.Windows) -> None:
     assert not complaint, complaint
     assert running.returncode == 130
     assert json.loads(output)["interrupted"] is True
+
+
+@pytest.fixture(scope="module")
+def peer(windows: wine.Windows) -> Iterator[str]:
+    """Give the namespace a neighbour: 198.51.100.1 listens on port 7000, drops 7001 and is nobody at .77."""
+    here, there = windows.namespace, f"{windows.namespace}-peer"
+    rules = "table ip wsadiag { chain i { type filter hook input priority 0; tcp dport 7001 drop; }; }"
+    server = "import socket, time; s = socket.create_server(('198.51.100.1', 7000)); print(flush=True); time.sleep(600)"
+    inside = ["ip", "netns", "exec", there]
+    subprocess.run(["ip", "netns", "add", there], check=True)
+    try:
+        for words in (
+            f"link add w0 netns {here} type veth peer name w1 netns {there}",
+            f"-n {here} addr add 198.51.100.2/24 dev w0",
+            f"-n {here} link set w0 up",
+            f"-n {there} addr add 198.51.100.1/24 dev w1",
+            f"-n {there} link set w1 up",
+        ):
+            subprocess.run(["ip", *words.split()], check=True)
+        if subprocess.run([*inside, "nft", rules], capture_output=True, check=False).returncode != 0:
+            pytest.skip("nft cannot be used here")
+        with subprocess.Popen([*inside, sys.executable, "-c", server], stdout=subprocess.PIPE) as listening:
+            assert listening.stdout is not None
+            listening.stdout.readline()
+            yield "198.51.100.1"
+            listening.kill()
+    finally:
+        subprocess.run(["ip", "netns", "del", there], check=False)
+
+
+def test_a_neighbour_that_answers(windows: wine.Windows, peer: str) -> None:
+    document = report(windows, "10060", f"{peer}:7000")
+    assert document["verdict"]["outcome"] == "healthy"
+    assert step(document, "connect")["status"] == "passed"
+
+
+def test_a_neighbour_that_refuses(windows: wine.Windows, peer: str) -> None:
+    verdict = report(windows, "10061", f"{peer}:7002")["verdict"]
+    assert (verdict["cause"], verdict["confidence"]) == ("no-listener", "likely")
+
+
+@pytest.mark.parametrize("target", ["198.51.100.1:7001", "198.51.100.77:7000"])
+def test_silence_is_not_explained_by_what_cannot_be_seen(windows: wine.Windows, peer: str, target: str) -> None:
+    document = report(windows, "10060", target)
+    assert document["verdict"]["cause"] is None
+    assert document["verdict"]["outcome"] == "inconclusive"
+    assert step(document, "connect")["status"] == "failed"
+    assert step(document, "traceroute")["status"] == "unavailable"
+    assert step(document, "ping-remote")["status"] == ("passed" if target.startswith(f"{peer}:") else "failed")
