@@ -326,9 +326,10 @@ class _Composer:
         found = tuple(fill(line, values) for line in lines if places(line) <= values.keys())
         if finding.cause != "api-misuse":
             return found
-        # The calls to look at come first: they are about this very code.
+        # The calls to look at are about this very code; only what was found about this very call is nearer.
         hints = self.catalogue.code(self.request.code).text(self.around.language).developer_hints
-        return (*(self.say(note("verdict.hint", source=hint)) for hint in hints), *found)
+        calls = tuple(self.say(note("verdict.hint", source=hint)) for hint in hints)
+        return (*calls, *found) if finding.variant == "default" else (*found, *calls)
 
     def left_open(self, finding: Finding, known: set[str]) -> list[Alternative]:
         """Return the causes that the evidence cannot tell from the finding, with what would."""

@@ -274,6 +274,7 @@ def test_broadcast_takes_an_option(target: str) -> None:
     )
     assert cause(report) == "api-misuse"
     assert "SO_BROADCAST" in report["verdict"]["summary"]
+    assert report["verdict"]["actions"][0].startswith("Have the program set SO_BROADCAST")
     assert report["verdict"]["failed_step"] == "address-valid"
     assert report["reproduction"] == {"outcome": "same", "observed": 10013}
 
