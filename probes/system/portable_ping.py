@@ -5,9 +5,9 @@ gives the type, code and sender of an error, but no TTL and no next-hop MTU, and
 sequence alone: the source of a reply is checked here. Its own module decides by ``sys.platform`` whether a datagram
 socket hands over the IP header and whether the kernel chooses the identifier.
 
-Tested on Linux with raw and with datagram sockets, with a loop that watches sockets and with one that cannot; and with
-Windows' Python under wine. Windows itself, macOS and every other system are untested. Where the clock is coarse (before Python 3.13 that of Windows
-steps by about 16 ms), so are the round-trip times.
+Tested on Linux with raw and with datagram sockets, with a loop that watches sockets and with one that cannot; and
+with Windows' Python under wine. Windows itself, macOS and every other system are untested. Where the clock is coarse
+(before Python 3.13 that of Windows steps by about 16 ms), so are the round-trip times.
 """
 
 from __future__ import annotations
