@@ -11,6 +11,7 @@ from collections.abc import Callable
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.service import ServiceOutcome, ServiceResult
+from probes.transfer import TransferResult
 from troubleshoot import describe, flows, losses
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
 from troubleshoot.judge import forwarded, one_way
@@ -220,6 +221,9 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     result = facts.service(reach.address)
     if result is None or result.outcome is not ServiceOutcome.SILENT or result.connect_ms is None:
         return None
+    transfer = facts.peek("transfer", TransferResult, f"{reach.address} {facts.port}")
+    if any(trial.received for trial in (transfer.trials if transfer is not None else ())):
+        return None  # it speaks: in shorter packets, or late
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
     trip_ms = min(result.connect_ms, facts.rtt_ms(reach.address) or result.connect_ms)
     patience_ms = facts.threshold("greeting_ms") + 4 * trip_ms
