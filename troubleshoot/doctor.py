@@ -55,6 +55,8 @@ _STEP_OF_FILE: Final = {
     "/proc/sys/fs/file-nr": "open-sockets",
     "/proc/sys/net/ipv4/ip_local_port_range": "open-sockets",
 }
+#: What the TTL of an answer tells apart.
+_BY_TTL: Final = ("firewall-reset", "no-listener", "connection-intercepted")
 _CAUSE_OF_STEP: Final = {
     "statistics": (),
     "buffers": ("buffers-exhausted",),
@@ -171,7 +173,7 @@ def _privileges(here: CapabilitiesResult) -> Iterator[Item]:
         _state(raw, packet),
         found,
         steps=("connect", "subnet-mask", "ping-local-host"),
-        causes=("local-firewall", "firewall-drop", "wrong-subnet-mask", "host-down"),
+        causes=("local-firewall", "firewall-drop", "accept-queue-full", "wrong-subnet-mask", "host-down"),
     )
     yield _echo(here, raw)
     hidden = here.ability(Feature.PROCESSES)
@@ -223,7 +225,14 @@ def _echo(here: CapabilitiesResult, raw: Ability) -> Item:
         state,
         found,
         steps=(*_PINGS, "path-mtu"),
-        causes=("host-down", "path-broken", "firewall-drop", "path-mtu-blackhole"),
+        causes=(
+            "host-down",
+            "path-broken",
+            "firewall-drop",
+            "path-mtu-blackhole",
+            "packet-loss",
+            "connection-intercepted",
+        ),
     )
 
 
@@ -246,12 +255,12 @@ def _kernel(here: CapabilitiesResult) -> Iterator[Item]:
         steps=("connect", "traceroute", "ping-beyond-router"),
         causes=(
             *("firewall-reject", "firewall-reset", "firewall-drop", "network-unreachable", "path-broken"),
-            *("routing-loop", "host-down", "path-mtu-blackhole"),
+            *("routing-loop", "host-down", "path-mtu-blackhole", "connection-intercepted"),
         ),
     )
-    yield one("least-ttl", Feature.LEAST_TTL, steps=("connect",), causes=("firewall-reset", "no-listener"))
+    yield one("least-ttl", Feature.LEAST_TTL, steps=("connect",), causes=_BY_TTL)
     if here.ability(Feature.LEAST_TTL).usable:
-        yield one("ignored-count", Feature.IGNORED_COUNT, steps=("connect",), causes=("firewall-reset", "no-listener"))
+        yield one("ignored-count", Feature.IGNORED_COUNT, steps=("connect",), causes=_BY_TTL)
     yield one(
         "route-tables",
         Feature.ROUTE_TABLES,

@@ -98,7 +98,9 @@ def test_an_ordinary_user_is_told_what_is_lost(tmp_path: Path) -> None:
     assert {name for name, item in items.items() if item["group"] == "privileges" and item["state"] == "missing"} == {
         "raw-packets", "echo", "processes", "low-ports", "net-admin",
     }  # fmt: skip
-    assert items["raw-packets"]["causes"] == ["local-firewall", "firewall-drop", "wrong-subnet-mask", "host-down"]
+    assert items["raw-packets"]["causes"] == [
+        "local-firewall", "firewall-drop", "accept-queue-full", "wrong-subnet-mask", "host-down",
+    ]  # fmt: skip
     assert "net.ipv4.ping_group_range is 1 0" in items["echo"]["found"]
     assert "UDP" in items["echo"]["cost"]
     assert "sysctl" in items["echo"]["remedy"]

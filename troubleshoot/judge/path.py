@@ -366,8 +366,15 @@ def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What else leaves the SYNs that reach the host without an answer."""
     counted = facts.peek("own-filter", OwnFilterResult, f"{address} {facts.port}")
     came = counted is not None and by_chance(counted) is not None
-    queue = ("accept-queue-full", note("verdict.open-queue", port=facts.port))
+    queue = ("accept-queue-full", _queue_open(facts))
     return (queue, ("local-firewall", note("verdict.open-own-filter"))) if came else (queue,)
+
+
+def _queue_open(facts: Facts) -> Note:
+    """Say that a full queue looks the same, and what settles it: as root a stray segment has been sent already."""
+    if facts.request.privileged:
+        return note("verdict.open-queue", port=facts.port)
+    return note("verdict.open-queue-root", port=facts.port)
 
 
 def _passed(facts: Facts, address: str, path: TcpPathResult) -> int:
