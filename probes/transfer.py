@@ -333,7 +333,9 @@ class _Pairs:
 
     async def _either(self) -> bool:
         """Wait until the first connection or the last one is over; false where neither is in time."""
-        left_s = self.begun_s + self.request.wait_s + self.rtts_s - self.loop.time()
+        last = self.lines[-1].made_s or self.begun_s
+        end_s = max(self.begun_s + self.request.wait_s, last + 3 * self.request.quiet_s)
+        left_s = end_s + self.rtts_s - self.loop.time()
         pair = {self.tasks[0], self.tasks[-1]}
         done, _ = await asyncio.wait(pair, timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED)
         self.progress(self.result(complete=False))
@@ -377,6 +379,6 @@ PROBE = Probe(
     observe=observe,
     request_for=request_for,
     subject=lambda request: f"{request.address} {request.port}",
-    deadline_s=6.0,
+    deadline_s=8.0,
     most_packets=lambda _request: _CONNECTIONS * _PACKETS,
 )
