@@ -86,7 +86,9 @@ class _Walk:
     """SYNs on their way up the TTLs, each on a socket of its own.
 
     The sockets have different local ports, so a router with several equal routes may spread them: the price
-    of doing it without root, where one port cannot connect twice to the same place.
+    of doing it without root and quickly, where one port cannot connect twice to the same place at a time. (Linux
+    routers choose by addresses alone unless ``fib_multipath_hash_policy`` is 1, many others by ports as well.) The
+    probe ``flows`` walks one port, one SYN after the other, where it matters.
 
     A connection that is made is closed in the ordinary way. A reset (``SO_LINGER`` 0) would spare this machine
     a TIME_WAIT entry, but many services log it as an error, which one that connects and leaves is not. Sockets
