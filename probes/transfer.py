@@ -128,11 +128,14 @@ _RESETS: Final = frozenset({errno_module.ECONNRESET, errno_module.EPIPE, errno_m
 class _Line:
     """One connection, and how the dialogue has gone over it."""
 
-    def __init__(self, request: TransferRequest, target: Endpoint, say: bytes, bound: int) -> None:
+    def __init__(
+        self, request: TransferRequest, target: Endpoint, say: bytes, bound: int, heard: Callable[[], None]
+    ) -> None:
         self.request = request
         self.target = target
         self.say = say
         self.bound = bound
+        self.heard = heard
         self.loop = asyncio.get_running_loop()
         self.begun_s = self.loop.time()
         self.made_s: float | None = None
@@ -201,6 +204,7 @@ class _Line:
                     return
                 break
             self.data += data
+            self.heard()
         self.outcome = TransferOutcome.WHOLE
 
     def _marked_end(self) -> bool:
@@ -315,10 +319,12 @@ class _Pairs:
 
     async def _start(self, bound: int = 0) -> _Line | None:
         """Begin one more connection; ``None`` where it is not made."""
-        line = _Line(self.request, self.target, self.say, bound)
+        line = _Line(self.request, self.target, self.say, bound, lambda: self.progress(self.result(complete=False)))
         self.lines.append(line)
         self.tasks.append(asyncio.create_task(line.run(self.context)))
         await line.connected.wait()
+        if line.made_s is not None:  # the caller's round trip may hold what happens but once, as address resolution
+            self.rtts_s = min(self.rtts_s, 4 * (line.made_s - line.begun_s)) if self.rtts_s else 0.0
         self.progress(self.result(complete=False))
         return line if line.made_s is not None else None
 

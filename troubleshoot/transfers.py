@@ -54,7 +54,7 @@ def contrast(result: TransferResult | None) -> Contrast | None:
 def suspicious(result: TransferResult | None) -> bool:
     """Whether a short connection got on where the ordinary one before it has not (yet)."""
     trials = result.trials if result is not None else ()
-    ahead = any(t.bound and t.outcome is TransferOutcome.WHOLE and t.received > t.mss for t in trials)
+    ahead = any(t.bound and t.received > t.mss for t in trials)
     return ahead and trials[0].outcome is TransferOutcome.STALLED
 
 
