@@ -418,7 +418,8 @@ def _look(request: DescriptorsRequest, context: Context) -> DescriptorsResult:
             ProcessCount(one.pid, _name(context, one.pid), one.count, one.limit)
             for one in sorted(counted if full else (), key=lambda one: -one.count)[:_MAX_BUSIEST]
         ),
-        unlisted=not (context.root / "proc/1").exists(),  # every PID namespace has that one
+        # every PID namespace has a process 1
+        unlisted=context.root == Path("/") and not Path("/proc/1").exists(),
         held=_held(context, request.pid, here) if request.pid is not None and sockets.count is not None else (),
     )
 

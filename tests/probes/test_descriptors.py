@@ -68,6 +68,10 @@ def test_a_process_at_its_limit(named: bool) -> None:
         found = look(hog.pid if named else None)
         hog.stdin.write("\n")
         hog.stdin.flush()
+    if not named and found.pid != hog.pid:
+        # one of another test's is at its limit too
+        assert (found.open_at_start or 0) >= (found.limit or 1)
+        return
     assert found.pid == hog.pid
     assert (found.limit, found.open_at_start, found.open_at_end) == (40, 40, 40)
     assert found.name is not None
