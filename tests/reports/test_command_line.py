@@ -424,7 +424,11 @@ def test_ctrl_c_still_reports() -> None:
         words = ["--json", "10060", "127.0.0.1:4444", "--timeout", "60"]
         command = [*inside, sys.executable, "-m", "troubleshoot", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN, cwd="/") as running:
-            time.sleep(1.5)
+            attempt = [*inside, "ss", "-Htn", "state", "syn-sent", "dport", "=", ":4444"]
+            for _ in range(300):
+                if subprocess.run(attempt, capture_output=True, check=True).stdout:
+                    break
+                time.sleep(0.1)
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=30)
     finally:
