@@ -640,6 +640,7 @@ def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon
         wording=catalogue.wording(language),
         causes={c: catalogue.cause(c).text(language).title for c in causes & catalogue.cause_names},
         codes={} if observed is None else {observed: " ".join(catalogue.names_of(observed)[:1])},
+        steps={name: step.title.in_(language) for name, step in catalogue.steps.items()},
     )
 
 

@@ -308,12 +308,8 @@ class _Composer:
         )
 
     def evidence(self, finding: Finding) -> list[Evidence]:
-        """Return the facts behind a finding, each at a step of the checklist."""
-        steps = self.request.steps
-        return [
-            Evidence(step=step if step in steps else finding.step, fact=self.say(fact))
-            for step, fact in _once(finding.evidence)
-        ]
+        """Return the facts behind a finding."""
+        return [Evidence(step=step, fact=self.say(fact)) for step, fact in _once(finding.evidence)]
 
     def summary(self, finding: Finding) -> str:
         text = self.catalogue.cause(finding.cause).text(self.around.language)

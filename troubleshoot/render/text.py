@@ -30,12 +30,14 @@ class Lexicon:
     """The words of a screen in one language.
 
     ``wording`` is :meth:`~troubleshoot.catalogue.Catalogue.wording`, ``causes`` the title of each cause id,
-    ``codes`` the name of each Winsock number that the report mentions.
+    ``codes`` the name of each Winsock number that the report mentions, ``steps`` the title of each step id: evidence
+    may come from a step that is not on the code's list.
     """
 
     wording: Mapping[str, str]
     causes: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[int, str] = field(default_factory=dict)
+    steps: Mapping[str, str] = field(default_factory=dict)
 
     def ui(self, key: str, **values: str) -> str:
         """Return a label of the screen."""
@@ -149,7 +151,7 @@ def _details(step: Step, lexicon: Lexicon, style: Style) -> Iterator[str]:
 
 def _verdict(report: Report, lexicon: Lexicon, style: Style, *, verbose: bool) -> Iterator[str]:
     verdict = report.verdict
-    titles = {step.id: step.title for step in report.steps}
+    titles = {**lexicon.steps, **{step.id: step.title for step in report.steps}}
     yield ""
     if report.interrupted:
         yield from wrap(lexicon.ui("interrupted"), style.width)
