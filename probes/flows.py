@@ -89,6 +89,8 @@ class FlowsResult:
 
 #: A chance of less than this that ports fail again only by chance is small enough.
 CHANCE: Final = 0.005
+#: No more of the ports that fail are tried again.
+_AGAIN: Final = 5
 #: A silent TTL of the walk is tried so often.
 _WALK_TRIES: Final = 2
 #: Silent TTLs in a row after which the walk ends.
@@ -152,11 +154,11 @@ class _Search:
             if by_chance(len(failing), len(self.tries), again) < CHANCE:
                 break
             fresh = 2 if len(self.fresh_last) < self.request.count else 1
-            if self.sent + len(failing) + fresh > self.request.most - self.request.hops:
+            if self.sent + min(len(failing), _AGAIN) + fresh > self.request.most - self.request.hops:
                 return
             known = set(self.tries)
             # in turns, so that what changes with time strikes both
-            turns = zip_longest(failing, [0] * fresh)
+            turns = zip_longest(failing[:_AGAIN], [0] * fresh)
             await self._round([port for pair in turns for port in pair if port is not None])
             self.fresh_last += [tries[0] for port, tries in self.tries.items() if port not in known]
         if failing:

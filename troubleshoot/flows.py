@@ -28,6 +28,8 @@ _NOW_AND_THEN = frozenset(
         "WSAEHOSTDOWN",
     }
 )
+#: So many ports that fail again and again are worth a word, although chance is not ruled out.
+_SUSPECTS = 4
 #: The better an outcome, the further its packets got; local failures tell nothing of the way.
 _RANK = (FlowOutcome.ACCEPTED, FlowOutcome.RESET, FlowOutcome.ICMP, FlowOutcome.SILENCE)
 
@@ -37,7 +39,7 @@ class Split:
     """Some source ports fare worse than others, always the same ones.
 
     ``outcome`` is what they meet, ``failing`` and ``ports`` how many of how many, ``tries`` how often they were tried.
-    ``walk`` is what one of them met hop by hop.
+    ``walk`` is what one of them met hop by hop. ``proven`` is whether they were tried so often that it is not chance.
     """
 
     address: str
@@ -46,6 +48,7 @@ class Split:
     ports: int
     tries: int
     walk: tuple[FlowHop, ...]
+    proven: bool = True
 
     @property
     def passed(self) -> tuple[int, str | None]:
@@ -133,11 +136,10 @@ def split(facts: Facts, address: str) -> Split | None:
         losses.weight(facts, address)  # while a loss is measured, nothing is ruled out
         # either of the two packets that a silence stands for may have been lost
         chance = max(chance, min(1.0, 2 * losses.at_most(facts, address)) ** again)
-    if chance >= CHANCE:
+    tries = sum(len(flow.tries) for flow in failing)
+    if chance >= CHANCE and (len(failing) < _SUSPECTS or tries < 2 * len(failing)):
         return None
-    return Split(
-        address, outcome, len(failing), len(flows), sum(len(flow.tries) for flow in failing), _walk(result, failing)
-    )
+    return Split(address, outcome, len(failing), len(flows), tries, _walk(result, failing), proven=chance < CHANCE)
 
 
 def _walk(result: FlowsResult, failing: list[Flow]) -> tuple[FlowHop, ...]:

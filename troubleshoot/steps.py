@@ -609,7 +609,7 @@ def connect(facts: Facts) -> StepView:
     for reach in good:
         if (split := flows.split(facts, reach.address)) is not None:
             keys = (*keys, ("flows", f"{reach.address} {facts.port}"))
-            return StepView("failed", describe.split(split), why, keys)
+            return StepView("failed" if split.proven else "warning", describe.split(split), why, keys)
     view = None
     if transport == "tcp":
         view = _once_connected(facts, good, keys)

@@ -67,9 +67,20 @@ def test_anything_else_accuses_nobody(
     tries: tuple[tuple[FlowOutcome, ...], ...], fresh: tuple[FlowOutcome, ...]
 ) -> None:
     found = facts(*tries, fresh=fresh)
-    assert flows.split(found, found.targets[0]) is None
+    known = flows.split(found, found.targets[0])
+    assert known is None or not known.proven
     finding = verdict(found).finding
     assert finding is None or finding.cause not in ("firewall-drop", "firewall-reset", "no-listener")
+
+
+def test_many_ports_that_fail_leave_the_question_open_where_chance_is_not_ruled_out() -> None:
+    found = facts(*((S,) * 3,) * 9, (A,), (A,))
+    known = flows.split(found, found.targets[0])
+    assert known is not None
+    assert not known.proven
+    conclusion = verdict(found)
+    assert conclusion.finding is None
+    assert conclusion.outcome == "inconclusive"
 
 
 def test_nothing_is_healthy_while_ports_are_tried() -> None:

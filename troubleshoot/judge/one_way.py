@@ -52,7 +52,8 @@ def drops(facts: Facts) -> Finding | None:
     behind = distance is not None and hop >= distance - 1
     return Finding(
         cause="firewall-drop",
-        confidence="likely",
+        confidence="likely" if known.proven else "possible",
+        unsettles=not known.proven,
         scope="remote-host" if behind else "path",
         step=step_of(facts),
         evidence=_evidence(facts, known),
@@ -72,7 +73,8 @@ def resets(facts: Facts) -> Finding | None:
     hop, router = known.passed
     return Finding(
         cause="firewall-reset",
-        confidence="likely",
+        confidence="likely" if known.proven else "possible",
+        unsettles=not known.proven,
         scope="path",
         step=step_of(facts),
         evidence=_evidence(facts, known),
@@ -93,7 +95,8 @@ def rejects(facts: Facts) -> Finding | None:
     hop = facts.hop_of(known.address, error.sender)
     return Finding(
         cause="firewall-reject",
-        confidence="likely",
+        confidence="likely" if known.proven else "possible",
+        unsettles=not known.proven,
         scope="path",
         step=step_of(facts),
         evidence=_evidence(facts, known),
@@ -111,7 +114,8 @@ def refuses(facts: Facts) -> Finding | None:
         return None
     return Finding(
         cause="no-listener",
-        confidence="likely",
+        confidence="likely" if known.proven else "possible",
+        unsettles=not known.proven,
         scope="remote-host",
         step=step_of(facts),
         evidence=_evidence(facts, known),
@@ -131,6 +135,7 @@ def _nearer(facts: Facts, known: Split) -> bool:
 def explained(facts: Facts, address: str) -> bool:
     """Whether it is known by now that the source port decides what becomes of a connection to an address."""
     try:
-        return split(facts, address) is not None
+        known = split(facts, address)
     except NotYet:
         return False
+    return known is not None and known.proven
