@@ -27,7 +27,7 @@ TOUCHING = {
 }  # fmt: skip
 # The parts between the observations and the report that must be pure: same input, same output.
 PURE = (
-    *("judge/*.py", "facts.py", "plan.py", "steps.py", "describe.py", "compose.py", "report.py", "request.py"),
+    *("judge/*.py", "facts.py", "plan.py", "steps/*.py", "describe.py", "compose.py", "report.py", "request.py"),
     *("losses.py", "checkup.py"),
 )
 # What a pure part or a renderer may still import of those, each with the reason.

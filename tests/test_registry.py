@@ -339,7 +339,7 @@ def test_a_probe_that_sends_states_how_much() -> None:
 # -- sentences -------------------------------------------------------------------------------------------------
 
 # Calls whose first argument is a sentence's key and whose keywords are its values.
-SAYING = ("note", "NotPermitted", "NotApplicable", "CannotObserve", "Refusal", "_skipped")
+SAYING = ("note", "NotPermitted", "NotApplicable", "CannotObserve", "Refusal", "skipped")
 
 
 def matching(key: str) -> set[str]:

@@ -1,0 +1,162 @@
+"""The steps about names: resolver, name servers, hosts file, services file."""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.resolve import Answer, ServerAnswer
+from troubleshoot import describe
+from troubleshoot.facts import SILENCE, Facts, NotYet, plain
+from troubleshoot.judge.names import DENIALS
+from troubleshoot.report import StepStatus
+from troubleshoot.steps.model import StepView, host_missing, skipped, step, unavailable
+
+
+@step("resolve-name")
+def resolve_name(facts: Facts) -> StepView:
+    """Does the name lead to an address?"""
+    if (missing := host_missing(facts)) is not None:
+        return missing
+    host = facts.request.target.host or ""
+    key = ("resolve", host)
+    if facts.is_literal:
+        return skipped("reason.literal", address=host)
+    result = facts.resolve
+    if facts.targets and result is not None:
+        shown = ", ".join(facts.targets[:3]) + (" …" if len(facts.targets) > 3 else "")
+        dead = [s for s in facts.servers if facts.server_responds(s) is False] if not facts.resolving else []
+        if dead:
+            return StepView(
+                "warning", note("fact.resolves-but", name=host, addresses=shown, servers=", ".join(dead)), None, (key,)
+            )
+        return StepView("passed", note("fact.resolves", name=host, addresses=shown), None, (key,))
+    if facts.resolved() is None:
+        return unavailable(facts, "reason.not-run", key)
+    summary = _why_unresolved(facts)
+    return StepView("failed", summary, None, (key,))
+
+
+def _why_unresolved(facts: Facts) -> Note:
+    host = facts.request.target.host or ""
+    answers = [a for s in facts.servers for a in facts.answers_of(s)]
+    telling: list[ServerAnswer] = (
+        [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
+    )
+    return describe.server_answer(telling[0]) if telling else note("fact.unresolved", name=host)
+
+
+@step("hosts-file")
+def hosts_file(facts: Facts) -> StepView:
+    """What does the hosts file say of the name?"""
+    if (missing := host_missing(facts)) is not None:
+        return missing
+    host = facts.request.target.host or ""
+    key = ("hosts-file", host)
+    if facts.is_literal:
+        return skipped("reason.literal", address=host)
+    result = facts.hosts_file()
+    if result is None or not result.readable:
+        return unavailable(facts, "reason.not-run", key)
+    if not result.entries:
+        return StepView("passed", note("fact.hosts-none", path=result.path, name=host), None, (key,))
+    entry = result.entries[0]
+    fact = note("fact.hosts-entry", path=result.path, line=entry.line, address=entry.address, name=host)
+    known = {plain(a) for w in (facts.resolve.answers if facts.resolve else ()) for a in w.addresses}
+    if known and not known & {plain(e.address) for e in result.entries}:
+        differs = note(
+            "fact.hosts-differs",
+            path=result.path,
+            line=entry.line,
+            address=entry.address,
+            addresses=", ".join(sorted(known)),
+        )
+        failing = facts.hosts_override() and any(facts.reach(a).failed for a in facts.targets)
+        return StepView("failed" if failing else "warning", differs, None, (key,))
+    return StepView("passed", fact, None, (key,))
+
+
+@step("services-file")
+def services_file(facts: Facts) -> StepView:
+    """Which port does the services file give the service?"""
+    service = facts.request.target.service
+    if service is None:
+        return skipped("reason.port-given", port=facts.port) if facts.port is not None else skipped("reason.no-port")
+    key = ("services-file", service)
+    if key in facts.running:
+        raise NotYet("services-file")
+    result = facts.services_file()
+    if result is None or not result.readable:
+        return unavailable(facts, "reason.not-run", key)
+    if result.resolved_port is None:
+        fact = note("fact.services-none", path=result.path, service=service, port=facts.request.service_port)
+        return StepView("warning", fact, None, (key,))
+    expected = facts.request.service_port
+    if expected is not None and expected != result.resolved_port:
+        fact = note(
+            "fact.services-unusual", path=result.path, service=service, port=result.resolved_port, expected=expected
+        )
+        failing = any(facts.reach(a).failed for a in facts.usable)
+        return StepView("failed" if failing else "warning", fact, None, (key,))
+    return StepView(
+        "passed",
+        note("fact.services-usual", path=result.path, service=service, port=result.resolved_port),
+        None,
+        (key,),
+    )
+
+
+@step("check-dns")
+def check_dns(facts: Facts) -> StepView:
+    """Are name servers configured, and do they answer?"""
+    if (missing := host_missing(facts)) is not None:
+        return missing
+    key = ("resolve", facts.request.target.host or "")
+    if facts.is_literal:
+        return skipped("reason.literal", address=facts.request.target.host)
+    result = facts.resolved()
+    if result is None or result.configuration is None:
+        return unavailable(facts, "reason.not-run", key)
+    if not result.configuration.configured and not any(facts.server_responds(s) for s in facts.servers):
+        status: StepStatus = "failed" if not facts.targets else "warning"
+        return StepView(status, note("fact.no-nameserver"), None, (key,))
+    asked = {s: facts.server_responds(s) for s in facts.servers}
+    dead = [s for s, ok in asked.items() if ok is False]
+    alive = [s for s, ok in asked.items() if ok]
+    if dead and not alive:
+        return StepView("failed", note("fact.servers-dead", servers=", ".join(dead)), None, (key,))
+    trouble = [a for s in alive for a in facts.answers_of(s) if a.answer not in (Answer.ADDRESSES, *DENIALS, *SILENCE)]
+    if dead:
+        return StepView(
+            "failed", note("fact.servers-partly", dead=", ".join(dead), alive=", ".join(alive)), None, (key,)
+        )
+    if trouble:
+        return StepView("failed", describe.server_answer(trouble[0]), None, (key,))
+    return StepView("passed", note("fact.servers-alive", servers=", ".join(alive), count=len(alive)), None, (key,))
+
+
+@step("resolve-other-name")
+def resolve_other_name(facts: Facts) -> StepView:
+    """Do the name servers answer anything else?"""
+    if (missing := host_missing(facts)) is not None:
+        return missing
+    key = ("resolve", facts.request.target.host or "")
+    if facts.is_literal:
+        return skipped("reason.literal", address=facts.request.target.host)
+    result = facts.resolved()
+    if result is None:
+        return unavailable(facts, "reason.not-run", key)
+    control = [a for a in result.answers if a.other_name]
+    if not control:
+        return unavailable(facts, "reason.no-control", key)
+    answered = [a for a in control if a.answer not in SILENCE]
+    if not answered:
+        return StepView("failed", describe.server_answer(control[0]), None, (key,))
+    first = answered[0]
+    fact = note(
+        "fact.control",
+        server=first.server,
+        name=first.name,
+        type=first.record_type,
+        rcode=first.rcode or first.answer.value.upper(),
+    )
+    good = first.rcode in ("NOERROR", "NXDOMAIN") and len(answered) == len(control)
+    return StepView("passed" if good else "warning", fact, None, (key,))
