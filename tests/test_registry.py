@@ -113,8 +113,8 @@ def assigned(source: Source, node: ast.Name) -> Iterator[ast.expr]:
                         yield its
 
 
-def given_to(source: Source, node: ast.Name) -> Iterator[ast.expr]:
-    """Every expression that a call in the same module passes for the parameter ``node``."""
+def given_to(source: Source, node: ast.Name) -> Iterator[tuple[Source, ast.expr]]:
+    """Every expression that a call in the same folder passes for the parameter ``node``, with the call's module."""
     function = source.around.get(node)
     if function is None:
         return
@@ -122,10 +122,13 @@ def given_to(source: Source, node: ast.Name) -> Iterator[ast.expr]:
     names = [*parameters, *(a.arg for a in function.args.kwonlyargs)]
     if node.id not in names:
         return
-    for call in source.calls(function.name):
-        yield from (k.value for k in call.keywords if k.arg == node.id)
-        if node.id in parameters and parameters.index(node.id) < len(call.args):
-            yield call.args[parameters.index(node.id)]
+    private = function.name.startswith("_")
+    beside = [s for s in sources("troubleshoot", "probes") if s.path.parent == source.path.parent]
+    for other in [source] if private else beside:
+        for call in other.calls(function.name):
+            yield from ((other, k.value) for k in call.keywords if k.arg == node.id)
+            if node.id in parameters and parameters.index(node.id) < len(call.args):
+                yield other, call.args[parameters.index(node.id)]
 
 
 def strings(source: Source, node: ast.expr) -> set[str]:
@@ -139,8 +142,8 @@ def strings(source: Source, node: ast.expr) -> set[str]:
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
         return {text for value in node.value.values for text in strings(source, value)}
     if isinstance(node, ast.Name):
-        found = [*assigned(source, node), *given_to(source, node)]
-        return {text for value in found for text in strings(source, value)}
+        found = [*((source, value) for value in assigned(source, node)), *given_to(source, node)]
+        return {text for where, value in found for text in strings(where, value)}
     return set()
 
 

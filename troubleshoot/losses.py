@@ -46,10 +46,14 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Exchanges of one kind in the order of sending, and whether each was answered."""
+    """Exchanges of one kind in the order of sending, and whether each was answered.
+
+    ``at`` numbers the connections that SYNs and FINs belong to, so that both are placed in one order; echoes need none.
+    """
 
     kind: Kind
     answered: tuple[bool, ...]
+    at: tuple[int, ...] = ()
 
     @property
     def sent(self) -> int:
@@ -60,11 +64,6 @@ class Sample:
     def lost(self) -> int:
         """How many were not answered."""
         return self.answered.count(False)
-
-    @property
-    def gaps(self) -> int:
-        """How many times answers stopped coming."""
-        return sum(not answered for answered, _ in groupby(self.answered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,15 @@ class Told:
 
     @property
     def gaps(self) -> int:
-        """How many times answers of a kind stopped coming."""
-        return sum(sample.gaps for sample in self.samples)
+        """How many times answers stopped coming: to echoes, and to the SYNs and FINs of connections taken together."""
+        connections: dict[int, bool] = {}
+        for sample in self.samples:
+            if sample.kind is not Kind.ECHO:
+                for place, answered in zip(sample.at or range(sample.sent), sample.answered, strict=True):
+                    connections[place] = connections.get(place, True) and answered
+        whole = [answered for _, answered in sorted(connections.items())]
+        rows = (*(s.answered for s in self.samples if s.kind is Kind.ECHO), whole)
+        return sum(not answered for row in rows for answered, _ in groupby(row))
 
     @property
     def losing(self) -> tuple[Kind, ...]:
@@ -178,17 +184,25 @@ def echoes(facts: Facts, subject: str) -> tuple[bool, ...]:
     return tuple(seen)
 
 
-def _syns(facts: Facts, results: Iterable[TcpLossResult], address: str) -> tuple[bool, ...]:
-    """Return which first SYNs were answered, the attempt's own before those of the series.
+def _numbered(kind: Kind, told: Iterable[bool | None]) -> Sample:
+    """Return the sample of those of a row of connections that tell something, each with its number in that row."""
+    known = [(number, answered) for number, answered in enumerate(told) if answered is not None]
+    return Sample(kind, tuple(answered for _, answered in known), tuple(number for number, _ in known))
+
+
+def _syns(facts: Facts, results: Iterable[TcpLossResult], address: str) -> Sample:
+    """Return which first SYNs were answered, the attempt's own among those of the series.
 
     Where every one was answered until several were not, a limit of the host or a filter has set in: what it stops does
     not count.
     """
-    told = [answered for result in results for answered in result.answered if answered is not None]
+    series = _numbered(Kind.SYN, (answered for result in results for answered in result.answered))
+    own: tuple[bool, ...] = ()
     if facts.reach(address).reading is Reading.CONNECTED:
-        told = [False, True, *told] if facts.syn_lost(address) else [True, *told]
-    answered = _stopped(tuple(told))
-    return tuple(told[:answered])
+        own = (False, True) if facts.syn_lost(address) else (True,)
+    told, at = (*own, *series.answered), (*range(-len(own), 0), *series.at)
+    answered = _stopped(told)
+    return Sample(Kind.SYN, told[:answered], at[:answered])
 
 
 def _stopped(told: tuple[bool, ...]) -> int:
@@ -206,9 +220,9 @@ def samples(facts: Facts, address: str) -> tuple[Sample, ...]:
     port = f"{address} {facts.port}"
     found = [facts.peek("tcp-loss", TcpLossResult, subject) for subject in (port, longer_subject(port))]
     results = [result for result in found if result is not None]
-    fins = tuple(parted for result in results for parted in result.parted if parted is not None)
-    syns = _syns(facts, results, address) if facts.request.target.transport == "tcp" and facts.port is not None else ()
-    kinds = (Sample(Kind.ECHO, pings), Sample(Kind.SYN, syns), Sample(Kind.FIN, fins))
+    fins = _numbered(Kind.FIN, (parted for result in results for parted in result.parted))
+    tcp = facts.request.target.transport == "tcp" and facts.port is not None
+    kinds = (Sample(Kind.ECHO, pings), *((_syns(facts, results, address),) if tcp else ()), fins)
     return tuple(sample for sample in kinds if sample.sent)
 
 

@@ -174,8 +174,14 @@ def test_how_rare_a_difference_is() -> None:
 
 
 def test_gaps_are_counted_and_not_their_length() -> None:
-    assert Sample(Kind.ECHO, (True, False, False, True, False)).gaps == 2
+    assert Told((Sample(Kind.ECHO, (True, False, False, True, False)),)).gaps == 2
     assert Told((Sample(Kind.ECHO, (False,) * 9), Sample(Kind.SYN, (True, False)))).gaps == 2
+
+
+def test_a_fin_and_the_syns_after_it_are_lost_in_one_gap() -> None:
+    syns = Sample(Kind.SYN, (True, True, False, False, True), (0, 1, 2, 3, 4))
+    assert Told((syns, Sample(Kind.FIN, (True, False, True), (0, 1, 4)))).gaps == 1
+    assert Told((syns, Sample(Kind.FIN, (False, True, True), (0, 1, 4)))).gaps == 2
 
 
 # -- what is made of it ----------------------------------------------------------------------------------------
