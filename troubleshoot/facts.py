@@ -464,8 +464,7 @@ class Facts:
             return Reach(address, Reading.UNDECIDED if running else Reading.UNTRIED)
         syns = sum(a.syns for a in result.attempts)
         if result.outcome is ConnectOutcome.CONNECTED:
-            heard = min(a.duration_ms for a in result.attempts if a.outcome is ConnectOutcome.CONNECTED)
-            return Reach(address, Reading.CONNECTED, heard_ms=heard, packets=syns)
+            return Reach(address, Reading.CONNECTED, heard_ms=_connected_ms(result), packets=syns)
         if result.outcome is ConnectOutcome.FAILED:
             failed = [a for a in result.attempts if a.outcome is ConnectOutcome.FAILED]
             first = next((a for a in failed if a.icmp is not None), failed[0])
@@ -516,9 +515,11 @@ class Facts:
             return False
         beside = [p.rtt_max_ms for p in self.remote_neighbour_asked(address) if p.received and p.rtt_max_ms is not None]
         beside += [  # the name's other family is there: the network works, and would report this address by now
-            found.heard_ms
+            _connected_ms(found)
             for other in self.targets
-            if family_of(other) != family_of(address) and (found := self.reach(other)).reading is Reading.CONNECTED
+            if family_of(other) != family_of(address)
+            and (found := self.peek("connect", ConnectResult, f"{other} {self.port}")) is not None
+            and found.outcome is ConnectOutcome.CONNECTED
         ]
         return bool(beside) and waited_ms >= self.threshold("report_ms") + 4 * max(beside)
 
@@ -964,6 +965,11 @@ _OF_THE_MACHINE = (
 )
 #: Answers that are none: the server (or the way to it) kept silent or said that it is not there.
 SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
+
+
+def _connected_ms(result: ConnectResult) -> float:
+    """Return how long the quickest of the attempts that were accepted took."""
+    return min(a.duration_ms for a in result.attempts if a.outcome is ConnectOutcome.CONNECTED)
 
 
 def _reading_of(failure: Failure | None, icmp: IcmpError | None) -> Reading:

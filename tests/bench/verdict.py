@@ -158,7 +158,11 @@ def ours(lab: Lab, scenario: Scenario, who: str, runs: int) -> list[float]:
     took = []
     for _ in range(runs):
         done, wall_ms = diagnose(lab, scenario, who)
-        report = json.loads(done.stdout)
+        try:
+            report = json.loads(done.stdout)
+        except json.JSONDecodeError:
+            said = done.stderr.strip()[-600:]
+            raise SystemExit(f"{scenario.title} as {who}: status {done.returncode}: {said}") from None
         grade, trouble = judge(scenario, who, report, lab)
         if grade != "right":
             raise SystemExit(f"{scenario.title} as {who}: {grade}: {trouble}")
