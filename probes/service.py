@@ -6,10 +6,11 @@ Nothing is sent unless a TLS handshake or certain bytes are asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import errno as errno_module
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -111,6 +112,8 @@ class ServiceResult:
 
 #: So many bytes of what a service sends are kept.
 KEPT: Final = 256
+#: After so long a connection that is still open and silent is worth telling.
+_STILL_SILENT_S: Final = 1.05
 #: So many bytes are read in all: the longest sensible chain of certificates is shorter.
 _MOST_READ: Final = 1 << 17
 _CHUNK: Final = 4096
@@ -419,11 +422,22 @@ async def observe(
         return await _with_tls(request, target, context, progress)
 
 
+@contextlib.contextmanager
+def _told(line: _Line, progress: Callable[[ServiceResult], None]) -> Iterator[None]:
+    """Report the connection now, and that it is still silent after a second: others need not wait for the end."""
+    progress(line.result(complete=False))
+    later = line.loop.call_later(_STILL_SILENT_S, lambda: progress(line.result(complete=False)))
+    try:
+        yield
+    finally:
+        later.cancel()
+
+
 async def _plain(line: _Line, context: Context, progress: Callable[[ServiceResult], None]) -> ServiceResult:
     try:
         if await line.connect(context):
-            progress(line.result(complete=False))
-            await line.watch(context)
+            with _told(line, progress):
+                await line.watch(context)
         return line.result(complete=True)
     finally:
         line.close()
@@ -440,9 +454,10 @@ async def _with_tls(
             line = _Line(request, target)
             try:
                 if await line.connect(context):
-                    progress(line.result(complete=False))
-                    settings = _settings(trusting=True) if trusting else await preparing
-                    if not await line.shake_hands(settings, context):
+                    with _told(line, progress):
+                        settings = _settings(trusting=True) if trusting else await preparing
+                        trusted = await line.shake_hands(settings, context)
+                    if not trusted:
                         verify_error = line.verify_error
                         continue
                 if trusting:
