@@ -172,9 +172,7 @@ def _near(address: IPAddress, own: list[_Own]) -> tuple[str, ...]:
 
 
 def _request_for(target: ProbeTarget) -> AddressRequest:
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="address")
-    return AddressRequest(target.address)
+    return AddressRequest(target.needed_address("address"))
 
 
 PROBE = Probe(

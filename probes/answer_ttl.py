@@ -404,11 +404,8 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> AnswerTtlRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="answer-ttl")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="answer-ttl")
-    return AnswerTtlRequest(target.address, target.port)
+    address, port = target.endpoint("answer-ttl")
+    return AnswerTtlRequest(address, port)
 
 
 PROBE = Probe(

@@ -171,6 +171,19 @@ class ProbeTarget:
     family: int | None = None
     pid: int | None = None
 
+    def needed_address(self, probe: str) -> str:
+        """Return the address; raises :class:`NotApplicable` for ``probe`` where there is none."""
+        if self.address is None:
+            raise NotApplicable("reason.needs-address", probe=probe)
+        return self.address
+
+    def endpoint(self, probe: str) -> tuple[str, int]:
+        """Return address and port; raises :class:`NotApplicable` for ``probe`` where either is missing."""
+        address = self.needed_address(probe)
+        if self.port is None:
+            raise NotApplicable("reason.needs-port", probe=probe)
+        return address, self.port
+
 
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")

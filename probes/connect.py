@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, classify, errno_name
 from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
@@ -158,11 +158,8 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> ConnectRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="connect")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="connect")
-    return ConnectRequest(target.address, target.port)
+    address, port = target.endpoint("connect")
+    return ConnectRequest(address, port)
 
 
 PROBE = Probe(

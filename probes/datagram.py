@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name, number_of
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
@@ -148,11 +148,8 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> DatagramRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="datagram")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="datagram")
-    return DatagramRequest(target.address, target.port)
+    address, port = target.endpoint("datagram")
+    return DatagramRequest(address, port)
 
 
 PROBE = Probe(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpMeaning
 from probes.system import need_linux
 from probes.system.dial import Dial
@@ -158,11 +158,8 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> DropPointRequest:
     """Point the probe at an address and port, from the first router on."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="drop-point")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="drop-point")
-    return DropPointRequest(target.address, target.port, 1, 30)
+    address, port = target.endpoint("drop-point")
+    return DropPointRequest(address, port, 1, 30)
 
 
 PROBE = Probe(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
 from probes.system import need_linux
 from probes.system.dial import Dial, give_up
@@ -235,11 +235,8 @@ async def observe(request: FlowsRequest, context: Context, progress: Callable[[F
 
 def request_for(target: ProbeTarget) -> FlowsRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="flows")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="flows")
-    return FlowsRequest(target.address, target.port)
+    address, port = target.endpoint("flows")
+    return FlowsRequest(address, port)
 
 
 PROBE = Probe(

@@ -196,23 +196,22 @@ async def _echo(context: Context, link: rtnetlink.Link, address: str, mac: bytes
 
 
 def _request_for(target: ProbeTarget) -> LinkRequest:
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="link")
+    given = target.needed_address("link")
     need_linux("link")
     context = Context()
     try:
-        address = ipaddress.ip_address(target.address)
+        address = ipaddress.ip_address(given)
         route = rtnetlink.route_to(context, str(ipaddress.ip_address(address.packed)))
         link = rtnetlink.link(context, route.interface or 0)
     except (OSError, ValueError):
-        raise NotApplicable("reason.no-route", address=target.address[:80]) from None
+        raise NotApplicable("reason.no-route", address=given[:80]) from None
     defaults = (
         hop.gateway
         for entry in rtnetlink.routes(context, address.version, longest_prefix=0)
         for hop in entry.hops
         if hop.interface == link.index and hop.gateway
     )
-    return LinkRequest(target.address, link.name, route.gateway or next(defaults, None))
+    return LinkRequest(given, link.name, route.gateway or next(defaults, None))
 
 
 PROBE = Probe(

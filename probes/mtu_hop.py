@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpMeaning, errno_name
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
@@ -262,9 +262,8 @@ async def observe(request: MtuHopRequest, context: Context, progress: Callable[[
 
 def request_for(target: ProbeTarget) -> MtuHopRequest:
     """Point the probe at an address: packets as long as Ethernet's, and the least that every path carries."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="mtu-hop")
-    return MtuHopRequest(target.address, 1500, 1280 if ":" in target.address else 576)
+    address = target.needed_address("mtu-hop")
+    return MtuHopRequest(address, 1500, 1280 if ":" in address else 576)
 
 
 PROBE = Probe(

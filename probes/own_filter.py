@@ -147,11 +147,8 @@ async def _control(request: OwnFilterRequest, context: Context, window_s: float)
 
 def request_for(target: ProbeTarget) -> OwnFilterRequest:
     """Point the probe at an address and port, on the interface that the kernel would choose."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="own-filter")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="own-filter")
-    return OwnFilterRequest(target.address, target.port, _interface_to(target.address))
+    address, port = target.endpoint("own-filter")
+    return OwnFilterRequest(address, port, _interface_to(address))
 
 
 def _interface_to(address: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
 from probes.system import need_linux
 from probes.system.endpoint import Endpoint, endpoint
@@ -419,9 +419,7 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> PathMtuRequest:
     """Point the probe at a target with an address."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="path-mtu")
-    return PathMtuRequest(target.address)
+    return PathMtuRequest(target.needed_address("path-mtu"))
 
 
 PROBE = Probe(

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, endpoint
@@ -284,9 +284,7 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
 
 def request_for(target: ProbeTarget) -> PingRequest:
     """Point the probe at a target with an address."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="ping")
-    return PingRequest(target.address)
+    return PingRequest(target.needed_address("ping"))
 
 
 PROBE = Probe(

@@ -231,9 +231,7 @@ def _defaults(context: Context, family: int, address: str, names: dict[int, str]
 
 
 def _request_for(target: ProbeTarget) -> RouteRequest:
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="route")
-    return RouteRequest(target.address)
+    return RouteRequest(target.needed_address("route"))
 
 
 PROBE = Probe(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, classify, errno_name, number_of
 from probes.system import certificate
 from probes.system.blocking import in_thread
@@ -472,11 +472,8 @@ async def _with_tls(
 
 def request_for(target: ProbeTarget) -> ServiceRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="service")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="service")
-    return ServiceRequest(target.address, target.port)
+    address, port = target.endpoint("service")
+    return ServiceRequest(address, port)
 
 
 PROBE = Probe(

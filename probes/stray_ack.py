@@ -159,11 +159,8 @@ async def _ask(request: StrayAckRequest, context: Context, lane: _Lane, watch: W
 
 def request_for(target: ProbeTarget) -> StrayAckRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="stray-ack")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="stray-ack")
-    return StrayAckRequest(target.address, target.port)
+    address, port = target.endpoint("stray-ack")
+    return StrayAckRequest(address, port)
 
 
 PROBE = Probe(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 
@@ -93,11 +93,8 @@ def _answered(dial: Dial) -> bool:
 
 def request_for(target: ProbeTarget) -> TcpLossRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="tcp-loss")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="tcp-loss")
-    return TcpLossRequest(target.address, target.port)
+    address, port = target.endpoint("tcp-loss")
+    return TcpLossRequest(address, port)
 
 
 PROBE = Probe(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
 from probes.system import need_linux
 from probes.system.dial import Dial, give_up, syns_in
@@ -238,11 +238,8 @@ async def _reap(walk: _Walk) -> None:
 
 def request_for(target: ProbeTarget) -> TcpPathRequest:
     """Point the probe at a target with an address and a port."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="tcp-path")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="tcp-path")
-    return TcpPathRequest(target.address, target.port)
+    address, port = target.endpoint("tcp-path")
+    return TcpPathRequest(address, port)
 
 
 PROBE = Probe(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
 from probes.system import need_linux
 from probes.system.endpoint import Endpoint, endpoint
@@ -378,9 +378,7 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> TracerouteRequest:
     """Point the probe at a target with an address."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="traceroute")
-    return TracerouteRequest(target.address)
+    return TracerouteRequest(target.needed_address("traceroute"))
 
 
 PROBE = Probe(

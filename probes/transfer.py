@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, Probe, ProbeTarget
 from probes.failure import errno_name
 from probes.system import need_linux
 from probes.system.endpoint import Endpoint, endpoint
@@ -371,11 +371,8 @@ async def observe(
 
 def request_for(target: ProbeTarget) -> TransferRequest:
     """Point the probe at an address and port; nothing is said."""
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="transfer")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="transfer")
-    return TransferRequest(target.address, target.port)
+    address, port = target.endpoint("transfer")
+    return TransferRequest(address, port)
 
 
 PROBE = Probe(

@@ -241,11 +241,8 @@ def _unresolved(context: Context, link: rtnetlink.Link, next_hop: str) -> bool:
 
 
 def _request_for(target: ProbeTarget) -> WireRequest:
-    if target.address is None:
-        raise NotApplicable("reason.needs-address", probe="wire")
-    if target.port is None:
-        raise NotApplicable("reason.needs-port", probe="wire")
-    return WireRequest(target.address, target.port)
+    address, port = target.endpoint("wire")
+    return WireRequest(address, port)
 
 
 PROBE = Probe(

@@ -42,19 +42,14 @@ def _evidence(facts: Facts, known: Split) -> tuple[tuple[str, Note], ...]:
     )
 
 
-def drops(facts: Facts) -> Finding | None:
-    """Return ``firewall-drop`` where some source ports always meet silence."""
-    known = found(facts, FlowOutcome.SILENCE)
-    if known is None:
-        return None
+def _behind(facts: Facts, known: Split, cause: str, scope: str) -> Finding:
+    """Return ``cause``, behind the last device that answered on the way of the ports that fail."""
     hop, router = known.passed
-    distance = facts.distance(known.address)
-    behind = distance is not None and hop >= distance - 1
     return Finding(
-        cause="firewall-drop",
+        cause=cause,
         confidence="likely" if known.proven else "possible",
         unsettles=not known.proven,
-        scope="remote-host" if behind else "path",
+        scope=scope,
         step=step_of(facts),
         evidence=_evidence(facts, known),
         values=values(hop=hop or None, router=router, address=known.address, port=facts.port),
@@ -63,6 +58,16 @@ def drops(facts: Facts) -> Finding | None:
         address=router,
         also=(("no-listener", note("verdict.open-one-of-several")),),
     )
+
+
+def drops(facts: Facts) -> Finding | None:
+    """Return ``firewall-drop`` where some source ports always meet silence."""
+    known = found(facts, FlowOutcome.SILENCE)
+    if known is None:
+        return None
+    distance = facts.distance(known.address)
+    beyond = distance is not None and known.passed[0] >= distance - 1
+    return _behind(facts, known, "firewall-drop", "remote-host" if beyond else "path")
 
 
 def resets(facts: Facts) -> Finding | None:
@@ -70,20 +75,7 @@ def resets(facts: Facts) -> Finding | None:
     known = found(facts, FlowOutcome.RESET)
     if known is None or not _nearer(facts, known):
         return None
-    hop, router = known.passed
-    return Finding(
-        cause="firewall-reset",
-        confidence="likely" if known.proven else "possible",
-        unsettles=not known.proven,
-        scope="path",
-        step=step_of(facts),
-        evidence=_evidence(facts, known),
-        values=values(hop=hop or None, router=router, address=known.address, port=facts.port),
-        variant="some-flows" if hop and router else "some-flows-unlocated",
-        hop=hop or None,
-        address=router,
-        also=(("no-listener", note("verdict.open-one-of-several")),),
-    )
+    return _behind(facts, known, "firewall-reset", "path")
 
 
 def rejects(facts: Facts) -> Finding | None:

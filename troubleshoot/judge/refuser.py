@@ -242,6 +242,9 @@ def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
     if refuser.place is Place.NEARER:
         return None
     path = facts.peek("tcp-path", TcpPathResult, f"{found.address} {facts.port}")
+    told = [d for d in (facts.distance(found.address), path.final_ttl if path is not None else None) if d]
+    # Where the ways of two flows are of two lengths, either number would be one way's.
+    uneven = len(set(told)) > 1 and bool(flows.differ(facts, found.address))
     return Finding(
         cause="no-listener",
         confidence="likely" if refuser.place is Place.HOST else "possible",
@@ -250,7 +253,7 @@ def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
         evidence=refuser.evidence,
         values=values(address=found.address, port=facts.port),
         variant="forwarded" if forwarded.by_host(facts, found.address) else "default",
-        hop=facts.distance(found.address) or (path.final_ttl if path is not None else None),
+        hop=told[0] if told and not uneven else None,
         address=found.address,
         also=(("firewall-reset", note("verdict.open-reset")),),
     )

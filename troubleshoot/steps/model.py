@@ -54,9 +54,12 @@ def skipped(key: str, **values: object) -> StepView:
     return StepView("skipped", note(key, **values), note(key, **values))
 
 
-def host_missing(facts: Facts) -> StepView | None:
-    """Return the view of a step about a host where none was given; else ``None``."""
-    return skipped("reason.no-host") if facts.request.target.host is None else None
+def no_name(facts: Facts) -> StepView | None:
+    """Return the view of a step about a name where the target has none; else ``None``."""
+    host = facts.request.target.host
+    if host is None:
+        return skipped("reason.no-host")
+    return skipped("reason.literal", address=host) if facts.is_literal else None
 
 
 def address_in_question(facts: Facts) -> str | None:

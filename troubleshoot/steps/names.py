@@ -8,18 +8,16 @@ from troubleshoot import describe
 from troubleshoot.facts import SILENCE, Facts, NotYet, plain
 from troubleshoot.judge.names import DENIALS
 from troubleshoot.report import StepStatus
-from troubleshoot.steps.model import StepView, host_missing, skipped, step, unavailable
+from troubleshoot.steps.model import StepView, no_name, skipped, step, unavailable
 
 
 @step("resolve-name")
 def resolve_name(facts: Facts) -> StepView:
     """Does the name lead to an address?"""
-    if (missing := host_missing(facts)) is not None:
-        return missing
+    if (nameless := no_name(facts)) is not None:
+        return nameless
     host = facts.request.target.host or ""
     key = ("resolve", host)
-    if facts.is_literal:
-        return skipped("reason.literal", address=host)
     result = facts.resolve
     if facts.targets and result is not None:
         shown = ", ".join(facts.targets[:3]) + (" …" if len(facts.targets) > 3 else "")
@@ -47,12 +45,10 @@ def _why_unresolved(facts: Facts) -> Note:
 @step("hosts-file")
 def hosts_file(facts: Facts) -> StepView:
     """What does the hosts file say of the name?"""
-    if (missing := host_missing(facts)) is not None:
-        return missing
+    if (nameless := no_name(facts)) is not None:
+        return nameless
     host = facts.request.target.host or ""
     key = ("hosts-file", host)
-    if facts.is_literal:
-        return skipped("reason.literal", address=host)
     result = facts.hosts_file()
     if result is None or not result.readable:
         return unavailable(facts, "reason.not-run", key)
@@ -107,11 +103,9 @@ def services_file(facts: Facts) -> StepView:
 @step("check-dns")
 def check_dns(facts: Facts) -> StepView:
     """Are name servers configured, and do they answer?"""
-    if (missing := host_missing(facts)) is not None:
-        return missing
+    if (nameless := no_name(facts)) is not None:
+        return nameless
     key = ("resolve", facts.request.target.host or "")
-    if facts.is_literal:
-        return skipped("reason.literal", address=facts.request.target.host)
     result = facts.resolved()
     if result is None or result.configuration is None:
         return unavailable(facts, "reason.not-run", key)
@@ -136,11 +130,9 @@ def check_dns(facts: Facts) -> StepView:
 @step("resolve-other-name")
 def resolve_other_name(facts: Facts) -> StepView:
     """Do the name servers answer anything else?"""
-    if (missing := host_missing(facts)) is not None:
-        return missing
+    if (nameless := no_name(facts)) is not None:
+        return nameless
     key = ("resolve", facts.request.target.host or "")
-    if facts.is_literal:
-        return skipped("reason.literal", address=facts.request.target.host)
     result = facts.resolved()
     if result is None:
         return unavailable(facts, "reason.not-run", key)
