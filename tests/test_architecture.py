@@ -150,11 +150,11 @@ def test_the_catalogue_is_data() -> None:
 
 def test_a_start_imports_nothing_heavy() -> None:
     found = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import troubleshoot.entry"],
+        [sys.executable, "-X", "importtime", "-c", "import troubleshoot.cli.entry"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     loaded = [line.rpartition("|")[2].strip() for line in found.stderr.splitlines() if "|" in line]
-    assert "troubleshoot.entry" in loaded
+    assert "troubleshoot.cli.entry" in loaded
     assert [m for m in loaded if of_package(m, *HEAVY)] == []
 
 

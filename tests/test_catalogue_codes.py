@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from troubleshoot.catalogue import Catalogue, CatalogueError, CodeEntry
+from troubleshoot.knowledge.catalogue import Catalogue, CatalogueError, CodeEntry
 
 HEADERS = {
     row["name"]: row

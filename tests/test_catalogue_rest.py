@@ -19,7 +19,7 @@ import dns.rdatatype
 import pytest
 
 from probes.base import TABLE
-from troubleshoot.catalogue import Catalogue, CatalogueError, CauseText, root
+from troubleshoot.knowledge.catalogue import Catalogue, CatalogueError, CauseText, root
 from troubleshoot.render.explain import code_page
 from troubleshoot.render.style import Style
 from troubleshoot.reproduce.claims import claims, codes, impossible, reproducible

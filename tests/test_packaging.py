@@ -201,6 +201,6 @@ def test_editable_install_reads_the_catalogue_of_the_checkout(tmp_path: Path, cl
     (environment.packages / "outer.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     environment.pip_install("--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed", "--editable", ROOT)
     check_program(environment, closed_port)
-    code = "from troubleshoot.catalogue import Catalogue; import troubleshoot; print(troubleshoot.__file__)"
+    code = "from troubleshoot.knowledge.catalogue import Catalogue; import troubleshoot; print(troubleshoot.__file__)"
     assert run(environment.python, "-c", code, cwd=tmp_path).stdout.strip() == str(ROOT / "troubleshoot/__init__.py")
     assert {file.name for file in environment.packages.iterdir()}.isdisjoint({"troubleshoot", "catalogue"})

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from troubleshoot import entry, report
+from troubleshoot import report
+from troubleshoot.cli import entry
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -29,12 +29,11 @@ from hypothesis import strategies as st
 from probes.base import TABLE, Observation, Status, load, note, sends_nothing
 from probes.failure import IcmpError
 from probes.resolve import Answer, ServerAnswer
-from troubleshoot import describe
-from troubleshoot.catalogue import LANGUAGES, Catalogue
-from troubleshoot.facts import Reach, Reading
+from troubleshoot.facts import Reach, Reading, describe
 from troubleshoot.judge.model import RULES
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.text import fill, places
 from troubleshoot.steps import STEPS
-from troubleshoot.text import fill, places
 
 ROOT = Path(__file__).parents[1]
 SCENARIOS = Path(__file__).parent / "scenarios"

@@ -11,13 +11,13 @@ __all__ = ["__version__", "diagnose"]
 # Type checkers take the name for typing.TYPE_CHECKING; importing that module doubles the time of `--version`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.engine import diagnose
+    from troubleshoot.run.engine import diagnose
 
 
 def __getattr__(name: str) -> object:
     # Imported when asked for: `wsadiag --version` must not pay for asyncio.
     if name == "diagnose":
-        from troubleshoot.engine import diagnose  # noqa: PLC0415
+        from troubleshoot.run.engine import diagnose  # noqa: PLC0415
 
         return diagnose
     raise AttributeError(name)

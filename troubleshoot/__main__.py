@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.entry import main
+from troubleshoot.cli.entry import main
 
 sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from troubleshoot.catalogue import Language
+from troubleshoot.knowledge.catalogue import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

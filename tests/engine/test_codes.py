@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from troubleshoot.catalogue import LANGUAGES, Catalogue
-from troubleshoot.codes import SYSTEMS, System, nearest, parse_code
-from troubleshoot.text import Refusal, places, say
+from troubleshoot.intake.codes import SYSTEMS, System, nearest, parse_code
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.text import Refusal, places, say
 
 CATALOGUE = Catalogue()
 NAMES = sorted(CATALOGUE.numbers)

@@ -18,13 +18,13 @@ import pytest
 
 from probes.base import CannotObserve, Context
 from probes.capabilities import FILES, TOOLS
-from troubleshoot import doctor
-from troubleshoot.catalogue import LANGUAGES, Catalogue, Language
-from troubleshoot.checkup import GROUPS, Checkup, Item
+from troubleshoot.doctor import examine as doctor
+from troubleshoot.doctor.checkup import GROUPS, Checkup, Item
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue, Language
+from troubleshoot.knowledge.text import places
 from troubleshoot.render.doctor import document, page
 from troubleshoot.render.layout import cells
 from troubleshoot.render.style import Style
-from troubleshoot.text import places
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = Catalogue()

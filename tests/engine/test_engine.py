@@ -14,13 +14,14 @@ import pytest
 
 import probes.ping
 from probes.base import Budget, Context, Probe, Status, note
-from troubleshoot import diagnose, engine
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.engine import replay, run
+from troubleshoot import diagnose
 from troubleshoot.errors import UserError
-from troubleshoot.events import StepEvent
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import from_json, to_json
+from troubleshoot.run import engine
+from troubleshoot.run.engine import replay, run
+from troubleshoot.run.events import StepEvent
 
 QUICK = Options(timeout_s=5.0)
 

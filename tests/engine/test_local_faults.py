@@ -17,9 +17,9 @@ import pytest
 
 from probes.base import Context
 from tests.probes import children
-from troubleshoot.engine import diagnose
 from troubleshoot.options import Options
 from troubleshoot.report import Report
+from troubleshoot.run.engine import diagnose
 
 Document = Mapping[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -938,7 +938,7 @@ def test_a_program_that_may_not_be_looked_into_is_said_to_be_hidden() -> None:
 
 @pytest.mark.parametrize("code", [10009, 10014, 10022, 10036, 10037, 10038, 10042, 10045, 10056, 10057, 10058])
 def test_the_call_checklist_is_among_the_actions(code: int) -> None:
-    from troubleshoot.catalogue import Catalogue
+    from troubleshoot.knowledge.catalogue import Catalogue
 
     catalogue = Catalogue()
     report = asyncio.run(diagnose(str(code), "127.0.0.1:80", options=Options()))

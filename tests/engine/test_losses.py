@@ -17,13 +17,12 @@ from probes.failure import IcmpError
 from probes.ping import Echo, PingMethod, PingRequest, PingResult
 from probes.tcp_loss import TcpLossRequest, TcpLossResult
 from probes.traceroute import Hop, HopAnswer, TracerouteResult
-from troubleshoot import losses
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.compose import request_of
-from troubleshoot.facts import Facts, Key, NotYet
-from troubleshoot.losses import Kind, Place, Sample, Told
+from troubleshoot.facts import Facts, Key, NotYet, losses
+from troubleshoot.facts.losses import Kind, Place, Sample, Told
+from troubleshoot.intake.target import parse_target
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
-from troubleshoot.target import parse_target
+from troubleshoot.run.compose import request_of
 
 CATALOGUE = Catalogue()
 HOST, PORT = "192.0.2.9", 8080

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from probes.transfer import Dialogue, TransferOutcome, TransferResult, Trial
-from troubleshoot.engine import replay
+from troubleshoot.facts.transfers import contrast, suspicious
 from troubleshoot.report import Report, from_json
-from troubleshoot.transfers import contrast, suspicious
+from troubleshoot.run.engine import replay
 
 REPORTS = Path(__file__).parents[1] / "data" / "mtu"
 Change = Callable[[dict[str, Any]], None]

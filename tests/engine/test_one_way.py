@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from probes.flows import Flow, FlowOutcome, FlowsResult
-from troubleshoot import flows
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.compose import load_observations, request_from
-from troubleshoot.facts import Facts, NotYet
+from troubleshoot.facts import Facts, NotYet, flows
 from troubleshoot.judge import Conclusion, judge
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.report import from_json
+from troubleshoot.run.compose import load_observations, request_from
 
 SAVED = Path(__file__).parents[1] / "data" / "reports" / "equal-cost-one-drops.nobody.json"
 CATALOGUE = Catalogue()

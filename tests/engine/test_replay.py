@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from troubleshoot.engine import replay
 from troubleshoot.report import Report, from_json, to_json
+from troubleshoot.run.engine import replay
 
 REPORTS = sorted((Path(__file__).parent.parent / "data" / "reports").glob("*.json"))
 

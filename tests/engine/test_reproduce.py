@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from troubleshoot.catalogue import Catalogue
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.render.reproduce import page, render
 from troubleshoot.reproduce.claims import claims, codes, impossible, winsock_twin
 from troubleshoot.reproduce.records import SUCCESS, Claim, Reproduction
-from troubleshoot.reproduce.render import page, render
 from troubleshoot.reproduce.run import MAX_CHILDREN, reproduce
 from troubleshoot.reproduce.stage import Failed, Stage, name_of
 from troubleshoot.reproduce.table import TABLE

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.engine import replay, run
-from troubleshoot.losses import interval
+from troubleshoot.facts.losses import interval
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import Report, from_json
+from troubleshoot.run.engine import replay, run
 
 REPORTS = Path(__file__).parents[1] / "data" / "connected"
 QUICK = Options(timeout_s=8.0)

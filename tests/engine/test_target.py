@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from troubleshoot.catalogue import LANGUAGES, Catalogue
-from troubleshoot.target import Target, parse_target
-from troubleshoot.text import Refusal, places
+from troubleshoot.intake.target import Target, parse_target
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.text import Refusal, places
 
 CATALOGUE = Catalogue()
 

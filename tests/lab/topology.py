@@ -148,7 +148,7 @@ WITHOUT_CAPABILITIES = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bound
 @functools.cache
 def nobody_can_run() -> bool:
     """Whether the program runs as an ordinary user from here (its folders may be closed to others)."""
-    argv = [*AS_NOBODY, sys.executable, "-B", "-c", "import icmplib, msgspec, psutil, dns, troubleshoot.entry"]
+    argv = [*AS_NOBODY, sys.executable, "-B", "-c", "import icmplib, msgspec, psutil, dns, troubleshoot.cli.entry"]
     return subprocess.run(argv, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.reports import made
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.entry import explain_request
+from troubleshoot.cli.entry import explain_request
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.render.layout import cells
 from troubleshoot.report import to_json
 
@@ -349,10 +349,9 @@ def test_colour_is_for_terminals_that_want_it() -> None:
 
 def test_a_bug_of_ours_says_so(tmp_path: Path) -> None:
     (tmp_path / "troubleshoot").mkdir()
-    broken = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import troubleshoot.codes; troubleshoot.codes.parse_code = 1"
-    )
-    command = [sys.executable, "-c", f"{broken}\nfrom troubleshoot.entry import main; sys.exit(main())", str(ROOT)]
+    broken = """import sys; sys.path.insert(0, sys.argv.pop(1))
+import troubleshoot.intake.codes as codes; codes.parse_code = 1"""
+    command = [sys.executable, "-c", f"{broken}\nfrom troubleshoot.cli.entry import main; sys.exit(main())", str(ROOT)]
     done = subprocess.run(
         [*command, "explain", "10061"], capture_output=True, env=PLAIN, cwd="/", timeout=60, check=False
     )

@@ -9,12 +9,12 @@ import pytest
 
 from probes.address import AddressKind
 from tests.reports.test_command_line import wsadiag
-from troubleshoot.catalogue import Catalogue
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.text import read_back, worded
 from troubleshoot.render.layout import cells
+from troubleshoot.render.reproduce import render
 from troubleshoot.reproduce.claims import claims, codes, said_of
 from troubleshoot.reproduce.records import Claim, Reproduction
-from troubleshoot.reproduce.render import render
-from troubleshoot.text import read_back, worded
 
 HANGUL = re.compile("[가-힣]")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from troubleshoot.catalogue import Catalogue
-from troubleshoot.events import StepEvent
+from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.render.layout import cells
 from troubleshoot.render.live import LiveView
 from troubleshoot.render.style import Style, style_of
+from troubleshoot.run.events import StepEvent
 
 WORDING = Catalogue().wording("en")
 

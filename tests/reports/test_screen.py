@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports import made
-from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import Catalogue, Language
 from troubleshoot.render.layout import cells
 from troubleshoot.render.style import Style
 from troubleshoot.render.text import Lexicon, headline, outline, screen

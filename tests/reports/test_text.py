@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.base import note
-from troubleshoot.catalogue import LANGUAGES, Catalogue
-from troubleshoot.text import Refusal, fill, places, preferred_language, say
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.text import Refusal, fill, places, preferred_language, say
 
 CATALOGUE = Catalogue()
 SOURCES = sorted((Path(__file__).parents[2] / "troubleshoot").rglob("*.py"))

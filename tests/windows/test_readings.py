@@ -26,8 +26,8 @@ from probes.system.windows.layouts import (
     ProtocolInfo,
     WsaData,
 )
-from troubleshoot.engine import replay
 from troubleshoot.report import Report, from_json
+from troubleshoot.run.engine import replay
 
 REPORTS = Path(__file__).parents[1] / "data/windows"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probes.address import AddressKind
-from troubleshoot.catalogue import Judgement as Order
 from troubleshoot.facts import Facts, NotYet, Reading
 from troubleshoot.judge import here, limits, misuse, mtu, names, path, ports, refuser, service, stack
 from troubleshoot.judge.model import RULES, Finding, Standing
+from troubleshoot.knowledge.catalogue import Judgement as Order
 from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
-from troubleshoot import describe
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, plain
 from troubleshoot.judge.model import Finding, values
 from troubleshoot.judge.witness import path_said, said, step_of
 

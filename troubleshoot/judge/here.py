@@ -17,8 +17,7 @@ from probes.route import RouteKind, RouteResult
 from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
-from troubleshoot import describe
-from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, plain
+from troubleshoot.facts import Facts, Reach, Reading, describe, family_of, gateway_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.ports import place
 from troubleshoot.report import Confidence

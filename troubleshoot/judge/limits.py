@@ -5,8 +5,7 @@ from __future__ import annotations
 from probes.base import Note, note
 from probes.buffers import BuffersResult
 from probes.descriptors import DescriptorsResult, HeldSocket
-from troubleshoot import describe
-from troubleshoot.facts import Facts
+from troubleshoot.facts import Facts, describe
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probes.base import Note
-from troubleshoot import describe
-from troubleshoot.facts import Facts
+from troubleshoot.facts import Facts, describe
 from troubleshoot.report import Confidence
 
 #: Pairs of step id and fact.

@@ -14,13 +14,12 @@ from probes.mtu_hop import MtuHopResult
 from probes.path_mtu import LEAST, PathMtuResult
 from probes.service import ServiceOutcome
 from probes.transfer import TransferOutcome, TransferResult
-from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of
+from troubleshoot.facts.transfers import Contrast, contrast, moved, suspicious
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.service import on_any, packet_loss
 from troubleshoot.judge.witness import said, step_of
 from troubleshoot.report import Confidence
-from troubleshoot.transfers import Contrast, contrast, moved, suspicious
 
 #: One size may always be lost by chance.
 _SIZES: Final = 2

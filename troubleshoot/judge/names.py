@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.resolve import Answer, ResolveResult, ServerAnswer
-from troubleshoot import describe
-from troubleshoot.facts import SILENCE, Facts, Reading, family_of, plain
+from troubleshoot.facts import SILENCE, Facts, Reading, describe, family_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.flows import FlowOutcome
-from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet
-from troubleshoot.flows import Split, split
+from troubleshoot.facts import Facts, NotYet, describe
+from troubleshoot.facts.flows import Split, split
 from troubleshoot.judge.model import Finding, values
 from troubleshoot.judge.witness import path_said, said, step_of
 

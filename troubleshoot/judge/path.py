@@ -14,8 +14,7 @@ from probes.route import RouteKind
 from probes.stray_ack import StrayAckResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
-from troubleshoot import describe
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, family_of, gateway_of, plain
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import routers_back, same_way_back
 from troubleshoot.judge.here import by_chance

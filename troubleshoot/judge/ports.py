@@ -11,8 +11,7 @@ from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
 from probes.services_file import ServicesFileResult
 from probes.sockets import SocketEntry, SocketsResult
-from troubleshoot import describe
-from troubleshoot.facts import Facts, Reading, bind_subject, family_of, plain
+from troubleshoot.facts import Facts, Reading, bind_subject, describe, family_of, plain
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
 
 #: How much of a command line is shown; the report's observations hold more.

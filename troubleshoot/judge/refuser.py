@@ -20,8 +20,7 @@ from probes.failure import IcmpMeaning
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
-from troubleshoot import describe, flows
-from troubleshoot.facts import Facts, Reach, Reading, plain, second_look
+from troubleshoot.facts import Facts, Reach, Reading, describe, flows, plain, second_look
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values

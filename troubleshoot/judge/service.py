@@ -12,13 +12,12 @@ from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
-from troubleshoot import describe, flows, losses
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, family_of
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of, flows, losses
+from troubleshoot.facts.losses import Kind
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.witness import path_said, said, step_of
-from troubleshoot.losses import Kind
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 from probes.base import Note, note
 from probes.descriptors import DescriptorsResult, HeldSocket
-from troubleshoot import describe
-from troubleshoot.facts import Facts
+from troubleshoot.facts import Facts, describe
 
 #: No more sockets than this are put into the evidence.
 _NAMED = 5

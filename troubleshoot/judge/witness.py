@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note
-from troubleshoot import describe, flows
-from troubleshoot.facts import Facts, Reach
+from troubleshoot.facts import Facts, Reach, describe, flows
 
 
 def failing(facts: Facts) -> Reach | None:

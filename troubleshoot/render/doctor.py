@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from troubleshoot.checkup import GROUPS, Checkup, Item
+from troubleshoot.doctor.checkup import GROUPS, Checkup, Item
+from troubleshoot.knowledge.text import fill, say
 from troubleshoot.render.layout import cells, cut, pad, wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
-from troubleshoot.text import fill, say
 
 #: How an item's mark is drawn (:meth:`Style.mark`), by what the mark says.
 _MARKS = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from troubleshoot.catalogue import Catalogue, CodeEntry, Language
+from troubleshoot.knowledge.catalogue import Catalogue, CodeEntry, Language
+from troubleshoot.knowledge.text import fill
 from troubleshoot.render.layout import cells, pad, wrap
 from troubleshoot.render.style import Style
 from troubleshoot.reproduce.records import SUCCESS, Reproducible
-from troubleshoot.text import fill
 
 _SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
 

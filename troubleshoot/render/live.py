@@ -10,17 +10,17 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from troubleshoot.knowledge.text import fill
 from troubleshoot.render.layout import cells, cut, pad
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
-from troubleshoot.text import fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.text import Text
 
-    from troubleshoot.events import StepEvent
+    from troubleshoot.run.events import StepEvent
 
 _TURN = {True: "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", False: "|/-\\"}
 

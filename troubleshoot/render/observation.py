@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from troubleshoot.knowledge.text import say
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
 from troubleshoot.render.text import outline
-from troubleshoot.text import say
 
 if TYPE_CHECKING:
     from probes.base import Observation

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from troubleshoot.knowledge.text import fill
 from troubleshoot.render.explain import checklist_heading
 from troubleshoot.render.layout import cells, cut, pad, wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
 from troubleshoot.report import Report, Step, Verdict
-from troubleshoot.text import fill
 
 _STATUSES = ("passed", "failed", "warning", "skipped", "unavailable")
 _SYSTEMS = {"linux": "Linux", "windows": "Windows", "macos": "macOS"}
@@ -29,7 +29,7 @@ _MANY_ADDRESSES = 4
 class Lexicon:
     """The words of a screen in one language.
 
-    ``wording`` is :meth:`~troubleshoot.catalogue.Catalogue.wording`, ``causes`` the title of each cause id,
+    ``wording`` is :meth:`~troubleshoot.knowledge.catalogue.Catalogue.wording`, ``causes`` the title of each cause id,
     ``codes`` the name of each Winsock number that the report mentions, ``steps`` the title of each step id: evidence
     may come from a step that is not on the code's list.
     """

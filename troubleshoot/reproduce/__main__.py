@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import msgspec
 
 from troubleshoot.errors import UserError
+from troubleshoot.render.reproduce import page, render
 from troubleshoot.reproduce.claims import codes, impossible
 from troubleshoot.reproduce.records import Reproduction
-from troubleshoot.reproduce.render import page, render
 from troubleshoot.reproduce.run import MAX_CHILDREN, reproduce
 
 

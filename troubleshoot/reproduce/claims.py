@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from troubleshoot.catalogue import Catalogue, CatalogueError, Language, root
+from troubleshoot.knowledge.catalogue import Catalogue, CatalogueError, Language, root
+from troubleshoot.knowledge.text import fill, read_back
 from troubleshoot.reproduce.records import SUCCESS, Claim, Reproducible, Reproduction
-from troubleshoot.text import fill, read_back
 
 _FILE = "reproduce.toml"
 _WINE_FILE = "reproduced-wine.toml"

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from probes.system import platform_name
-from troubleshoot.catalogue import Language
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.catalogue import Language
 from troubleshoot.reproduce.claims import claims, codes, impossible, windows_claims, winsock_twin
 from troubleshoot.reproduce.records import SUCCESS, Claim, Reproduction, Trace
 

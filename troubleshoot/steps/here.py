@@ -7,8 +7,7 @@ from probes.base import note
 from probes.interfaces import InterfacesResult
 from probes.link import LinkResult
 from probes.route import RouteKind
-from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, plain
+from troubleshoot.facts import Facts, NotYet, describe, plain
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
 

@@ -11,8 +11,7 @@ from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.sockets import SocketsResult
-from troubleshoot import describe
-from troubleshoot.facts import Facts, NotYet, bind_subject, family_of
+from troubleshoot.facts import Facts, NotYet, bind_subject, describe, family_of
 from troubleshoot.judge import usage, winsock
 from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.judge.ports import (

@@ -10,11 +10,10 @@ from probes.proxy import ProxyResult
 from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
-from troubleshoot import describe, flows, losses
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading
-from troubleshoot.losses import Kind
-from troubleshoot.plan import AFTER, BEFORE, guess_local_host
+from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.facts.losses import Kind
 from troubleshoot.report import StepStatus
+from troubleshoot.run.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
 #: Counters whose growth during the run says something about refusals and losses.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.text import fill
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.reproduce.claims import (
@@ -17,7 +18,6 @@ from troubleshoot.reproduce.claims import (
     windows_claims,
 )
 from troubleshoot.reproduce.records import SUCCESS, Call, Reproduction
-from troubleshoot.text import fill
 
 _WIDTH = 80
 

@@ -13,7 +13,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.catalogue import Language
+    from troubleshoot.knowledge.catalogue import Language
 
 #: ``sysexits.h`` EX_SOFTWARE: our own bug. No diagnosis ends with it.
 CRASHED = 70
@@ -59,7 +59,7 @@ def _give_up_output() -> None:
 
 def _not_written(reason: str, argv: list[str]) -> int:
     """Say that standard output takes nothing: a full disk, no bug."""
-    from troubleshoot.text import Refusal  # noqa: PLC0415
+    from troubleshoot.knowledge.text import Refusal  # noqa: PLC0415
 
     sys.stderr.write(f"wsadiag: {_sentence(Refusal('usage.not-written', reason=reason), language_of(argv))}\n")
     return NOT_WRITTEN
@@ -75,14 +75,14 @@ def _run(argv: list[str]) -> int:
     request = None if "_WSADIAG_COMPLETE" in os.environ else explain_request(argv)
     if request is not None:
         return explain(*request, language)
-    from troubleshoot.cli import run  # noqa: PLC0415
+    from troubleshoot.cli.app import run  # noqa: PLC0415
 
     return run(argv, language)
 
 
 def language_of(argv: list[str]) -> Language:
     """Return the language to speak: ``--lang``, else the locale's; English where Hangul cannot be written."""
-    from troubleshoot.text import can_show, preferred_language  # noqa: PLC0415
+    from troubleshoot.knowledge.text import can_show, preferred_language  # noqa: PLC0415
 
     asked = preferred_language(os.environ)
     for index, word in enumerate(argv):
@@ -120,8 +120,8 @@ def explain(word: str, json: bool, language: Language, system: str | None = None
     import gc  # noqa: PLC0415
 
     gc.disable()  # a page of text leaves nothing worth collecting: 4 ms of 60
-    from troubleshoot.catalogue import Catalogue  # noqa: PLC0415
-    from troubleshoot.codes import SYSTEMS, parse_code  # noqa: PLC0415
+    from troubleshoot.intake.codes import SYSTEMS, parse_code  # noqa: PLC0415
+    from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415
     from troubleshoot.render.explain import code_document, code_page  # noqa: PLC0415
 
     catalogue = Catalogue()
@@ -186,10 +186,10 @@ def _failed(error: Exception, argv: list[str]) -> int:
 
 
 def _sentence(error: Exception, language: Language) -> str:
-    from troubleshoot.text import Refusal, say  # noqa: PLC0415
+    from troubleshoot.knowledge.text import Refusal, say  # noqa: PLC0415
 
     if isinstance(error, Refusal):
-        from troubleshoot.catalogue import Catalogue  # noqa: PLC0415
+        from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415
 
         return say(error, Catalogue().wording(language))
     return str(error)

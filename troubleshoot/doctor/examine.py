@@ -18,8 +18,8 @@ from probes.base import CannotObserve, Context, Note, load, note
 from probes.capabilities import Ability, CapabilitiesResult, Feature
 from probes.resolve import SILENT, Answer, ResolveRequest, ResolveResult, ServerAnswer, read_configuration
 from probes.system import platform_name
-from troubleshoot.checkup import Checkup, Group, Item, State, Weight
-from troubleshoot.text import can_show
+from troubleshoot.doctor.checkup import Checkup, Group, Item, State, Weight
+from troubleshoot.knowledge.text import can_show
 
 #: Reserved for documentation (RFC 2606) and there for everybody; the dot at its end keeps the search list out of it.
 QUESTION: Final = "example.com."

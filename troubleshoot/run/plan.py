@@ -41,7 +41,6 @@ from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.traceroute import TracerouteRequest
 from probes.transfer import Dialogue, TransferRequest
 from probes.wire import WireRequest
-from troubleshoot import flows, losses
 from troubleshoot.facts import (
     Facts,
     NotYet,
@@ -49,7 +48,9 @@ from troubleshoot.facts import (
     Reading,
     bind_subject,
     family_of,
+    flows,
     gateway_of,
+    losses,
     plain,
     second_look,
 )

@@ -20,19 +20,19 @@ from typing import Any
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
-from troubleshoot.catalogue import Catalogue, Language
-from troubleshoot.codes import parse_code
-from troubleshoot.compose import Circumstances, compose, load_observations, request_from, request_of
-from troubleshoot.events import StepEvent
 from troubleshoot.facts import Facts, Key, NotYet
+from troubleshoot.intake.codes import parse_code
+from troubleshoot.intake.request import Request
+from troubleshoot.intake.target import Target, parse_target
 from troubleshoot.judge import Conclusion, judge
+from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.text import say
 from troubleshoot.options import Options
-from troubleshoot.plan import AFTER, BEFORE, Job, wanted
 from troubleshoot.report import Report, Vantage
-from troubleshoot.request import Request
+from troubleshoot.run.compose import Circumstances, compose, load_observations, request_from, request_of
+from troubleshoot.run.events import StepEvent
+from troubleshoot.run.plan import AFTER, BEFORE, Job, wanted
 from troubleshoot.steps import STEPS, StepView
-from troubleshoot.target import Target, parse_target
-from troubleshoot.text import say
 
 #: A cancelled probe gets this long to close its sockets.
 _CLOSING_S = 0.2

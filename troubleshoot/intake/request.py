@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from troubleshoot.catalogue import Kind
-from troubleshoot.target import Target
+from troubleshoot.intake.target import Target
+from troubleshoot.knowledge.catalogue import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +16,8 @@ class Request:
     ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
     service on a UDP port would answer. ``privileged`` tells whether raw
     packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
-    registered on the target's TCP port behaves (:class:`troubleshoot.catalogue.ServiceEntry`); ``say_hex`` is what a
-    client of it says, longer than one packet.
+    registered on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`); ``say_hex``
+    is what a client of it says, longer than one packet.
     """
 
     code: str

@@ -16,10 +16,10 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Literal, get_args
 
-from troubleshoot.text import Refusal
+from troubleshoot.knowledge.text import Refusal
 
 if TYPE_CHECKING:
-    from troubleshoot.catalogue import Catalogue
+    from troubleshoot.knowledge.catalogue import Catalogue
 
 System = Literal["linux", "macos", "windows"]
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -38,7 +38,7 @@ _PASTED_NUMBER = re.compile(r"(?<![\w.:+-])[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?![
 def parse_code(word: str, catalogue: Catalogue, system: System | None = None) -> str:
     """Return the name of the entry that ``word`` means; ``system`` tells whose a small number is.
 
-    Raises :class:`~troubleshoot.text.Refusal` where it means nothing or more than one thing.
+    Raises :class:`~troubleshoot.knowledge.text.Refusal` where it means nothing or more than one thing.
     """
     # Compatibility forms: full-width digits and letters of East Asian keyboards, every kind of minus sign.
     text = unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES).strip().strip("'\"`").strip()

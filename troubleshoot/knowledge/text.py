@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from troubleshoot.errors import UserError
 
 if TYPE_CHECKING:
-    from troubleshoot.catalogue import Language
+    from troubleshoot.knowledge.catalogue import Language
 
 #: Both forms as a sentence writes them → the one after a consonant, the one after a vowel.
 _PARTICLES = {
@@ -55,7 +55,7 @@ class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure
         self.values = tuple((name, str(value)) for name, value in values.items())
 
     def __str__(self) -> str:
-        from troubleshoot.catalogue import Catalogue  # noqa: PLC0415 - only where somebody reads it
+        from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415 - only where somebody reads it
 
         return say(self, Catalogue().wording("en"))
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from probes.base import Note, note
-from troubleshoot.text import Refusal
+from troubleshoot.knowledge.text import Refusal
 
 if TYPE_CHECKING:
-    from troubleshoot.catalogue import Catalogue
+    from troubleshoot.knowledge.catalogue import Catalogue
 
 _LONGEST = 2048
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -63,7 +63,7 @@ def is_address(text: str) -> bool:
 
 
 def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
-    """Return what ``word`` points at; raises :class:`~troubleshoot.text.Refusal` saying what would fit.
+    """Return what ``word`` points at; raises :class:`~troubleshoot.knowledge.text.Refusal` saying what would fit.
 
     ``catalogue`` knows the ports of URL schemes (the installed one where none is given).
     """
@@ -110,7 +110,7 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
     if scheme in ("tcp", "udp"):
         return Target(input=text, host=host, port=port, transport=scheme, service=service, remarks=tuple(remarks))
     if catalogue is None:
-        from troubleshoot.catalogue import Catalogue  # noqa: PLC0415 - most targets are no URLs
+        from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415 - most targets are no URLs
 
         catalogue = Catalogue()
     known = next(

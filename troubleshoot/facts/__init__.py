@@ -33,8 +33,8 @@ from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.transfer import TransferResult
-from troubleshoot.request import Request
-from troubleshoot.transfers import contrast
+from troubleshoot.facts.transfers import contrast
+from troubleshoot.intake.request import Request
 
 Key = tuple[str, str]
 T = TypeVar("T")

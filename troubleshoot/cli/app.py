@@ -4,7 +4,7 @@
 options as those of ``wsadiag`` itself. Options may stand before, between and after CODE and TARGET.
 
 A negative number such as ``-2147014835`` would be taken for a bundle of options; before the words reach the
-parser its hyphen is replaced by a minus sign (U+2212), which :func:`troubleshoot.codes.parse_code` reads like a
+parser its hyphen is replaced by a minus sign (U+2212), which :func:`troubleshoot.intake.codes.parse_code` reads like a
 hyphen. ``-4`` and ``-6`` alone remain the options that they are.
 """
 
@@ -22,18 +22,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from troubleshoot import __version__, entry
-from troubleshoot.catalogue import Catalogue, Language
-from troubleshoot.codes import SYSTEMS, System, parse_code
+from troubleshoot import __version__
+from troubleshoot.cli import entry
 from troubleshoot.errors import UserError
-from troubleshoot.text import Refusal, fill, read_back, say
+from troubleshoot.intake.codes import SYSTEMS, System, parse_code
+from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.text import Refusal, fill, read_back, say
 
 if TYPE_CHECKING:
+    from troubleshoot.intake.target import Target
     from troubleshoot.options import Options
     from troubleshoot.render.style import Style
     from troubleshoot.render.text import Lexicon
     from troubleshoot.report import Report
-    from troubleshoot.target import Target
 
 _DEFAULT = "diagnose"
 _NEGATIVE = re.compile(r"-[0-9][0-9A-Fa-fxX]*")
@@ -303,7 +304,7 @@ def _diagnose(
     options = _options(session, timeout, ipv4, ipv6, pid, local_host, router, remote_neighbour)
     aim = _target(target, session.catalogue)
 
-    from troubleshoot import engine  # noqa: PLC0415 - the heavy half of the program, from here on
+    from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     style = _style()
     live = not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
@@ -372,14 +373,14 @@ def _probe(
         raise Refusal("usage.probe-unknown-near" if near else "usage.probe-unknown", word=name, near=near)
     options = _options(session, timeout, ipv4, ipv6, pid, None, None, None)
     if target is None:
-        from troubleshoot.target import Target  # noqa: PLC0415
+        from troubleshoot.intake.target import Target  # noqa: PLC0415
 
         aim = Target(input="", host=None, port=None)
     else:
         aim = _target(target, session.catalogue)
 
     from probes.system import loop  # noqa: PLC0415
-    from troubleshoot import engine  # noqa: PLC0415
+    from troubleshoot.run import engine  # noqa: PLC0415
 
     observation = loop.run(engine.observe(name, aim, options))
     from troubleshoot.render.observation import document, page  # noqa: PLC0415
@@ -421,7 +422,7 @@ def _doctor(
     session = _session(ctx, lang)
 
     from probes.system import loop  # noqa: PLC0415
-    from troubleshoot import doctor  # noqa: PLC0415
+    from troubleshoot.doctor import examine as doctor  # noqa: PLC0415
     from troubleshoot.render.doctor import document, page  # noqa: PLC0415
 
     encoding = sys.stdout.encoding or "ascii"
@@ -459,7 +460,7 @@ def _reproduce(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Err
         document = {"schema": "wsadiag/reproduction/1", "number": number, "name": name, "impossible": reason}
         entry.write_json({**document, "reproductions": found})
     else:
-        from troubleshoot.reproduce.render import not_possible, render  # noqa: PLC0415
+        from troubleshoot.render.reproduce import not_possible, render  # noqa: PLC0415
 
         text = render(found, session.language) if reason is None else not_possible(name, reason, session.language)
         sys.stdout.write(text + "\n")
@@ -502,7 +503,7 @@ def _replay(
         reason = session.translated("not a report: nested too deeply")
         raise Refusal("usage.replay-bad", file=report, reason=reason) from None
 
-    from troubleshoot import engine  # noqa: PLC0415
+    from troubleshoot.run import engine  # noqa: PLC0415
 
     return _show(engine.replay(saved, session.language), session, json=json, verbose=verbose, quiet=quiet)
 
@@ -566,7 +567,7 @@ def _number(text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def _address(option: str, text: str | None) -> str | None:
-    from troubleshoot.target import is_address  # noqa: PLC0415
+    from troubleshoot.intake.target import is_address  # noqa: PLC0415
 
     if text is None:
         return None
@@ -578,7 +579,7 @@ def _address(option: str, text: str | None) -> str | None:
 
 def _target(word: str, catalogue: Catalogue) -> Target:
     """Return the target; a service name that nobody knows is refused before the run begins."""
-    from troubleshoot.target import parse_target  # noqa: PLC0415
+    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
 
     target = parse_target(word.replace(_MINUS, "-"), catalogue)
     if target.service is not None:
@@ -646,7 +647,7 @@ def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon
 
 def _remarks(report: Report, session: _Session) -> tuple[str, ...]:
     """Return what was concluded from the form of the target, which its own text still tells."""
-    from troubleshoot.target import parse_target  # noqa: PLC0415
+    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
 
     try:
         target = parse_target(report.target.input, session.catalogue)

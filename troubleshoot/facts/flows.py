@@ -13,8 +13,7 @@ from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.failure import IcmpMeaning
 from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance, repetitions
 from probes.tcp_path import TcpAnswer, TcpPathResult
-from troubleshoot import losses
-from troubleshoot.facts import Facts, Reading, plain, second_look
+from troubleshoot.facts import Facts, Reading, losses, plain, second_look
 
 #: Codes that a program meets now and then where one of several ways is at fault.
 _NOW_AND_THEN = frozenset(

@@ -10,12 +10,15 @@ import msgspec
 
 from probes.base import TABLE, Note, Observation, Status, load, note
 from probes.flows import FlowOutcome
-from troubleshoot import __version__, describe, flows, losses
-from troubleshoot.catalogue import Catalogue, Language
+from troubleshoot import __version__
 from troubleshoot.errors import UserError
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading
+from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.intake.request import Request
+from troubleshoot.intake.target import Target, parse_target
 from troubleshoot.judge import Conclusion
 from troubleshoot.judge.model import Finding
+from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.text import fill, places, say, worded
 from troubleshoot.options import Options
 from troubleshoot.report import (
     Alternative,
@@ -30,10 +33,7 @@ from troubleshoot.report import (
     Vantage,
     Verdict,
 )
-from troubleshoot.request import Request
 from troubleshoot.steps import StepView
-from troubleshoot.target import Target, parse_target
-from troubleshoot.text import fill, places, say, worded
 
 _MAX_ALTERNATIVES = 4
 #: What a program meets whose source port is one of those that fail.

@@ -219,7 +219,7 @@ T = TypeVar("T")
 
 def root() -> Traversable:
     """Return the catalogue's folder: inside an installed package, else beside it."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     for folder in (here / "_catalogue", here.parent / "catalogue"):
         if folder.is_dir():
             return folder

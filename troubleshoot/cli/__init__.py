@@ -1,0 +1,1 @@
+"""The command line: the console script, and one module for each command."""

@@ -1,0 +1,1 @@
+"""What can be used on this machine, and what each missing thing costs."""

@@ -1,0 +1,1 @@
+"""What is known: the catalogue as it is read, and how its sentences are filled."""

@@ -1,0 +1,1 @@
+"""A diagnosis from its request to its report: plan, engine, events, composing."""
