@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux
@@ -25,15 +26,13 @@ class AddressKind(enum.StrEnum):
     UNICAST = "unicast"
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRequest:
+class AddressRequest(msgspec.Struct, frozen=True):
     """``address`` is a literal, with a ``%zone`` where it is scoped."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddressResult:
+class AddressResult(msgspec.Struct, frozen=True):
     """``local`` is true where the address is assigned to this machine (loopback included).
 
     ``zone_missing`` marks a link-local IPv6 address without its ``%interface``. ``mapped`` is the IPv4 address
@@ -57,8 +56,7 @@ NEAR = 5
 _RESERVED = (ipaddress.ip_network("100::/64"), ipaddress.ip_network("0.0.0.0/8"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+class _Own(msgspec.Struct, frozen=True):
     """One address of this machine and its subnet's broadcast address, where the kernel holds one."""
 
     interface: ipaddress.IPv4Interface | ipaddress.IPv6Interface

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
 from probes.failure import OUT_OF_DESCRIPTORS, errno_name
@@ -35,15 +36,13 @@ _USUAL: tuple[tuple[str, str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddressFamilyRequest:
+class AddressFamilyRequest(msgspec.Struct, frozen=True):
     """The usual combinations are tried; of the process ``pid`` it is looked up whether a filter limits its calls."""
 
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Combination:
+class Combination(msgspec.Struct, frozen=True):
     """One ``socket(family, type, protocol)`` call; ``errno`` is ``None`` where it worked.
 
     Names are those of the C headers, ``0`` for the default protocol. ``EACCES`` and ``EPERM`` of a raw socket,
@@ -56,8 +55,7 @@ class Combination:
     errno: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(msgspec.Struct, frozen=True):
     """A kernel module that a combination which was refused needs.
 
     ``present`` tells whether the running kernel has it (``None``: there is no list of its modules here);
@@ -69,8 +67,7 @@ class Module:
     blocked_by: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AddressFamilyResult:
+class AddressFamilyResult(msgspec.Struct, frozen=True):
     """``ipv6_disabled`` reflects the sysctl ``net.ipv6.conf.all.disable_ipv6`` (or no IPv6 in the kernel at all);
     ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works. ``ipv6_present`` tells whether the kernel has IPv6
     at all (its settings are there), whatever this process may do with it. ``modules`` are those behind combinations

@@ -12,8 +12,9 @@ import enum
 import errno as errno_module
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
@@ -36,8 +37,7 @@ class TtlAnswer(enum.StrEnum):
     MIXED = "mixed"
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerTtlRequest:
+class AnswerTtlRequest(msgspec.Struct, frozen=True):
     """``expected`` are TTLs to try first, that of another answer of the host at the head: right guesses save rounds.
 
     ``wait_s`` is how long an answer is waited for while the round-trip time is not known; ``rtt_ms`` is that
@@ -53,8 +53,7 @@ class AnswerTtlRequest:
     most: int = 18
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerTtlResult:
+class AnswerTtlResult(msgspec.Struct, frozen=True):
     """``ttl`` is the TTL of the answers on arrival; ``None`` where it could not be found, or where it varies.
 
     ``confirmed`` tells that connects whose SYNs were sent with another TTL met the same ``ttl`` once more.

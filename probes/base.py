@@ -15,9 +15,11 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 #: No configuration file that a probe reads is longer than this; the rest is cut off, and said so.
 MAX_FILE_BYTES = 1 << 20
@@ -33,8 +35,7 @@ class Status(enum.StrEnum):
     BROKEN = "broken"
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """A sentence of the catalogue by its key, with the values that fill it.
 
     Facts and reasons travel as notes and become text only in a renderer, in the reader's language.
@@ -103,8 +104,7 @@ class Budget:
             await asyncio.sleep((count - self._tokens) / self._rate)
 
 
-@dataclass(slots=True)
-class Context:
+class Context(msgspec.Struct):
     """What a probe may reach: files below ``root``, sockets, the shared budget, a count of packets.
 
     Where ``most`` is given no more packets than that are sent: who asks for one more calls ``at_limit``, which ends
@@ -114,7 +114,7 @@ class Context:
     namespace or a recorded tree can be looked at by giving another context.
     """
 
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = msgspec.field(default_factory=Budget)
     root: Path = Path("/")
     packets_sent: int = 0
     most: int | None = None
@@ -155,8 +155,7 @@ class Context:
         return dict(os.environ)
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
+class ProbeTarget(msgspec.Struct, frozen=True):
     """What ``wsadiag probe NAME TARGET`` points a single probe at; fields that were not given are ``None``.
 
     ``host`` is what the user wrote (name or address literal), ``address`` one literal address of it,
@@ -205,8 +204,7 @@ class Observe(Protocol[RequestT_contra, ResultT_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Probe(Generic[RequestT, ResultT]):
+class Probe(msgspec.Struct, Generic[RequestT, ResultT], frozen=True):
     """One entry of the table: name, types, work, and how to point it at a target by itself.
 
     ``deadline_s`` is the longest it may take with its default request; ``request_for`` builds a request from
@@ -232,8 +230,7 @@ def sends_nothing(request: object) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation(Generic[ResultT]):
+class Observation(msgspec.Struct, Generic[ResultT], frozen=True, kw_only=True):
     """The record of one run of one probe.
 
     ``vantage`` names the machine whose network was looked at: ``here`` for live probes of this process.

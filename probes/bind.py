@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import OUT_OF_DESCRIPTORS, Failure, classify, errno_name
@@ -18,8 +19,7 @@ from probes.system.windows.excluded_ports import ExcludedPorts
 _CAP_NET_BIND_SERVICE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class BindRequest:
+class BindRequest(msgspec.Struct, frozen=True):
     """``address`` is a literal of this machine or unspecified (``0.0.0.0``, ``::``).
 
     ``pid`` is the failing program's process, where it is known: its right to low ports is looked up.
@@ -31,8 +31,7 @@ class BindRequest:
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BindAttempt:
+class BindAttempt(msgspec.Struct, frozen=True):
     """One way to bind: ``plain``, ``reuse-address``, ``v6-only`` or ``reuse-port``, which tries no more than bind().
 
     ``failure`` is ``None`` where it worked.
@@ -46,8 +45,7 @@ class BindAttempt:
     call: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BindResult:
+class BindResult(msgspec.Struct, frozen=True):
     """``attempts`` in order; the first is how most programs do it.
 
     ``unprivileged_start`` is ``net.ipv4.ip_unprivileged_port_start``; ``may_bind_low`` whether this process has

@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
 from probes.system.linux import holders, sockdiag
@@ -16,15 +17,13 @@ from probes.system.linux import holders, sockdiag
 MAX_PROCESSES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class BuffersRequest:
+class BuffersRequest(msgspec.Struct, frozen=True):
     """The whole machine is read; the process ``pid`` is named even where others take more."""
 
     pid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessMemory:
+class ProcessMemory(msgspec.Struct, frozen=True):
     """Kernel memory in bytes that the TCP and UDP sockets of a process take; ``pid`` ``None``: of no visible one."""
 
     pid: int | None
@@ -33,8 +32,7 @@ class ProcessMemory:
     memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class BuffersResult:
+class BuffersResult(msgspec.Struct, frozen=True):
     """Pages as in ``/proc/net/sockstat``; limits are (low, pressure, high) of tcp(7) and udp(7), in pages.
 
     Memory figures are bytes. ``default_send`` and ``default_receive`` are the default socket buffers in bytes,

@@ -16,9 +16,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe
 from probes.failure import Failure, classify, errno_name
@@ -74,16 +75,14 @@ class Feature(enum.StrEnum):
     NAMESPACES = "namespaces"
 
 
-@dataclass(frozen=True, slots=True)
-class CapabilitiesRequest:
+class CapabilitiesRequest(msgspec.Struct, frozen=True):
     """``tools`` to look for on PATH and in the folders for administration; ``libraries`` whose version to tell."""
 
     tools: tuple[str, ...] = TOOLS
     libraries: tuple[str, ...] = LIBRARIES
 
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+class Ability(msgspec.Struct, frozen=True):
     """One feature. ``usable`` is ``None`` where it could not be found out; ``errno`` is the error that it met.
 
     ``icmp-sockets`` are datagram sockets for pings (icmp(7)). ``processes`` says that the descriptors of every
@@ -96,24 +95,21 @@ class Ability:
     errno: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """An installed distribution; ``version`` is ``None`` where there is no such."""
 
     name: str
     version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A program; ``path`` is ``None`` where it was not found."""
 
     name: str
     path: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CapabilitiesResult:
+class CapabilitiesResult(msgspec.Struct, frozen=True):
     """What was found. ``kernel`` is its name and release, ``machine`` the hardware's name, ``user`` our user id.
 
     ``held`` are the capabilities in effect, of those that matter here. ``ping_group_range`` and ``low_port_start``
@@ -330,8 +326,7 @@ async def _namespaces() -> Ability:
     return Ability(Feature.NAMESPACES, usable=not word, errno=word or None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Processes:
+class _Processes(msgspec.Struct, frozen=True):
     seen: int
     hidden: int
     hidepid: str | None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, classify, errno_name
@@ -26,8 +27,7 @@ class ConnectOutcome(enum.StrEnum):
     NO_ANSWER = "no-answer"
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectRequest:
+class ConnectRequest(msgspec.Struct, frozen=True):
     """``patience_s`` is how long silence is waited out; it lies above the 3.05 s of a dead neighbour.
 
     Silence of one socket may be a lost packet: ``attempts`` sockets, started ``stagger_s`` apart while nothing
@@ -41,8 +41,7 @@ class ConnectRequest:
     stagger_s: float = 0.35
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectAttempt:
+class ConnectAttempt(msgspec.Struct, frozen=True):
     """One socket. ``started_ms`` counts from the probe's start; ``duration_ms`` is until the answer.
 
     ``icmp`` is the error queue's entry behind a failure, where there is one: a refusal without it was a RST.
@@ -59,8 +58,7 @@ class ConnectAttempt:
     local_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectResult:
+class ConnectResult(msgspec.Struct, frozen=True):
     """``attempts`` in the order of their start; the first that was answered decided, the others were closed.
 
     ``outcome`` is ``connected`` where any attempt connected, ``failed`` where any was answered otherwise,

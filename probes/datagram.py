@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name, number_of
@@ -18,8 +19,7 @@ from probes.system.watch import Watch
 PROGRESS_S: Final = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramRequest:
+class DatagramRequest(msgspec.Struct, frozen=True):
     """``payload_hex`` is what is sent (a question that the service would answer, where one is known)."""
 
     address: str
@@ -31,8 +31,7 @@ class DatagramRequest:
     silent_wait_s: float = 3.4
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramResult:
+class DatagramResult(msgspec.Struct, frozen=True):
     """``answered`` where the service sent anything back; ``icmp`` is the first ICMP error.
 
     Silence of UDP proves nothing by itself. ``duration_ms`` is until the answer, the error or the end.

@@ -7,8 +7,10 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, sends_nothing
 from probes.system.linux import holders, local_ports, sockdiag
@@ -24,8 +26,7 @@ _CROWDED = 0.5
 _MAX_BUSIEST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptorsRequest:
+class DescriptorsRequest(msgspec.Struct, frozen=True):
     """``pid`` of the process to look at; ``None`` picks the one that uses most of its limit.
 
     ``watch_s`` is how long its number of descriptors is watched, in seconds; ``transport`` (``tcp`` or ``udp``) whose
@@ -37,8 +38,7 @@ class DescriptorsRequest:
     transport: str = "tcp"
 
 
-@dataclass(frozen=True, slots=True)
-class PeerCount:
+class PeerCount(msgspec.Struct, frozen=True):
     """How many connections in a state lead to one remote address, and ``remote_port`` where it is the same."""
 
     state: str
@@ -47,8 +47,7 @@ class PeerCount:
     remote_port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessPorts:
+class ProcessPorts(msgspec.Struct, frozen=True):
     """How many outgoing ports the sockets of a process hold; ``pid`` ``None``: of none that can be seen."""
 
     pid: int | None
@@ -56,8 +55,7 @@ class ProcessPorts:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeldSocket:
+class HeldSocket(msgspec.Struct, frozen=True):
     """One socket of the process that was asked for, by its ``descriptor``.
 
     ``protocol`` is the kernel's word (``TCP``, ``UDPv6``, ``UNIX-STREAM``), ``state`` a word as ss(8) has them:
@@ -87,8 +85,7 @@ class HeldSocket:
     dropped: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessCount:
+class ProcessCount(msgspec.Struct, frozen=True):
     """How many descriptors a process has open, and its soft limit (``None``: unlimited)."""
 
     pid: int
@@ -97,8 +94,7 @@ class ProcessCount:
     limit: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptorsResult:
+class DescriptorsResult(msgspec.Struct, frozen=True):
     """``open_at_end`` minus ``open_at_start`` over ``watched_s`` is the trend.
 
     ``limit`` is the soft limit (``None``: unlimited, or no such process was found). ``sockets`` and what follows
@@ -145,8 +141,7 @@ class DescriptorsResult:
     unlisted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Process:
+class _Process(msgspec.Struct, frozen=True):
     pid: int
     limit: int | None
     count: int
@@ -229,8 +224,7 @@ def _same_network(process: Path) -> bool:
         return True  # may not be seen: then neither may its sockets
 
 
-@dataclass(frozen=True, slots=True)
-class _Sockets:
+class _Sockets(msgspec.Struct, frozen=True):
     count: int | None
     states: tuple[tuple[str, int], ...]
     waiting_close: tuple[PeerCount, ...]
@@ -316,8 +310,7 @@ def _total(one: sockdiag.DiagSocket | None) -> int:
     return one.memory.total if one is not None and one.memory is not None else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Ephemeral:
+class _Ephemeral(msgspec.Struct, frozen=True):
     range: tuple[int, int] | None = None
     reserved: int = 0
     used: int | None = None

@@ -11,8 +11,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpMeaning
@@ -22,8 +23,7 @@ from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 
 
-@dataclass(frozen=True, slots=True)
-class DropPointRequest:
+class DropPointRequest(msgspec.Struct, frozen=True):
     """TTLs ``first`` to ``last`` are tried upwards; ``rtt_ms`` is the longest round trip seen so far.
 
     ``most`` is how many SYNs and datagrams are sent in all.
@@ -38,8 +38,7 @@ class DropPointRequest:
     most: int = 40
 
 
-@dataclass(frozen=True, slots=True)
-class DropPointHop:
+class DropPointHop(msgspec.Struct, frozen=True):
     """How many SYNs and datagrams of one TTL were sent, and how many of each brought *time exceeded*."""
 
     ttl: int
@@ -49,8 +48,7 @@ class DropPointHop:
     datagram_answers: int
 
 
-@dataclass(frozen=True, slots=True)
-class DropPointResult:
+class DropPointResult(msgspec.Struct, frozen=True):
     """``passed_ttl`` is the greatest TTL whose SYN was answered by a router, ``first`` - 1 where none was.
 
     ``settled`` is true where the router one TTL further answered datagrams and no SYN, or where none is left.

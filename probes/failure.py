@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 import errno as errno_module
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.system.windows.errors import WIN32, WINSOCK
 
@@ -114,8 +115,7 @@ class IcmpMeaning(enum.StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpError:
+class IcmpError(msgspec.Struct, frozen=True):
     """An ICMP error as the socket error queue gives it (ip(7), ``sock_extended_err``).
 
     ``family`` is 4 or 6, ``sender`` the address of the machine that sent it (one of this machine's own where

@@ -16,9 +16,10 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
@@ -38,8 +39,7 @@ class FlowOutcome(enum.StrEnum):
     LOCAL_FAILURE = "local-failure"
 
 
-@dataclass(frozen=True, slots=True)
-class FlowsRequest:
+class FlowsRequest(msgspec.Struct, frozen=True):
     """``count`` ports at first; where they fare differently, no more than ``most`` SYNs in all tell whether it lasts.
 
     A SYN is waited for ``wait_s``, less than a retransmission takes. ``hops`` is how far the walk goes at most.
@@ -54,16 +54,14 @@ class FlowsRequest:
     most: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True):
     """One source port and what each of its SYNs brought, in their order."""
 
     source_port: int
     tries: tuple[FlowOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FlowHop:
+class FlowHop(msgspec.Struct, frozen=True):
     """What a SYN of the walked port with this TTL brought, and the ICMP error behind it."""
 
     ttl: int
@@ -71,8 +69,7 @@ class FlowHop:
     icmp: IcmpError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FlowsResult:
+class FlowsResult(msgspec.Struct, frozen=True):
     """``flows`` in the order of their first try. ``walked`` is the port whose SYNs were sent hop by hop, if any was.
 
     ``fresh_last`` tells what ports brought that were tried for the first time while others were tried again.
@@ -113,15 +110,14 @@ def repetitions(tries: Sequence[FlowOutcome]) -> int:
     return again // 2 if tries[0] is FlowOutcome.SILENCE else again
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(msgspec.Struct):
     request: FlowsRequest
     context: Context
     progress: Callable[[FlowsResult], None]
-    tries: dict[int, list[FlowOutcome]] = field(default_factory=dict)
-    fresh_last: list[FlowOutcome] = field(default_factory=list)
+    tries: dict[int, list[FlowOutcome]] = msgspec.field(default_factory=dict)
+    fresh_last: list[FlowOutcome] = msgspec.field(default_factory=list)
     walked: int | None = None
-    walk: list[FlowHop] = field(default_factory=list)
+    walk: list[FlowHop] = msgspec.field(default_factory=list)
     sent: int = 0
 
     def result(self, *, complete: bool) -> FlowsResult:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import file_of_names, text_file
 
 
-@dataclass(frozen=True, slots=True)
-class HostsFileRequest:
+class HostsFileRequest(msgspec.Struct, frozen=True):
     """``name`` is compared without case and without a trailing dot."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class HostsEntry:
+class HostsEntry(msgspec.Struct, frozen=True):
     """One line that names the host: its number (from 1), the address, and all names on it."""
 
     line: int
@@ -27,8 +26,7 @@ class HostsEntry:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HostsFileResult:
+class HostsFileResult(msgspec.Struct, frozen=True):
     """The lines of ``path`` that hold the name; ``used`` is false where nsswitch.conf leaves ``files`` out.
 
     ``malformed_lines`` are those that the system passes over: no address that inet_pton(3) reads, or no name.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget, sends_nothing
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
 
 
-@dataclass(frozen=True, slots=True)
-class InterfacesRequest:
+class InterfacesRequest(msgspec.Struct, frozen=True):
     """Nothing to ask for: all interfaces are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceAddress:
+class InterfaceAddress(msgspec.Struct, frozen=True):
     """One address with its prefix length; ``tentative`` and ``deprecated`` as the kernel flags it."""
 
     address: str
@@ -27,8 +26,7 @@ class InterfaceAddress:
     deprecated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(msgspec.Struct, frozen=True):
     """``up`` is the administrative state, ``carrier`` the link's (``None`` where it cannot be told).
 
     Counters are totals since the interface came up; ``None`` where unknown. ``mac`` is ``None`` for those without.
@@ -48,8 +46,7 @@ class Interface:
     tx_dropped: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InterfacesResult:
+class InterfacesResult(msgspec.Struct, frozen=True):
     """All interfaces by index; ``ipv6_disabled`` where the kernel has IPv6 switched off for all of them."""
 
     interfaces: tuple[Interface, ...]

@@ -13,7 +13,8 @@ import ipaddress
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import IcmpError
@@ -22,8 +23,7 @@ from probes.system.linux import frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_IP, ETH_P_IPV6
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRequest:
+class LinkRequest(msgspec.Struct, frozen=True):
     """``router`` is the address of the router to send by way of; ``None`` leaves that question out."""
 
     address: str
@@ -32,8 +32,7 @@ class LinkRequest:
     wait_s: float = 1.2
 
 
-@dataclass(frozen=True, slots=True)
-class LinkResult:
+class LinkResult(msgspec.Struct, frozen=True):
     """``mac`` is who claims the address on this link, ``None`` for nobody (3 requests).
 
     ``via_router`` is true where an answer of the address itself came back by way of the router, false for
@@ -59,8 +58,7 @@ _USABLE = rtnetlink.NUD_REACHABLE | rtnetlink.NUD_STALE | rtnetlink.NUD_DELAY | 
 _VALID = _USABLE | rtnetlink.NUD_PERMANENT
 
 
-@dataclass(frozen=True, slots=True)
-class _Echo:
+class _Echo(msgspec.Struct, frozen=True):
     """What came back for the echo requests that went by way of the router."""
 
     answered: bool = False

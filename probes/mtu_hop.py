@@ -14,8 +14,9 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpMeaning, errno_name
@@ -26,8 +27,7 @@ from probes.system.linux.icmp import OVERHEAD
 from probes.system.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class MtuHopRequest:
+class MtuHopRequest(msgspec.Struct, frozen=True):
     """IP packets of ``large`` bytes, which do not arrive, and of ``small`` bytes, which do.
 
     ``hops`` is the distance of the address where it is known (1 = no router between), ``rtt_ms`` a round trip to it.
@@ -45,8 +45,7 @@ class MtuHopRequest:
     patience_s: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class MtuHopStep:
+class MtuHopStep(msgspec.Struct, frozen=True):
     """How many packets of each size were sent with one TTL and answered. ``sender`` is who answered."""
 
     ttl: int
@@ -57,8 +56,7 @@ class MtuHopStep:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MtuHopResult:
+class MtuHopResult(msgspec.Struct, frozen=True):
     """``passed_ttl`` is the greatest TTL at which a large packet was answered, ``passed_router`` by whom; 0 for none.
 
     ``settled`` is true where the next device answers small packets and, asked repeatedly, no large one. ``reached``

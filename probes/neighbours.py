@@ -8,7 +8,8 @@ import enum
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
 from probes.system import need_linux
@@ -29,8 +30,7 @@ class NeighbourState(enum.StrEnum):
     ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class NeighboursRequest:
+class NeighboursRequest(msgspec.Struct, frozen=True):
     """``addresses`` are on-link addresses to be resolved; empty to read the table only.
 
     For each a single UDP datagram to the discard port makes the kernel resolve it, or, where its link address is
@@ -43,8 +43,7 @@ class NeighboursRequest:
     wait_s: float = 3.4
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(msgspec.Struct, frozen=True):
     """One entry of the table, as it stands at the end.
 
     ``answered`` is true where the neighbour answered during this probe, to whatever question. ``requests`` counts
@@ -65,8 +64,7 @@ class Neighbour:
     answered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NeighboursResult:
+class NeighboursResult(msgspec.Struct, frozen=True):
     """``asked`` holds one entry for each requested address, in order; ``table`` the rest of the table."""
 
     asked: tuple[Neighbour, ...]
@@ -107,13 +105,12 @@ _HELD = (
 _Key = tuple[int, bytes]
 
 
-@dataclass(slots=True)
-class _Board:
+class _Board(msgspec.Struct):
     """The neighbour table as it is now: read once, kept up by the kernel's notices."""
 
     context: Context
-    entries: dict[_Key, rtnetlink.NeighbourEntry] = field(default_factory=dict)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    entries: dict[_Key, rtnetlink.NeighbourEntry] = msgspec.field(default_factory=dict)
+    changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     def read(self) -> None:
         """Read the whole table again."""

@@ -10,7 +10,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe
 from probes.failure import OUT_OF_DESCRIPTORS, errno_name, number_of
@@ -24,15 +25,13 @@ _IFF_UP = 0x1  # <linux/if.h>
 NO_ANSWER = "NO_ANSWER"
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSubsystemRequest:
+class NetworkSubsystemRequest(msgspec.Struct, frozen=True):
     """``wait_s`` bounds each exchange over loopback."""
 
     wait_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """One exchange over loopback: ``transport`` and ``family``; ``errno`` is ``None`` where it worked.
 
     ``errno`` is ``NO_ANSWER`` where nothing came back in time.
@@ -44,8 +43,7 @@ class Exchange:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSubsystemResult:
+class NetworkSubsystemResult(msgspec.Struct, frozen=True):
     """``loopback_up`` is the interface's state (``None``: there is no ``lo`` or it cannot be asked for);
     ``counters`` whether the stack's counters can be read; ``kernel`` its name and release. ``winsock`` is what Windows
     has in front of the stack, ``None`` on every other system.

@@ -13,7 +13,8 @@ import errno as errno_module
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.system import need_linux
@@ -21,8 +22,7 @@ from probes.system.endpoint import endpoint
 from probes.system.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFilterRequest:
+class OwnFilterRequest(msgspec.Struct, frozen=True):
     """``interface`` is the one that packets to ``address`` leave by; ``rtt_ms`` the round trip as far as known.
 
     Up to ``most_rounds`` are made where something arrives in each round with a connect and in idle ones too.
@@ -36,8 +36,7 @@ class OwnFilterRequest:
     most_rounds: int = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(msgspec.Struct, frozen=True):
     """By how much the counts rose: ``sent`` and ``received`` on the interface, ``looped`` on loopback."""
 
     sent: int
@@ -45,8 +44,7 @@ class Round:
     looped: int
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFilterResult:
+class OwnFilterResult(msgspec.Struct, frozen=True):
     """``attempts`` are the rounds with a connect, ``idle`` those without, ``control`` one with a datagram.
 
     ``control`` is ``None`` where the local stack refused to send it; without its ``sent`` the counts of the

@@ -8,8 +8,10 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
@@ -32,8 +34,7 @@ REFILL_S: Final = 1.1
 PATIENCE_S: Final = 2.2
 
 
-@dataclass(frozen=True, slots=True)
-class PathMtuRequest:
+class PathMtuRequest(msgspec.Struct, frozen=True):
     """Datagrams of ``largest`` bytes (the interface MTU by default) and less, with *do not fragment* set."""
 
     address: str
@@ -42,8 +43,7 @@ class PathMtuRequest:
     packets: int = 16
 
 
-@dataclass(frozen=True, slots=True)
-class MtuStep:
+class MtuStep(msgspec.Struct, frozen=True):
     """One size: ``answer`` is ``reached``, ``too-big`` (with ``mtu`` and ``sender``), ``local`` or ``silence``.
 
     ``unreachable`` (with ``sender``) where a router says that the address cannot be reached at any size.
@@ -55,8 +55,7 @@ class MtuStep:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PathMtuResult:
+class PathMtuResult(msgspec.Struct, frozen=True):
     """``mtu`` is the largest size that arrived, bytes; ``None`` where nothing answers at any size.
 
     ``black_hole`` is true where small packets arrive, larger ones vanish, and nobody says why. ``method`` is

@@ -13,8 +13,10 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
@@ -42,8 +44,7 @@ class PingMethod(enum.StrEnum):
     UDP = "udp"
 
 
-@dataclass(frozen=True, slots=True)
-class PingRequest:
+class PingRequest(msgspec.Struct, frozen=True):
     """``count`` echoes, ``interval_s`` apart; ``wait_s`` is how long the last one is waited for.
 
     The probe ends as soon as every echo is answered. Where none is answered it waits ``silent_wait_s`` in all,
@@ -57,8 +58,7 @@ class PingRequest:
     silent_wait_s: float = 3.4
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(msgspec.Struct, frozen=True):
     """One request: answered after ``rtt_ms`` with ``reply_ttl``, or an ICMP error, or a local failure.
 
     ``icmp_ttl`` is the TTL (hop limit) with which the ICMP error arrived.
@@ -73,8 +73,7 @@ class Echo:
     icmp_ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PingResult:
+class PingResult(msgspec.Struct, frozen=True):
     """``received`` counts answers of the address itself; the RTT figures are ``None`` without any.
 
     ``waited_ms`` is how long the longest unanswered echo has been waited for.

@@ -5,28 +5,26 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, Probe, sends_nothing
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyRequest:
+class ProxyRequest(msgspec.Struct, frozen=True):
     """``host`` is held against ``no_proxy``."""
 
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProxySetting:
+class ProxySetting(msgspec.Struct, frozen=True):
     """One variable; passwords and tokens in the value are replaced by ``***``."""
 
     variable: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyResult:
+class ProxyResult(msgspec.Struct, frozen=True):
     """All proxy variables that are set; ``bypassed`` is true where ``no_proxy`` exempts the host."""
 
     settings: tuple[ProxySetting, ...]

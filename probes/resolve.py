@@ -16,9 +16,11 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, classify, errno_name, number_of
@@ -60,8 +62,7 @@ SILENT = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 _MOST_PACKETS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveRequest:
+class ResolveRequest(msgspec.Struct, frozen=True):
     """``name`` without brackets or port; ``family`` 4 or 6 to ask for one kind of address only.
 
     ``wait_s`` bounds one name server's answer over UDP (one retry inside it) and again over TCP;
@@ -74,8 +75,7 @@ class ResolveRequest:
     system_wait_s: float = 3.6
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAnswer:
+class ServerAnswer(msgspec.Struct, frozen=True):
     """One question (``name``, ``record_type``) to one name server and what came back.
 
     ``transport`` is ``udp``, or ``tcp`` after truncation (then ``truncated`` is set, and there is no separate
@@ -120,8 +120,7 @@ class ServerAnswer:
     transmissions: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class SystemAnswer:
+class SystemAnswer(msgspec.Struct, frozen=True):
     """What ``getaddrinfo`` says, in the order in which it says it.
 
     ``eai`` is the symbolic name (``EAI_NONAME``, ``EAI_AGAIN``, ``EAI_FAIL``, ``EAI_NODATA``, …) where it
@@ -134,8 +133,7 @@ class SystemAnswer:
     finished: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ResolverConfiguration:
+class ResolverConfiguration(msgspec.Struct, frozen=True):
     """``/etc/resolv.conf`` and the ``hosts`` line of ``/etc/nsswitch.conf`` as they stand.
 
     ``servers`` are those the system would use (at most three, resolv.conf(5)); ``configured`` is ``False``
@@ -154,8 +152,7 @@ class ResolverConfiguration:
     nsswitch_hosts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveResult:
+class ResolveResult(msgspec.Struct, frozen=True):
     """Everything that was asked and answered about ``name``.
 
     ``literal`` is true where the name is an address already (nothing was asked). ``addresses`` are what the
@@ -391,8 +388,7 @@ def _nsswitch_hosts(context: Context) -> tuple[str, ...]:
 # --- the run -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(msgspec.Struct, frozen=True):
     """``order`` places it among the questions to one server."""
 
     order: int
@@ -402,8 +398,7 @@ class _Question:
     other_name: bool = False
 
 
-@dataclass(slots=True)
-class _Server:
+class _Server(msgspec.Struct):
     """One name server while it is asked. ``heard`` once any datagram of it has come, good or bad."""
 
     index: int
@@ -415,7 +410,7 @@ class _Server:
     heard: bool = False
     version_asked: bool = False
     tcp_useless: bool = False
-    second_try: asyncio.Lock = field(default_factory=asyncio.Lock)
+    second_try: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
 
 class _Run:
@@ -781,8 +776,7 @@ def _load_dns() -> None:
     import dns.rdtypes.IN.AAAA  # noqa: F401, PLC0415
 
 
-@dataclass(slots=True)
-class _Sent:
+class _Sent(msgspec.Struct):
     """One transmission of a question; ids are random, so that an answer tells which one it belongs to."""
 
     question: _Question

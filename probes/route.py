@@ -6,7 +6,8 @@ import enum
 import errno
 import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.failure import Failure, classify, errno_name
@@ -27,15 +28,13 @@ class RouteKind(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRequest:
+class RouteRequest(msgspec.Struct, frozen=True):
     """``address`` is the destination; a literal."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultRoute:
+class DefaultRoute(msgspec.Struct, frozen=True):
     """One default route of the destination's family, lowest metric first."""
 
     gateway: str | None
@@ -45,8 +44,7 @@ class DefaultRoute:
     linkdown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RouteResult:
+class RouteResult(msgspec.Struct, frozen=True):
     """The kernel's decision for ``address``.
 
     ``on_link`` is true where the destination itself is the next hop. ``gateway`` is the next hop otherwise.

@@ -11,8 +11,9 @@ import enum
 import errno as errno_module
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, classify, errno_name, number_of
@@ -43,8 +44,7 @@ class ServiceOutcome(enum.StrEnum):
     NOT_CONNECTED = "not-connected"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRequest:
+class ServiceRequest(msgspec.Struct, frozen=True):
     """``wait_s`` is how long the first byte, or each step of a handshake, is waited for.
 
     ``say_hex`` is sent once connected (with ``tls``: inside the session). With ``tls`` and no ``listen`` the
@@ -64,8 +64,7 @@ class ServiceRequest:
     settle_s: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFacts:
+class TlsFacts(msgspec.Struct, frozen=True):
     """What a handshake showed.
 
     ``version`` is e.g. ``TLSv1.3``; ``alert`` the name of the alert that the service sent (RFC 8446, section 6).
@@ -84,8 +83,7 @@ class TlsFacts:
     server_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceResult:
+class ServiceResult(msgspec.Struct, frozen=True):
     """Times count from the moment when the connection was made, ``connect_ms`` from the probe's start.
 
     ``first_hex`` and ``first_text`` (everything unprintable as a full stop) are the first bytes that the service

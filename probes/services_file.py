@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import file_of_names, text_file
@@ -15,8 +16,7 @@ from probes.system.blocking import in_thread
 _SYSTEM_WAIT_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ServicesFileRequest:
+class ServicesFileRequest(msgspec.Struct, frozen=True):
     """One of ``service`` and ``port`` is given; ``transport`` is ``tcp`` or ``udp``."""
 
     transport: str
@@ -24,8 +24,7 @@ class ServicesFileRequest:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServicesEntry:
+class ServicesEntry(msgspec.Struct, frozen=True):
     """One line: its number (from 1), the official name, port, transport and aliases."""
 
     line: int
@@ -35,8 +34,7 @@ class ServicesEntry:
     aliases: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ServicesFileResult:
+class ServicesFileResult(msgspec.Struct, frozen=True):
     """``entries`` are the lines that match, of either transport, names compared with case (services(5)).
 
     ``resolved_port`` is what ``getservbyname`` returns for a service, ``resolved_name`` the official name that

@@ -6,8 +6,9 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux, portable_sockets
@@ -17,16 +18,14 @@ from probes.system.linux import holders, sockdiag
 MAX_ENTRIES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class SocketsRequest:
+class SocketsRequest(msgspec.Struct, frozen=True):
     """``port`` and ``transport`` (``tcp`` or ``udp``) to look for; ``port`` ``None`` lists all listeners."""
 
     port: int | None = None
     transport: str = "tcp"
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """The process that holds a socket; fields that may not be seen are ``None``. ``started`` is epoch seconds."""
 
     pid: int
@@ -36,8 +35,7 @@ class Owner:
     started: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SocketEntry:
+class SocketEntry(msgspec.Struct, frozen=True):
     """One socket. ``state`` is the kernel's word in lower case (``listen``, ``time-wait``, ``established``, …).
 
     ``bound`` is a TCP socket that holds the port without listening, ``unconnected`` a UDP socket that takes
@@ -70,8 +68,7 @@ class SocketEntry:
     user: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SocketsResult:
+class SocketsResult(msgspec.Struct, frozen=True):
     """``entries`` are all sockets on the port (listeners first); ``truncated`` where there are over 200.
 
     ``states`` counts all of them by state, those left out of ``entries`` included; of sockets in a closing state

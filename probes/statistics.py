@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import need_linux
 
 
-@dataclass(frozen=True, slots=True)
-class StatisticsRequest:
+class StatisticsRequest(msgspec.Struct, frozen=True):
     """Nothing to ask for; whoever runs it twice can subtract."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(msgspec.Struct, frozen=True):
     """One counter by its kernel name, e.g. ``Tcp.OutRsts``, ``Icmp.InDestUnreachs``, ``TcpExt.ListenOverflows``."""
 
     name: str
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class StatisticsResult:
+class StatisticsResult(msgspec.Struct, frozen=True):
     """Counters since the machine (or its network namespace) started (proc_net_snmp, proc_net_netstat)."""
 
     counters: tuple[Counter, ...]

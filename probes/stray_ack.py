@@ -11,8 +11,9 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
 from probes.system import need_linux
@@ -22,8 +23,7 @@ from probes.system.linux.icmp import checksum
 from probes.system.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class StrayAckRequest:
+class StrayAckRequest(msgspec.Struct, frozen=True):
     """At most ``count`` segments, ``interval_s`` apart; the last one is waited for ``wait_s``."""
 
     address: str
@@ -33,8 +33,7 @@ class StrayAckRequest:
     wait_s: float = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class StrayAckResult:
+class StrayAckResult(msgspec.Struct, frozen=True):
     """``reset`` tells whether the address reset one of ``sent`` segments; ``rtt_ms`` is how long that took."""
 
     address: str

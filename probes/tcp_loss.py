@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class TcpLossRequest:
+class TcpLossRequest(msgspec.Struct, frozen=True):
     """``count`` connects, ``interval_s`` apart; each is waited for ``wait_s``, less than a retransmission takes."""
 
     address: str
@@ -29,8 +29,7 @@ class TcpLossRequest:
     wait_s: float = 0.6
 
 
-@dataclass(frozen=True, slots=True)
-class TcpLossResult:
+class TcpLossResult(msgspec.Struct, frozen=True):
     """``answered`` tells for each attempt, in the order of sending, whether its first SYN was answered in time.
 
     ``None`` stands for one that has not been waited for long enough yet, in progress reports and cut runs. ``parted``

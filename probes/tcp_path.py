@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import IcmpError, IcmpMeaning, errno_name
@@ -32,8 +34,7 @@ class TcpAnswer(enum.StrEnum):
     SILENCE = "silence"
 
 
-@dataclass(frozen=True, slots=True)
-class TcpPathRequest:
+class TcpPathRequest(msgspec.Struct, frozen=True):
     """SYNs for TTL 1 to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts.
 
     Those behind the last answer are tried twice at most: there is probably nobody. No more than ``most`` are sent.
@@ -47,8 +48,7 @@ class TcpPathRequest:
     most: int = 48
 
 
-@dataclass(frozen=True, slots=True)
-class TcpHop:
+class TcpHop(msgspec.Struct, frozen=True):
     """One TTL. ``icmp`` carries the sender for *time exceeded* and other ICMP errors; ``sent`` counts SYNs."""
 
     ttl: int
@@ -59,8 +59,7 @@ class TcpHop:
     errno: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TcpPathResult:
+class TcpPathResult(msgspec.Struct, frozen=True):
     """``hops`` up to the first final answer, or to the last TTL that matters (three silent ones kept).
 
     ``final_ttl`` is the least TTL that brought a RST, a SYN-ACK or an ICMP *unreachable*; ``final`` which.

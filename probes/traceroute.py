@@ -8,8 +8,10 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
@@ -25,8 +27,7 @@ BASE_PORT: Final = 33434
 _MARK: Final = struct.Struct("!8sBB")
 
 
-@dataclass(frozen=True, slots=True)
-class TracerouteRequest:
+class TracerouteRequest(msgspec.Struct, frozen=True):
     """``max_ttl`` bounds the path; silent TTLs are tried ``tries`` times before they count as silent.
 
     ``wait_s`` is how long an answer to the last packet of a TTL is waited for, ``most`` how many packets are sent.
@@ -39,8 +40,7 @@ class TracerouteRequest:
     most: int = 56
 
 
-@dataclass(frozen=True, slots=True)
-class HopAnswer:
+class HopAnswer(msgspec.Struct, frozen=True):
     """One answer: from whom, which ICMP message (``None`` for an echo reply), after how long.
 
     ``reply_ttl`` is the TTL (hop limit) with which the answer itself arrived, ``None`` where the system is mute.
@@ -52,8 +52,7 @@ class HopAnswer:
     reply_ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One TTL: how many packets were sent, and every answer (none for a hop that keeps silent)."""
 
     ttl: int
@@ -61,8 +60,7 @@ class Hop:
     answers: tuple[HopAnswer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TracerouteResult:
+class TracerouteResult(msgspec.Struct, frozen=True):
     """``method`` is ``icmp`` or ``udp``; ``hops`` go up to the target, or to the last TTL tried that matters.
 
     Trailing silent hops beyond the last answer are kept up to three. ``reached_ttl`` is the least TTL at which
@@ -88,8 +86,7 @@ PROGRESS_S: Final = 0.15
 TRAILING_KEPT: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(msgspec.Struct, frozen=True):
     """One answer: to which TTL and try (``ttl`` 0 where the quotation is too short to tell), and what it is."""
 
     ttl: int

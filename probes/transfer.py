@@ -16,8 +16,9 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import errno_name
@@ -47,8 +48,7 @@ class TransferOutcome(enum.StrEnum):
     NOT_CONNECTED = "not-connected"
 
 
-@dataclass(frozen=True, slots=True)
-class TransferRequest:
+class TransferRequest(msgspec.Struct, frozen=True):
     """``say_hex`` is said with :attr:`Dialogue.SAY`; a TLS hello names ``server_name``.
 
     ``quiet_s`` is how long an ordinary connection may stand still before one with short segments is made beside it,
@@ -70,8 +70,7 @@ class TransferRequest:
     wait_s: float = 2.5
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """One connection. Bytes are those of TCP's payload; times count from the moment when it was made.
 
     ``mss`` is the longest segment that this side said it takes; ``bound`` is the length of the IP packets to which it
@@ -93,8 +92,7 @@ class Trial:
     errno: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransferResult:
+class TransferResult(msgspec.Struct, frozen=True):
     """The connections in the order in which they were made, the first one with ordinary segments."""
 
     address: str

@@ -12,7 +12,8 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, classify, errno_name
@@ -22,8 +23,7 @@ from probes.system.linux import errqueue, frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_ALL
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True):
     """One connection attempt to ``address``:``port`` is made and watched for ``wait_s``."""
 
     address: str
@@ -31,8 +31,7 @@ class WireRequest:
     wait_s: float = 1.2
 
 
-@dataclass(frozen=True, slots=True)
-class WireResult:
+class WireResult(msgspec.Struct, frozen=True):
     """Frames seen on the wire for that attempt.
 
     ``syns_out`` counts SYNs that left; ``answer_in`` is ``syn-ack``, ``reset``, ``icmp`` or ``None``;
@@ -65,8 +64,7 @@ _SYNS = 2
 _BATCH = 64
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     """What the wire and the socket have shown so far of the attempt from port ``own`` to ``address``:``port``."""
 
     address: str

@@ -25,16 +25,35 @@ TOUCHING = {
     "platform", "psutil", "random", "resource", "secrets", "select", "selectors", "shutil", "signal", "socket", "ssl",
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
-# The parts between the observations and the report that must be pure: same input, same output.
-PURE = (
-    *("judge/*.py", "facts.py", "plan.py", "steps/*.py", "describe.py", "compose.py", "report.py", "request.py"),
-    *("losses.py", "checkup.py"),
-)
-# What a pure part or a renderer may still import of those, each with the reason.
+# The rooms of ``troubleshoot``, highest first, and whether what lives there is pure: same input, same output, nothing
+# touched. A module may import its own room and those below it. README's table names the same rooms in the same order.
+ROOMS = {
+    "cli": False,
+    "render": True,
+    "run": False,
+    "steps": True,
+    "judge": True,
+    "facts": True,
+    "reproduce": False,
+    "doctor": False,
+    "report": True,
+    "intake": True,
+    "options": True,
+    "knowledge": False,
+    "errors": True,
+}
+# Parts of a room that must be pure although the room is not.
+PURE_PARTS = ("run/plan", "run/compose", "run/events", "doctor/checkup")
+# What a pure part may still import of what touches the world, each with the reason.
 ALLOWED = {
     "troubleshoot/judge/ports.py": {"datetime": "writes out since when a process runs, and asks no clock"},
     "troubleshoot/render/live.py": {"time": "a view that moves tells how much time is left"},
     "troubleshoot/render/style.py": {"os": "asks how wide the terminal is that it is given"},
+}
+# Arrows that point up, each with the reason; none is left over.
+UP: dict[str, dict[str, str]] = {
+    "troubleshoot/reproduce/__main__.py": {"render": "writes the page of all reproductions"},
+    "troubleshoot/steps/path.py": {"run": "the local host that is pinged is chosen by the plan"},
 }
 # Too slow to import for a command that does not need it.
 HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")
@@ -68,62 +87,81 @@ def of_package(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def pure_modules() -> list[Path]:
-    return sorted(p for pattern in PURE for p in (ROOT / "troubleshoot").glob(pattern))
+def place_of(path: Path) -> str:
+    """Where below ``troubleshoot`` a module stands, without its ending."""
+    return path.relative_to(ROOT / "troubleshoot").with_suffix("").as_posix()
 
 
-def renderers() -> list[Path]:
-    return sorted((ROOT / "troubleshoot" / "render").glob("*.py"))
+def room_of(path: Path) -> str:
+    return place_of(path).partition("/")[0]
 
 
-def test_every_part_is_found() -> None:
+OURS = [p for p in MODULES if p.is_relative_to(ROOT / "troubleshoot") and room_of(p) not in ("__init__", "__main__")]
+
+
+def is_pure(path: Path) -> bool:
+    return ROOMS[room_of(path)] or any(f"{place_of(path)}/".startswith(f"{part}/") for part in PURE_PARTS)
+
+
+PURE = [p for p in OURS if is_pure(p)]
+
+
+def test_every_module_stands_in_exactly_one_room() -> None:
     assert len(MODULES) > 60
-    assert len(pure_modules()) >= len(PURE) + 3
-    assert len(renderers()) > 5
+    assert {room_of(p) for p in OURS} == set(ROOMS)
+    assert [p for p in OURS if room_of(p) == "judge" and len(p.relative_to(ROOT).parts) > 1]
+
+
+def test_every_room_says_what_lives_in_it() -> None:
+    for path in MODULES:
+        lines = (ast.get_docstring(tree_of(path)) or "").splitlines()
+        assert lines, name_of(path)
+        assert lines[0].endswith((".", "?", "!")), name_of(path)
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parts[len(ROOT.parts)] == "probes"], ids=name_of)
 def test_a_probe_imports_no_other_probe_and_nothing_of_what_follows(path: Path) -> None:
-    # Besides the standard library these three, and the few modules that all probes share.
-    libraries = ("psutil", "icmplib", "dns")
+    # Besides the standard library these four, and the few modules that all probes share.
+    libraries = ("msgspec", "psutil", "icmplib", "dns")
     shared = ("probes.base", "probes.failure", "probes.system")
     for module in imports(path):
         known = of_package(module, *shared, *libraries) or module.partition(".")[0] in sys.stdlib_module_names
         assert known, module
 
 
-@pytest.mark.parametrize("path", pure_modules(), ids=name_of)
-def test_what_judges_touches_nothing(path: Path) -> None:
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_what_is_pure_touches_nothing(path: Path) -> None:
     allowed = ALLOWED.get(name_of(path), {})
-    touching = {m for m in imports(path) if m.partition(".")[0] in TOUCHING - allowed.keys()}
-    assert touching == set()
+    assert {m for m in imports(path) if m.partition(".")[0] in TOUCHING - allowed.keys()} == set()
+    # Types of observations only: no way to run a probe.
+    assert not {m for m in imports(path) if of_package(m, "probes.system")}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in {"open", "input", "print", "exec", "eval", "__import__"}
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "troubleshoot" / "judge").glob("*.py")), ids=name_of)
-def test_the_judge_sees_facts_and_nothing_of_what_is_made_of_its_verdict(path: Path) -> None:
-    known = ("facts", "flows", "losses", "describe", "report", "catalogue", "judge", "request", "transfers")
-    ours = {m for m in imports(path) if of_package(m, "troubleshoot")}
-    assert {m for m in ours if not of_package(m, *(f"troubleshoot.{k}" for k in known))} <= {"troubleshoot"}
-    # Types of observations only: no table of probes, no way to run one.
-    assert not {m for m in imports(path) if of_package(m, "probes.system")}
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.ImportFrom) and node.module == "probes.base":
-            assert {alias.name for alias in node.names} <= {"Note", "note", "Observation", "Status"}
         if isinstance(node, ast.ImportFrom) and node.module and of_package(node.module, "probes"):
             assert not {alias.name for alias in node.names} & {"PROBE", "observe"}
 
 
-@pytest.mark.parametrize("path", renderers(), ids=name_of)
-def test_a_renderer_reads_the_report_and_touches_nothing(path: Path) -> None:
-    known = ("render", "report", "checkup", "text", "catalogue", "events", "errors", "reproduce.records")
-    ours = {m for m in imports(path) if of_package(m, "troubleshoot", "probes")}
-    allowed = (*(f"troubleshoot.{k}" for k in known), "probes.base")
-    assert {m for m in ours if not of_package(m, *allowed)} == set()
-    exceptions = ALLOWED.get(name_of(path), {})
-    assert {m for m in imports(path) if m.partition(".")[0] in TOUCHING - exceptions.keys()} == set()
+def ups(path: Path) -> set[str]:
+    """The rooms above its own that a module imports."""
+    order = list(ROOMS)
+    below = {*order[order.index(room_of(path)) :], "__init__"}
+    rooms = {
+        m.partition(".")[2].partition(".")[0] or "__init__" for m in imports(path) if of_package(m, "troubleshoot")
+    }
+    return rooms - below
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_of)
+def test_arrows_only_point_down(path: Path) -> None:
+    assert ups(path) == set(UP.get(name_of(path), {}))
+
+
+@pytest.mark.parametrize("path", [p for p in OURS if room_of(p) == "render"], ids=name_of)
+def test_a_renderer_reads_the_report_and_not_how_it_came_about(path: Path) -> None:
+    judging = ("troubleshoot.judge", "troubleshoot.steps", "troubleshoot.facts", "troubleshoot.run.engine")
+    assert not {m for m in imports(path) if of_package(m, *judging)}
+    assert not {m for m in imports(path) if of_package(m, "probes") and m != "probes.base"}
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if "system" not in p.parts], ids=name_of)
@@ -140,6 +178,7 @@ def test_only_the_system_seam_asks_on_which_system_we_run(path: Path) -> None:
 def test_no_exception_is_left_over() -> None:
     for name, modules in ALLOWED.items():
         assert modules.keys() <= {m.partition(".")[0] for m in imports(ROOT / name)}
+    assert all((ROOT / name).is_file() for name in UP)
 
 
 def test_the_catalogue_is_data() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import socket
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from troubleshoot import report
@@ -97,7 +97,7 @@ def test_exit_statuses() -> None:
 def test_every_field_of_the_report_is_named() -> None:
     named = set(re.findall(r"`([a-z_]+)(?:\[\])?`", section("JSON")))
     parts = (report.Report, report.Verdict, report.Step, report.ErrorCode, report.TargetInfo, report.Reproduction)
-    fields = {field.name for part in parts for field in dataclasses.fields(part)} - {"schema"}
+    fields = {field.name for part in parts for field in msgspec.structs.fields(part)} - {"schema"}
     assert fields <= named
 
 

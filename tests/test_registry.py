@@ -7,7 +7,6 @@ other, so that nothing is named on one side only. Where the code builds a name a
 from __future__ import annotations
 
 import ast
-import dataclasses
 import enum
 import functools
 import inspect
@@ -57,8 +56,7 @@ WITHOUT_SCENARIO = {
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A module's syntax tree, with the function around each node."""
 
     path: Path
@@ -517,9 +515,13 @@ def test_a_korean_particle_of_a_cause_fits_whatever_is_filled_in(cause: str) -> 
 # -- probes ----------------------------------------------------------------------------------------------------
 
 
+def is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def records(kind: Any) -> set[type]:
-    """Return the dataclasses that a type is made of, itself included."""
-    if dataclasses.is_dataclass(kind):
+    """Return the records that a type is made of, itself included."""
+    if is_record(kind):
         hints = typing.get_type_hints(kind)
         return {typing.cast("type", kind)}.union(*(records(hint) for hint in hints.values()))
     return set().union(*(records(part) for part in typing.get_args(kind)))
@@ -536,10 +538,10 @@ def samples(kind: Any) -> st.SearchStrategy[Any]:
         return st.lists(samples(parts[0]), max_size=2).map(tuple)
     if origin is tuple:
         return st.tuples(*(samples(part) for part in parts))
-    if dataclasses.is_dataclass(kind):
+    if is_record(kind):
         hints = typing.get_type_hints(kind)
         return st.builds(
-            typing.cast("type", kind), **{f.name: samples(hints[f.name]) for f in dataclasses.fields(kind)}
+            typing.cast("type", kind), **{f.name: samples(hints[f.name]) for f in msgspec.structs.fields(kind)}
         )
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(list(kind))
@@ -561,8 +563,7 @@ def test_a_probe_is_what_the_table_says(name: str) -> None:
     assert inspect.iscoroutinefunction(probe.observe)
     assert list(inspect.signature(probe.observe).parameters) == ["request", "context", "progress"]
     for kind in records(probe.request) | records(probe.result):
-        assert kind.__dataclass_params__.frozen, kind  # type: ignore[attr-defined]
-        assert "__slots__" in vars(kind), kind
+        assert kind.__struct_config__.frozen, kind  # type: ignore[attr-defined]
     hints = typing.get_type_hints(probe.observe)
     assert hints["request"] is probe.request
     assert hints["return"] is probe.result

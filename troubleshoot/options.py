@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from troubleshoot.knowledge.catalogue import Language
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """``timeout_s`` bounds the whole run. ``family`` is 4 or 6 to look at one address family only.
 
     ``local_host``, ``router`` and ``remote_neighbour`` are address literals for the steps that ping them;

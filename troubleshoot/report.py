@@ -7,7 +7,6 @@ renderer is responsible for what its medium needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -25,16 +24,14 @@ Reproduced = Literal["same", "different", "not-reproduced", "not-attempted"]
 EXIT_STATUS: dict[str, int] = {"healthy": 0, "fault": 1, "inconclusive": 3}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """Who made the report."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vantage:
+class Vantage(msgspec.Struct, frozen=True, kw_only=True):
     """Where the report was made; ``privileged`` is whether raw packets could be sent."""
 
     hostname: str
@@ -42,8 +39,7 @@ class Vantage:
     privileged: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorCode:
+class ErrorCode(msgspec.Struct, frozen=True, kw_only=True):
     """The code that the user brought."""
 
     input: str
@@ -53,8 +49,7 @@ class ErrorCode:
     title: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetInfo:
+class TargetInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The target as it was understood; ``addresses`` are those that were looked at."""
 
     input: str
@@ -65,16 +60,14 @@ class TargetInfo:
     service: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
+class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
     """What the live attempt returned now, as a Winsock number, against the code that was brought."""
 
     outcome: Reproduced
     observed: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True):
     """Where the fault lies; ``hop`` counts devices from this machine, 1 = the first router."""
 
     scope: str
@@ -82,16 +75,14 @@ class Location:
     address: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One fact behind the verdict and the step that found it."""
 
     step: str
     fact: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     """Another cause that the evidence leaves open, or a second fault beside the first."""
 
     cause: str
@@ -99,8 +90,7 @@ class Alternative:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong, how sure that is, and what to do, first thing first."""
 
     outcome: Outcome
@@ -116,8 +106,7 @@ class Verdict:
     explanation: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the checklist. ``observations`` holds the typed results behind it, by probe and subject.
 
     ``origin`` names the code whose list it was taken from, ``added`` marks the steps that go beyond the
@@ -136,8 +125,7 @@ class Step:
     by_hand: dict[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One diagnosis. ``probes`` holds every probe's record, enough to judge again without a network.
 
     ``request`` repeats what was asked for (the options that change a verdict); ``interrupted`` tells that
@@ -155,7 +143,7 @@ class Report:
     verdict: Verdict
     steps: tuple[Step, ...]
     probes: tuple[dict[str, Any], ...] = ()
-    request: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = msgspec.field(default_factory=dict)
     language: str = "en"
     interrupted: bool = False
     packets: int = 0

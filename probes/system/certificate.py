@@ -6,8 +6,9 @@ anything that is not a certificate gives ``None``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 #: Names longer than this are cut off.
 _LONGEST: Final = 200
@@ -24,8 +25,7 @@ _SEQUENCE: Final = 0x30
 _VERSION: Final = 0xA0
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(msgspec.Struct, frozen=True):
     """``subject`` and ``issuer`` as ``CN=…, O=…`` in the certificate's order; ``not_after`` is UTC, ISO 8601."""
 
     subject: str

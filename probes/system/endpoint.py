@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from probes.base import NotApplicable
 
@@ -12,8 +13,7 @@ from probes.base import NotApplicable
 _MAPPED = "::ffff:"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """One address and port. ``text`` is the address in its canonical form, ``fe80::1%eth0`` where scoped."""
 
     family: socket.AddressFamily

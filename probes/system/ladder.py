@@ -9,7 +9,8 @@ or has been quiet for longer than the round trips seen so far; and silence count
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 #: TTLs released together, and the distance between two packets.
 WAVE = 4
@@ -23,24 +24,21 @@ RETRY_AFTER_S = (0.3, 0.8)
 TRAILING_TRIES = 2
 
 
-@dataclass(slots=True)
-class _Step:
+class _Step(msgspec.Struct):
     sent: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
     rtt_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What to do now: send with ``ttl``, or wait ``wait_s`` for answers; both ``None`` where all is done."""
 
     ttl: int | None = None
     wait_s: float | None = None
 
 
-@dataclass(slots=True)
-class Ladder:
+class Ladder(msgspec.Struct):
     """The plan for one path. Times are seconds of any clock that does not jump.
 
     ``first`` to ``max_ttl`` are the TTLs allowed, each up to ``tries`` times; ``wait_s`` is how long the last
@@ -60,12 +58,12 @@ class Ladder:
     looping: bool = False
     #: No more packets may be sent: only the answers to those on their way are waited for.
     spent: bool = False
-    _steps: dict[int, _Step] = field(default_factory=dict)
+    _steps: dict[int, _Step] = msgspec.field(default_factory=dict)
     _top: int = 0
     _free_s: float = 0.0
     _wave_s: float = 0.0
     _slowest_s: float | None = None
-    _seen: dict[str, list[int]] = field(default_factory=dict)
+    _seen: dict[str, list[int]] = msgspec.field(default_factory=dict)
     _far: bool = False
 
     def __post_init__(self) -> None:

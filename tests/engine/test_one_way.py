@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from probes.flows import Flow, FlowOutcome, FlowsResult
 from troubleshoot.facts import Facts, NotYet, flows

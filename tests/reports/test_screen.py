@@ -7,12 +7,12 @@ anew; look at them before they are committed.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.reports import made
 from troubleshoot.knowledge.catalogue import Catalogue, Language

@@ -15,10 +15,10 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from typer.core import TyperCommand, TyperGroup
 
@@ -45,8 +45,7 @@ _MAX_REPORT_MB = 32
 _TIMEOUT_S = (0.1, 600.0)
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(msgspec.Struct):
     """What every command of one run of the program needs."""
 
     language: Language

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from probes.base import Note
 
@@ -14,8 +15,7 @@ State = Literal["there", "missing", "unknown", "not-asked"]
 Weight = Literal["essential", "certainty", "none"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is there or not.
 
     ``id`` names its sentences: ``doctor.ID`` is the title, with ``-gives``, ``-cost`` and ``-remedy`` behind it.
@@ -41,8 +41,7 @@ class Item:
         return self.state in ("missing", "unknown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkup:
+class Checkup(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was found. ``started`` is RFC 3339 in UTC, ``reason`` says why this system was not looked at.
 
     ``user`` is the effective user id, ``held`` names the capabilities in effect that matter here. ``libraries`` and

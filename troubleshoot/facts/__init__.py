@@ -10,8 +10,9 @@ import enum
 import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from probes.address import AddressKind, AddressResult
 from probes.base import Observation, Status
@@ -62,8 +63,7 @@ class Reading(enum.StrEnum):
     UNTRIED = "untried"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """The reading for one address; ``heard_ms`` is from the first packet to the answer that decided."""
 
     address: str

@@ -7,7 +7,8 @@ network: plan, steps and judge ask the same questions of the same facts.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.failure import IcmpMeaning
@@ -33,8 +34,7 @@ _SUSPECTS = 4
 _RANK = (FlowOutcome.ACCEPTED, FlowOutcome.RESET, FlowOutcome.ICMP, FlowOutcome.SILENCE)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """Some source ports fare worse than others, always the same ones.
 
     ``outcome`` is what they meet, ``failing`` and ``ports`` how many of how many, ``tries`` how often they were tried.

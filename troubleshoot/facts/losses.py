@@ -11,8 +11,9 @@ import enum
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
+
+import msgspec
 
 from probes.base import Status
 from probes.failure import IcmpMeaning
@@ -44,8 +45,7 @@ class Kind(enum.StrEnum):
     FIN = "fin"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """Exchanges of one kind in the order of sending, and whether each was answered.
 
     ``at`` numbers the connections that SYNs and FINs belong to, so that both are placed in one order; echoes need none.
@@ -66,8 +66,7 @@ class Sample:
         return self.answered.count(False)
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(msgspec.Struct, frozen=True):
     """A run of a probe that measures a loss."""
 
     probe: str
@@ -75,8 +74,7 @@ class Series:
     request: PingRequest | TcpLossRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What the samples come to: ``samples`` that count, and the kinds that are ``limited`` for reasons of their own."""
 
     samples: tuple[Sample, ...]
@@ -347,8 +345,7 @@ def _pings(address: str, count: int) -> PingRequest:
 # -- where it begins -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """After which hop a loss begins (0: this machine), and that hop's address."""
 
     hop: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.transfer import TransferOutcome, TransferResult, Trial
 
@@ -11,8 +12,7 @@ from probes.transfer import TransferOutcome, TransferResult, Trial
 _STALLED_MS: Final = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
+class Contrast(msgspec.Struct, frozen=True):
     """``long`` stands still and ``short`` came to its end: by its segments alone the one differs from the other.
 
     ``back`` tells that the answer is what is missing, not what was said. ``repeated`` tells that both were seen twice.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from troubleshoot.intake.target import Target
 from troubleshoot.knowledge.catalogue import Kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The code, the target and the options, with what the catalogue says of them.
 
     ``steps`` is the whole checklist, ``reference_steps`` those of it that the reference itself asks for.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from probes.base import Note, note
 from troubleshoot.knowledge.text import Refusal
@@ -31,8 +32,7 @@ _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """``host`` is what is to be resolved or a literal address without brackets (with its ``%zone``).
 
     ``host`` is ``None`` for ``:8080`` (every local address). ``port`` is ``None`` where none was given or where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from probes.address import AddressKind
 from troubleshoot.facts import Facts, NotYet, Reading
@@ -17,8 +17,7 @@ __all__ = ["Conclusion", "judge"]
 MODULES = (here, limits, misuse, mtu, names, path, ports, refuser, service, stack)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence comes to so far.
 
     ``final`` tells that no running probe can change outcome or cause any more; ``complete`` that none can add a

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from probes.address import AddressKind
 from probes.base import Note, note

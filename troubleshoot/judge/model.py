@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Note
 from troubleshoot.facts import Facts, describe
@@ -31,8 +32,7 @@ class Standing(enum.StrEnum):
     NOT_EVALUATED = "not-evaluated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A cause that the evidence supports.
 
     ``step`` is the checklist step that shows it, ``evidence`` pairs of step id and fact, ``values`` fill the

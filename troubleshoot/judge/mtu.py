@@ -6,8 +6,9 @@ short segments arrive and whose long ones do not is what the user's program meet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Note, note
 from probes.mtu_hop import MtuHopResult
@@ -34,8 +35,7 @@ def path_mtu_blackhole(facts: Facts) -> Finding | None:
     return on_any(facts, _swallows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where the size shrinks: behind device ``hop``, as far as known.
 
     ``back``: on the way from the target; ``near``: before the first router.

@@ -12,7 +12,8 @@ forges TTLs is only caught where it contradicts itself.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
@@ -36,8 +37,7 @@ class Place(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Refuser:
+class Refuser(msgspec.Struct, frozen=True):
     """What the measurements say of whoever sent the reset; ``hop`` is its distance where it is known."""
 
     place: Place

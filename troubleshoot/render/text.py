@@ -7,8 +7,9 @@ of a report goes through :func:`~troubleshoot.render.safe.safe`, whoever wrote i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from troubleshoot.knowledge.text import fill
 from troubleshoot.render.explain import checklist_heading
@@ -25,8 +26,7 @@ _LONGEST_LIST = 40
 _MANY_ADDRESSES = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lexicon:
+class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     """The words of a screen in one language.
 
     ``wording`` is :meth:`~troubleshoot.knowledge.catalogue.Catalogue.wording`, ``causes`` the title of each cause id,
@@ -35,9 +35,9 @@ class Lexicon:
     """
 
     wording: Mapping[str, str]
-    causes: Mapping[str, str] = field(default_factory=dict)
-    codes: Mapping[int, str] = field(default_factory=dict)
-    steps: Mapping[str, str] = field(default_factory=dict)
+    causes: Mapping[str, str] = msgspec.field(default_factory=dict)
+    codes: Mapping[int, str] = msgspec.field(default_factory=dict)
+    steps: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def ui(self, key: str, **values: str) -> str:
         """Return a label of the screen."""

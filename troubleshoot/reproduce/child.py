@@ -5,9 +5,9 @@ Started by :mod:`troubleshoot.reproduce` and by nobody else: it gives up namespa
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
+
+import msgspec
 
 from probes.system import platform_name
 from troubleshoot.reproduce import isolation
@@ -42,6 +42,6 @@ def main(arguments: list[str]) -> int:
     """Run the reproduction named by ``arguments``; the trace goes to stdout as JSON."""
     code, claim, seconds = arguments
     trace = perform(code, claim, int(seconds))
-    json.dump(dataclasses.asdict(trace), sys.stdout)
+    sys.stdout.write(msgspec.json.encode(trace).decode())
     sys.stdout.flush()
     return 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 #: What ``observed`` and a claim's ``errno`` say where the call succeeds.
 SUCCESS = "OK"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call into the C library: ``function``, its arguments as text, and what came of it.
 
     ``returned`` is the value as text (``-1`` where it failed) and ``errno`` the name of the error, ``None``
@@ -23,8 +22,7 @@ class Call:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One claim of the catalogue (``reproduce.toml``): ``function`` called in ``state`` ends in ``errno`` on Linux.
 
     ``winsock`` is the code that Winsock has for this situation, ``None`` where it does not know the situation or
@@ -42,16 +40,14 @@ class Claim:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reproducible:
+class Reproducible(msgspec.Struct, frozen=True):
     """What can be made to happen of a code: its claims, or why there are none (``None``: nothing is known)."""
 
     claims: tuple[Claim, ...] = ()
     impossible: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
+class Reproduction(msgspec.Struct, frozen=True):
     """One claim, tried on this machine.
 
     ``calls`` are all calls in order; the last one is the one that the claim is about, and ``observed`` its error
@@ -75,8 +71,7 @@ class Reproduction:
     system: str = "linux"
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """What the child hands back: the calls, and ``reason`` where the machine does not let it go on."""
 
     calls: tuple[Call, ...]

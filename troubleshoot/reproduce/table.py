@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from troubleshoot.reproduce import addresses, connections, misuse, names, resources
 from troubleshoot.reproduce.stage import Stage
@@ -24,8 +25,7 @@ class Needs(enum.Enum):
     MOUNTS = "mounts"
 
 
-@dataclass(frozen=True, slots=True)
-class Reproducer:
+class Reproducer(msgspec.Struct, frozen=True):
     """One function that makes an error happen: the last call that it makes is the one the claim is about."""
 
     run: Callable[[Stage], None]

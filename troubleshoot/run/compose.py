@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -42,8 +41,7 @@ _MET = {FlowOutcome.SILENCE: "ETIMEDOUT", FlowOutcome.RESET: "ECONNREFUSED"}
 _SAID = 1800
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of a report that is not judged: when, where, how long, in which language."""
 
     started: str

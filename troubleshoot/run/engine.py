@@ -13,9 +13,11 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
@@ -165,8 +167,7 @@ def _port_of(service: str | None, transport: str) -> int | None:
         return entry.port if entry is not None else None
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(msgspec.Struct):
     """One probe's run: keeps the last partial result, and turns every end into a record."""
 
     job: Job

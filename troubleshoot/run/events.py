@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from troubleshoot.report import StepStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEvent:
+class StepEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one step of the checklist at ``elapsed_ms`` into a run that may take ``limit_ms`` in all.
 
     ``status`` is ``None`` while it waits or runs (``running`` tells which); ``summary`` is its one line of fact.

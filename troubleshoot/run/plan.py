@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.address import AddressKind, AddressRequest, AddressResult
 from probes.address_family import AddressFamilyRequest
@@ -65,8 +67,7 @@ _NETWORK_STEPS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One run of a probe: its name, what it is about, and its request."""
 
     probe: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Note, note
 from troubleshoot.facts import Facts, NotYet
 from troubleshoot.report import StepStatus
 
 
-@dataclass(frozen=True, slots=True)
-class StepView:
+class StepView(msgspec.Struct, frozen=True):
     """The step's status, its one line of fact, why it was run or not, and the probes behind it."""
 
     status: StepStatus

@@ -15,8 +15,9 @@ import socket
 import struct
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from probes.failure import IcmpError, IcmpMeaning
 from probes.system import on_linux
@@ -34,8 +35,7 @@ _ANCILLARY: Final = 512
 _MOST: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(msgspec.Struct, frozen=True):
     """One moment on both clocks: the wall clock is the kernel's for packets, the other one never jumps."""
 
     wall_s: float
@@ -59,8 +59,7 @@ def elapsed_ms(since: Stamp, received_s: float | None = None) -> float:
     return there if 0 <= there <= here + 1 else here
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedError:
+class QueuedError(msgspec.Struct, frozen=True):
     """One entry of a queue.
 
     ``icmp`` is ``None`` where the local stack itself speaks (a datagram longer than the MTU: ``info`` is that
@@ -79,8 +78,7 @@ class QueuedError:
     received_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """One datagram that came in, with its source as :func:`text_of` writes it and that source's port."""
 
     data: bytes

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 TCP, ICMP, ICMPV6 = 6, 1, 58
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -24,8 +25,7 @@ _ERRORS = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(msgspec.Struct, frozen=True):
     """An IP packet; ``ttl`` is its TTL or hop limit, ``payload`` what follows the header, as far as captured."""
 
     source: str
@@ -35,8 +35,7 @@ class Packet:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(msgspec.Struct, frozen=True):
     """An ICMP error and the packet that it quotes; ``info`` is the next-hop MTU in bytes of *too big*, else 0."""
 
     type: int

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _PREFIX = "socket:["
 #: No text that another process chose (its name, its command line) is kept longer than this.
 MAX_WORDS = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Holders:
+class Holders(msgspec.Struct, frozen=True):
     """``by_inode`` gives the processes that hold each socket; ``hidden`` counts those that could not be read."""
 
     by_inode: dict[int, tuple[int, ...]]
     hidden: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who a process is; what may not be seen is ``None``. ``started`` is seconds since the epoch."""
 
     name: str | None

@@ -11,8 +11,9 @@ import os
 import secrets
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Context
 from probes.failure import IcmpError
@@ -29,8 +30,7 @@ _COOKIE: Final = 8
 OVERHEAD: Final = {4: 28, 6: 48}
 
 
-@dataclass(frozen=True, slots=True)
-class EchoAnswer:
+class EchoAnswer(msgspec.Struct, frozen=True):
     """What came for request number ``sequence``: a reply (``icmp`` is ``None``) with its TTL, or an error."""
 
     sequence: int

@@ -5,15 +5,14 @@ Sources: ip(7), ``ip_local_port_range`` and ``ip_local_reserved_ports`` in the k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from probes.base import Context
 
 _FOLDER = "/proc/sys/net/ipv4"
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPorts:
+class LocalPorts(msgspec.Struct, frozen=True):
     """``first`` to ``last`` are picked from, but for the ``reserved`` ones, which only bind() with a number takes."""
 
     first: int

@@ -13,7 +13,8 @@ import ipaddress
 import socket
 import struct
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context, NotPermitted
 from probes.system.linux import frames, rtnetlink
@@ -31,8 +32,7 @@ _AD_PROTOCOL = 0xFFFFF000
 _ACCEPT, _DROP = "accept", "drop"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One captured packet; ``outgoing`` where this machine sent it, ``mac`` the sender's link address."""
 
     data: bytes

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context
 
 _CAP_NET_BIND_SERVICE, _CAP_NET_ADMIN = 10, 12
 
 
-@dataclass(frozen=True, slots=True)
-class Privileges:
+class Privileges(msgspec.Struct, frozen=True):
     """``send_raw``: raw and packet sockets; ``bind_low``: ports below 1024; ``net_admin``: other settings."""
 
     send_raw: bool

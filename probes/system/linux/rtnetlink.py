@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_ROUTE
@@ -60,8 +61,7 @@ _FR_ACT_TO_TBL = 1
 _FIB_RULE_INVERT = 0x2
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """One interface. ``carrier`` is what the driver says; it means nothing while the interface is down."""
 
     index: int
@@ -77,8 +77,7 @@ class Link:
     tx_dropped: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """One assigned address; ``peer`` is the other end of a point-to-point link where it has one."""
 
     index: int
@@ -90,8 +89,7 @@ class Address:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One way out of a route; ``flags`` are ``RTNH_F_*``."""
 
     interface: int | None
@@ -99,8 +97,7 @@ class Hop:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One route, or the answer to a look-up. ``mtu`` in bytes, ``None`` where the route sets none.
 
     ``family`` is 4 or 6, ``type`` an ``RTN_*``. ``hops`` has several entries for a multipath route.
@@ -127,8 +124,7 @@ class Route:
         return self.hops[0].gateway if self.hops else None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One policy rule that sends look-ups to a table (ip-rule(8)), as far as a destination can decide it.
 
     ``suppress_prefix`` is the longest prefix that the rule ignores in its table, -1 for none.
@@ -142,8 +138,7 @@ class Rule:
     suppress_prefix: int
 
 
-@dataclass(frozen=True, slots=True)
-class NeighbourEntry:
+class NeighbourEntry(msgspec.Struct, frozen=True):
     """One entry of the neighbour table; ``state`` is an ``NUD_*``, 0 where the entry has just been removed."""
 
     index: int

@@ -13,8 +13,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_SOCK_DIAG
@@ -57,8 +58,7 @@ _PORTS = struct.Struct("!HH")
 _MAX_ANSWER = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class SocketMemory:
+class SocketMemory(msgspec.Struct, frozen=True):
     """What a socket takes of kernel memory, in bytes (sock_diag(7), ``SK_MEMINFO_*``).
 
     ``received`` of at most ``receive_buffer`` waits for the program, ``unsent`` of at most ``send_buffer`` for the
@@ -74,8 +74,7 @@ class SocketMemory:
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class DiagSocket:
+class DiagSocket(msgspec.Struct, frozen=True):
     """One socket as the kernel lists it.
 
     ``family`` is 4 or 6; ``state`` a word of :data:`TCP_STATES` or :data:`UDP_STATES`. ``receive_queue`` and

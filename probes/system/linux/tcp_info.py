@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 #: Offset and format of each number that is read; older kernels give a shorter structure.
 _FIELDS: Final = {
@@ -21,8 +22,7 @@ _FIELDS: Final = {
 FIN_SENT: Final = frozenset({4, 9, 11})
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(msgspec.Struct, frozen=True):
     """Numbers of one connection, 0 where the kernel does not tell.
 
     ``state`` is the number of the TCP state (<net/tcp_states.h>).

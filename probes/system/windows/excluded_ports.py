@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.base import Note, note
 
@@ -23,8 +24,7 @@ _RANGE: Final = re.compile(rb"[ \t]*([0-9]{1,5})[ \t]+([0-9]{1,5})[ \t]*(\*?)[ \
 _RULE: Final = re.compile(rb"[ \t]*-{4,}[ \t]+-{4,}[ \t]*")
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
+class PortRange(msgspec.Struct, frozen=True):
     """Ports ``first`` to ``last``; ``administered`` where an administrator excluded them."""
 
     first: int
@@ -32,8 +32,7 @@ class PortRange:
     administered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludedPorts:
+class ExcludedPorts(msgspec.Struct, frozen=True):
     """``ranges`` of one transport and family, ``None`` with a ``reason`` where they could not be read."""
 
     ranges: tuple[PortRange, ...] | None

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 _ERROR_BUFFER_OVERFLOW: Final = 111
 _NO_UNICAST_ANYCAST_MULTICAST: Final = 0x1 | 0x2 | 0x4
@@ -20,8 +21,7 @@ _AF_INET, _AF_INET6 = 2, 23  # winsock2.h
 _PLACEHOLDERS: Final = ipaddress.IPv6Network("fec0:0:0:ffff::/64")
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True):
     """Name servers in the adapters' order, each once, and the adapters' domains."""
 
     servers: tuple[str, ...]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from probes.system.windows.layouts import Guid, ProtocolInfo
@@ -26,8 +27,7 @@ _FAMILIES: Final = {1: "AF_UNIX", 2: "AF_INET", 6: "AF_IPX", 17: "AF_NETBIOS", 2
 _TYPES: Final = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 4: "SOCK_RDM", 5: "SOCK_SEQPACKET"}
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """One WSAStartup: the version asked for, the one ``given``, the ``highest`` on offer, all as ``2.2``.
 
     ``error`` is the Winsock number that it returned, ``None`` where it succeeded. ``description`` and ``status``
@@ -42,8 +42,7 @@ class Start:
     error: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """One entry of the catalogue: ``entry`` is its number there, ``id`` the GUID of its provider.
 
     ``chain`` lists the entries that a layered chain goes through, from the top; ``kind`` is ``base``,
@@ -65,8 +64,7 @@ class Provider:
     missing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Winsock:
+class Winsock(msgspec.Struct, frozen=True):
     """``starts`` are what WSAStartup gave for 2.2 and for 1.1; ``providers`` is the catalogue of this kind of program.
 
     ``providers`` is ``None`` where it could not be read, and ``error`` the Winsock number that says why.
