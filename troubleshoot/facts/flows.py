@@ -67,13 +67,13 @@ class Split(msgspec.Struct, frozen=True):
 def differ(facts: Facts, address: str) -> dict[int, tuple[str, ...]]:
     """Return the TTLs at which packets of different flows met different devices, and these."""
     met: dict[int, dict[str, None]] = {}
-    trace = facts.peek_trace(address)
+    trace = facts.path.peek_trace(address)
     for hop in trace.hops if trace is not None else ():
         met.setdefault(hop.ttl, {}).update((plain(a.address), None) for a in hop.answers if a.address is not None)
-    subjects = (f"{address} {facts.port}", f"{second_look(address)} {facts.port}")
+    subjects = (facts.endpoint(address), facts.endpoint(second_look(address)))
     paths = [facts.peek("tcp-path", TcpPathResult, subject) for subject in subjects]
     steps = [(s.ttl, s.icmp) for path in paths if path is not None for s in path.hops]
-    flows = facts.peek("flows", FlowsResult, f"{address} {facts.port}")
+    flows = facts.peek("flows", FlowsResult, facts.endpoint(address))
     steps += [(s.ttl, s.icmp) for s in (flows.walk if flows is not None else ())]
     for ttl, icmp in steps:
         if icmp is not None and icmp.sender is not None and icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
@@ -87,14 +87,14 @@ def called_for(facts: Facts, address: str) -> FlowsRequest | None:
     Either the port connects now although the program met an error that fits one bad way among several; or it does not,
     and other SYNs to it, from other ports, fared better.
     """
-    route, reach = facts.peek_route(address), facts.reach(address)
+    route, reach = facts.link.peek_route(address), facts.attempts.reach(address)
     if route is None or route.gateway is None or facts.port is None or facts.request.target.transport != "tcp":
         return None
-    if facts.is_local(address) or facts.slow(address) or facts.request.code not in _NOW_AND_THEN:
+    if facts.machine.is_local(address) or facts.path.slow(address) or facts.request.code not in _NOW_AND_THEN:
         return None
     if reach.reading is not Reading.CONNECTED and not _others_fared_better(facts, address, reach.reading):
         return None
-    rtt_ms = max(facts.rtt_ms(address), reach.heard_ms if reach.reading is not Reading.SILENT else 0.0)
+    rtt_ms = max(facts.path.rtt_ms(address), reach.heard_ms if reach.reading is not Reading.SILENT else 0.0)
     return FlowsRequest(address, facts.port, wait_s=min(0.9, max(0.25, 0.1 + 3 * rtt_ms / 1000)))
 
 
@@ -104,11 +104,11 @@ def _others_fared_better(facts: Facts, address: str, reading: Reading) -> bool:
         Reading.ICMP: (TcpAnswer.ACCEPTED, TcpAnswer.RESET),
         Reading.SILENT: (TcpAnswer.ACCEPTED, TcpAnswer.RESET),
     }
-    for subject in (f"{address} {facts.port}", f"{second_look(address)} {facts.port}"):
+    for subject in (facts.endpoint(address), facts.endpoint(second_look(address))):
         path = facts.peek("tcp-path", TcpPathResult, subject)
         if path is not None and path.final in better.get(reading, ()):
             return True
-    answers = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    answers = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
     return reading is Reading.RESET and answers is not None and answers.answer is TtlAnswer.MIXED
 
 
@@ -119,7 +119,7 @@ def split(facts: Facts, address: str) -> Split | None:
     several tries, so often that chance is ruled out, while others get through between them.
     :class:`troubleshoot.facts.NotYet` while they are tried.
     """
-    result = facts.get("flows", FlowsResult, f"{address} {facts.port}")
+    result = facts.get("flows", FlowsResult, facts.endpoint(address))
     flows = [flow for flow in (result.flows if result is not None else ()) if flow.tries[0] in _RANK]
     if result is None or not flows:
         return None

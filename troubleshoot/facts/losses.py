@@ -175,7 +175,7 @@ def echoes(facts: Facts, subject: str) -> tuple[bool, ...]:
         return ()
     seen = [e.rtt_ms is not None for e in ping.echoes if e.icmp is None and e.failure is None]
     if record.status is not Status.OBSERVED:
-        if not facts.overdue(ping):
+        if not facts.path.overdue(ping):
             return tuple(answered for answered in seen if answered)
         while seen and not seen[-1]:  # the last ones may still be on their way
             seen.pop()
@@ -196,8 +196,8 @@ def _syns(facts: Facts, results: Iterable[TcpLossResult], address: str) -> Sampl
     """
     series = _numbered(Kind.SYN, (answered for result in results for answered in result.answered))
     own: tuple[bool, ...] = ()
-    if facts.reach(address).reading is Reading.CONNECTED:
-        own = (False, True) if facts.syn_lost(address) else (True,)
+    if facts.attempts.reach(address).reading is Reading.CONNECTED:
+        own = (False, True) if facts.service.syn_lost(address) else (True,)
     told, at = (*own, *series.answered), (*range(-len(own), 0), *series.at)
     answered = _stopped(told)
     return Sample(Kind.SYN, told[:answered], at[:answered])
@@ -212,10 +212,10 @@ def _stopped(told: tuple[bool, ...]) -> int:
 def samples(facts: Facts, address: str) -> tuple[Sample, ...]:
     """Return every exchange with an address that tells a loss, as far as known."""
     pings: tuple[bool, ...] = ()
-    if facts.echoes(address) is not None:
+    if facts.path.echoes(address) is not None:
         short = series_subject(address)
         pings = tuple(e for s in (address, short, longer_subject(short)) for e in echoes(facts, s))
-    port = f"{address} {facts.port}"
+    port = facts.endpoint(address)
     found = [facts.peek("tcp-loss", TcpLossResult, subject) for subject in (port, longer_subject(port))]
     results = [result for result in found if result is not None]
     fins = _numbered(Kind.FIN, (parted for result in results for parted in result.parted))
@@ -253,7 +253,7 @@ def at_most(facts: Facts, address: str) -> float:
 def hidden(facts: Facts) -> tuple[str, Told] | None:
     """Return the address that answers and what was exchanged with it; ``None`` where no network is in question."""
     address = first(facts)
-    if facts.request.kind != "network" or address is None or facts.is_local(address):
+    if facts.request.kind != "network" or address is None or facts.machine.is_local(address):
         return None
     return address, told(facts, address)
 
@@ -288,19 +288,19 @@ def _connects_lost(found: Told) -> bool:
 
 def measured(facts: Facts, address: str) -> bool:
     """Whether a loss can be measured towards an address that answers, and is: the first one, and where one was met."""
-    if facts.is_local(address) or facts.slow(address):
+    if facts.machine.is_local(address) or facts.path.slow(address):
         return False
     return (facts.request.kind == "network" and first(facts) == address) or _hinted(facts, address)
 
 
 def first(facts: Facts) -> str | None:
     """Return the first address that answers."""
-    return next((r.address for r in facts.reaches() if r.reading is Reading.CONNECTED), None)
+    return next((r.address for r in facts.attempts.reaches() if r.reading is Reading.CONNECTED), None)
 
 
 def _hinted(facts: Facts, address: str) -> bool:
     try:
-        return facts.losing(address)
+        return facts.service.losing(address)
     except NotYet:
         return False
 
@@ -315,21 +315,21 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
         return
     port, tcp = facts.port, facts.request.target.transport == "tcp"
     ping = facts.peek("ping", PingResult, address)
-    echoed = facts.echoes(address) is not None
+    echoed = facts.path.echoes(address) is not None
     by_udp = ping is not None and ping.method is PingMethod.UDP
     lost = any(sample.lost for sample in samples(facts, address)) or _hinted(facts, address)
     if echoed:
         subject = series_subject(address)
         # more packets where a loss is what the code may be about
-        yield Series("ping", subject, _pings(address, 40 if facts.stalls(address) else 20))
+        yield Series("ping", subject, _pings(address, 40 if facts.service.stalls(address) else 20))
         if lost:
             yield Series("ping", longer_subject(subject), _pings(address, 40))
-    elif not by_udp and facts.awaits_echo(address):
+    elif not by_udp and facts.path.awaits_echo(address):
         raise NotYet(f"ping {address}")
     if port is None or not tcp or (echoed and not lost):
         return
     subject = f"{address} {port}"
-    count = 20 if echoed or facts.stalls(address) else 10
+    count = 20 if echoed or facts.service.stalls(address) else 10
     yield Series("tcp-loss", subject, TcpLossRequest(address, port, count, wait_s=_CONNECT_S))
     if facts.observation("tcp-loss", subject) is None or ("tcp-loss", subject) in facts.running:
         return  # one after the other: many connects at once may meet a limit
@@ -359,10 +359,10 @@ def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
     the evidence singles nothing out: routers that do not answer pings, or that limit their answers, so that one loses
     some and a farther one none. Raises :class:`NotYet` while a series runs.
     """
-    if facts.echoes(address) is None:
+    if facts.path.echoes(address) is None:
         return None
-    distance = facts.distance(address)
-    facts.trace(address)
+    distance = facts.hops.distance(address)
+    facts.wait_for("traceroute", address)
     found = told(facts, address)
     count = _enough(found.lost / found.sent)
     if distance is None or (1 - found.lost / found.sent) ** count > _BY_CHANCE / 5:
@@ -392,14 +392,14 @@ def search(facts: Facts, address: str) -> Place | tuple[Series, ...] | None:
 
 def asked(facts: Facts, address: str) -> tuple[tuple[int, str, Sample], ...]:
     """Return the routers to which echoes were counted: hop, address, sample."""
-    distance = facts.distance(address)
+    distance = facts.hops.distance(address)
     routers = _routers(facts, address, distance) if distance is not None else {}
     return tuple((t, r, found) for t, r in sorted(routers.items()) if (found := _sample(facts, r)).sent)
 
 
 def _routers(facts: Facts, address: str, distance: int) -> dict[int, str]:
     """The routers on the way, each by its hop, where one and only one answered there."""
-    trace, found = facts.peek_trace(address), dict[int, str]()
+    trace, found = facts.path.peek_trace(address), dict[int, str]()
     for hop in trace.hops if trace is not None else ():
         said = {
             a.address for a in hop.answers if a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED

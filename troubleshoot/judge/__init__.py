@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from probes.address import AddressKind
-from troubleshoot.facts import Facts, NotYet, Reading
+from troubleshoot.facts import Facts, NotYet, Reading, is_loopback
 from troubleshoot.judge import here, limits, misuse, mtu, names, path, ports, refuser, service, stack
 from troubleshoot.judge.model import RULES, Finding, Standing
 from troubleshoot.knowledge.catalogue import Judgement as Order
@@ -97,25 +97,25 @@ def _healthy(facts: Facts) -> bool:
         return False
     if facts.running:
         raise NotYet("local checks")
-    if "connect" in request.steps and facts.targets and not facts.is_local(facts.targets[0]):
-        everywhere = facts.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
-        return not facts.hidden() if everywhere else _reached(facts)
-    return not facts.hidden() and not any(r.reading is Reading.LOCAL for r in facts.reaches())
+    if "connect" in request.steps and facts.targets and not facts.machine.is_local(facts.targets[0]):
+        everywhere = facts.machine.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
+        return not facts.machine.hidden() if everywhere else _reached(facts)
+    return not facts.machine.hidden() and not any(r.reading is Reading.LOCAL for r in facts.attempts.reaches())
 
 
 def _reached(facts: Facts) -> bool:
     if facts.request.kind == "name-service" and facts.port is None:
-        return facts.is_literal or (facts.resolved() is not None and not facts.unresolved())
-    reaches = facts.reaches()
+        return facts.names.is_literal or (facts.names.resolved() is not None and not facts.names.unresolved())
+    reaches = facts.attempts.reaches()
     if not reaches:
-        if facts.resolving or ("services-file", facts.request.target.service or "") in facts.running:
+        if facts.names.resolving or ("services-file", facts.request.target.service or "") in facts.running:
             raise NotYet("resolve")
         return False
-    if facts.port is None and any(facts.alive(r.address) for r in reaches):
+    if facts.port is None and any(facts.path.alive(r.address) for r in reaches):
         return True
     for reach in reaches:
-        facts.decided_reach(reach.address)
-        facts.get("flows", object, f"{reach.address} {facts.port}")
-    if all(facts.is_loopback(r.address) for r in reaches):
+        facts.attempts.wait_for(reach.address)
+        facts.wait_for("flows", facts.endpoint(reach.address))
+    if all(is_loopback(r.address) for r in reaches):
         return any(r.reading is Reading.CONNECTED for r in reaches)
     return all(r.reading is Reading.CONNECTED for r in reaches)

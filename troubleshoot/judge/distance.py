@@ -18,9 +18,9 @@ def routers_back(ttl: int) -> int:
 
 def reply_ttl(facts: Facts, address: str) -> int | None:
     """The TTL with which other answers of the host itself arrive."""
-    ping = facts.peek_ping(address)
+    ping = facts.path.peek_ping(address)
     seen = [e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None and e.icmp is None]
-    trace = facts.peek_trace(address)
+    trace = facts.path.peek_trace(address)
     reached = trace.reached_ttl if trace is not None else None
     for hop in trace.hops if trace is not None else ():
         if hop.ttl == reached:
@@ -34,7 +34,7 @@ def reply_ttl(facts: Facts, address: str) -> int | None:
 
 def same_way_back(facts: Facts, address: str) -> bool:
     """Whether the routers' own answers come back over as many routers as they are away, as far as they tell."""
-    trace = facts.peek_trace(address)
+    trace = facts.path.peek_trace(address)
     told = [
         routers_back(a.reply_ttl) == hop.ttl - 1
         for hop in (trace.hops if trace is not None else ())
@@ -46,7 +46,7 @@ def same_way_back(facts: Facts, address: str) -> bool:
 
 def rewritten(facts: Facts, address: str, distance: int | None, reply: int) -> bool:
     """Whether a router gives packets a new TTL: the one before the host then answers with the host's own TTL."""
-    trace = facts.peek_trace(address)
+    trace = facts.path.peek_trace(address)
     return any(
         a.reply_ttl == reply and a.icmp is not None and a.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
         for hop in (trace.hops if trace is not None else ())

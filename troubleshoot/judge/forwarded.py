@@ -17,14 +17,14 @@ from troubleshoot.judge.witness import path_said, said, step_of
 
 def by_host(facts: Facts, address: str) -> bool:
     """Whether the host itself passes the port on, and not a device nearer than it."""
-    ttl, distance = facts.passes_on(address), facts.distance(address)
+    ttl, distance = facts.hops.passes_on(address), facts.hops.distance(address)
     return ttl is not None and distance is not None and ttl >= distance
 
 
 def shown(facts: Facts, found: Reach) -> tuple[tuple[str, Note], ...]:
     """What says that a port is passed on."""
-    passed = note("fact.passed-on", address=found.address, ttl=facts.passes_on(found.address), port=facts.port)
-    path = facts.tcp_path(found.address)
+    passed = note("fact.passed-on", address=found.address, ttl=facts.hops.passes_on(found.address), port=facts.port)
+    path = facts.path.tcp_path(found.address)
     walk = ((step_of(facts), describe.tcp_path(path)),) if path is not None and path.final is not None else ()
     return (said(facts, found), (step_of(facts), passed), *walk, *path_said(facts, found.address))
 
@@ -74,15 +74,15 @@ def drops(facts: Facts, found: Reach, passed: int) -> Finding:
 def intercepted(facts: Facts, reach: Reach) -> Finding | None:
     """Return ``connection-intercepted`` where a device nearer than the host passes connections on elsewhere."""
     address = reach.address
-    ttl = facts.passes_on(address)
-    if ttl is None or not facts.dies_at(address, ttl):
+    ttl = facts.hops.passes_on(address)
+    if ttl is None or not facts.hops.dies_at(address, ttl):
         return None
-    distance = facts.distance(address)
+    distance = facts.hops.distance(address)
     if distance is not None and ttl >= distance:
         return None
     # The error in the host's name may come from the device itself or from the next one: the device is this one, or
     # the one before it, whose own packets still bore its name.
-    router = facts.router_at_by_trace(address, ttl)
+    router = facts.hops.router_at_by_trace(address, ttl)
     return Finding(
         cause="connection-intercepted",
         confidence="likely",
@@ -103,21 +103,21 @@ def absent(facts: Facts, reach: Reach) -> Finding | None:
     waited for that nobody has answered yet.
     """
     address = reach.address
-    route = facts.peek_route(address)
-    if facts.is_local(address) or route is None or route.on_link or facts.alive(address):
+    route = facts.link.peek_route(address)
+    if facts.machine.is_local(address) or route is None or route.on_link or facts.path.alive(address):
         return None
-    if facts.stalls(address):
-        facts.ping(address)
-        facts.trace(address)
-    waited_ms = facts.threshold("neighbour_wait_ms") + facts.rtt_ms(address)
+    if facts.service.stalls(address):
+        facts.path.wait_for_ping(address)
+        facts.wait_for("traceroute", address)
+    waited_ms = facts.threshold("neighbour_wait_ms") + facts.path.rtt_ms(address)
     late = [
         (ms, error)
-        for ms, error in facts.unreachables(address)
+        for ms, error in facts.path.unreachables(address)
         if ms >= waited_ms and error.meaning is IcmpMeaning.HOST_UNREACHABLE
     ]
-    path = facts.tcp_path(address)
+    path = facts.path.tcp_path(address)
     senders = {error.sender for _, error in late}
-    if not late or path is None or len(senders) != 1 or facts.alive(address):
+    if not late or path is None or len(senders) != 1 or facts.path.alive(address):
         return None
     router = senders.pop()
     met = [hop.ttl for hop in path.hops if hop.icmp is not None and hop.icmp.sender == router]

@@ -18,7 +18,7 @@ from probes.route import RouteKind, RouteResult
 from probes.sockets import SocketEntry, SocketsResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
-from troubleshoot.facts import Facts, Reach, Reading, describe, family_of, gateway_of, plain
+from troubleshoot.facts import Facts, Reach, Reading, describe, family_of, gateway_of, neighbour_dead, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.ports import place
 from troubleshoot.report import Confidence
@@ -29,7 +29,7 @@ _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.
 
 def _connected(facts: Facts) -> bool:
     """Whether some address answers: then nothing on this machine stops the target."""
-    return any(r.reading is Reading.CONNECTED for r in facts.reaches())
+    return any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
 
 
 def _routes(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
@@ -38,9 +38,13 @@ def _routes(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
     An address that stands for every one of this machine, or for one on a link that is not named, has no way to be
     judged, whatever the kernel looks up.
     """
-    for address in facts.destinations[:2]:
-        route = facts.route(address)
-        if route is None or facts.kind(address) is AddressKind.UNSPECIFIED or facts.zone_missing(address):
+    for address in facts.names.destinations[:2]:
+        route = facts.link.route(address)
+        if (
+            route is None
+            or facts.machine.kind(address) is AddressKind.UNSPECIFIED
+            or facts.machine.zone_missing(address)
+        ):
             continue
         yield address, route
 
@@ -56,7 +60,7 @@ def _tried(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """The failed attempt at ``address``, where it was tried."""
     if address not in facts.targets:
         return ()
-    found = facts.reach(address)
+    found = facts.attempts.reach(address)
     return (_said(facts, found),) if found.failed else ()
 
 
@@ -75,13 +79,13 @@ def address_invalid(facts: Facts) -> Finding | None:
         kind, variant = "port 0", "port"
     else:
         for candidate in facts.targets:
-            sort = facts.kind(candidate)
+            sort = facts.machine.kind(candidate)
             never = (
                 sort in _NEVER
                 and sort not in usable
                 and not (target.transport == "udp" and sort is AddressKind.MULTICAST)
             )
-            if not never and not facts.zone_missing(candidate):
+            if not never and not facts.machine.zone_missing(candidate):
                 return None
             address, kind = candidate, "link-local without %interface" if not never else (sort.value if sort else None)
             variant = "zone" if not never else "unspecified" if sort is AddressKind.UNSPECIFIED else "default"
@@ -103,7 +107,7 @@ def _carriers(facts: Facts, family: int) -> tuple[list[Interface], list[Interfac
     """The non-loopback interfaces that can carry ``family`` now, and those that cannot."""
     good: list[Interface] = []
     bad: list[Interface] = []
-    for found in facts.interfaces():
+    for found in facts.machine.interfaces():
         if found.loopback:
             continue
         able = [
@@ -154,7 +158,7 @@ def _interface_at_fault(facts: Facts, address: str, route: RouteResult) -> Inter
     family = family_of(address)
     good, bad = _carriers(facts, family)
     if route.kind is RouteKind.UNICAST:
-        used = next((i for i in facts.interfaces() if i.name == route.interface), None)
+        used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
         return used if used is not None and not used.loopback and (not used.up or used.carrier is False) else None
     if route.kind is not RouteKind.NONE:
         return None
@@ -229,7 +233,7 @@ def wrong_subnet_mask(facts: Facts) -> Finding | None:
 
 
 def _own_mask(facts: Facts, route: RouteResult) -> str | None:
-    used = next((i for i in facts.interfaces() if i.name == route.interface), None)
+    used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
     for own in used.addresses if used else ():
         if route.source is None or plain(own.address) == plain(route.source):
             return f"{own.address}/{own.prefix}"
@@ -237,9 +241,9 @@ def _own_mask(facts: Facts, route: RouteResult) -> str | None:
 
 
 def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
-    if not facts.absent_on_link(address):
+    if not facts.attempts.absent_on_link(address):
         return None
-    link = facts.link(address)
+    link = facts.link.on_wire(address)
     way, tried = ("subnet-mask", describe.route(route)), _tried(facts, address)
     found = Finding(
         cause="wrong-subnet-mask",
@@ -261,7 +265,7 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
 
 
 def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | None:
-    link = facts.link(address)
+    link = facts.link.on_wire(address)
     name = route.interface or (link.interface if link else None)
     way, tried = describe.route(route), _tried(facts, address)
     found = Finding(
@@ -283,16 +287,16 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     if route.kind is RouteKind.NONE and facts.request.router is not None and not _in_a_subnet(facts, router):
         near = any(
             a.family == family_of(router) and _same_conventional_subnet(a.address, router)
-            for i in facts.interfaces()
+            for i in facts.machine.interfaces()
             for a in i.addresses
         )
         return replace(found, confidence="likely" if near else "possible", evidence=outside)
     if route.gateway is not None and route.gateway_on_link is False:
         # A router outside every subnet is also how some providers hand out single addresses: it has to be dead, or
         # the target where a usual mask would make it local, before the mask is suspected.
-        dead = facts.neighbour_dead(facts.neighbour(gateway_of(route) or route.gateway))
+        dead = neighbour_dead(facts.link.neighbour(gateway_of(route) or route.gateway))
         near = route.source is not None and _same_conventional_subnet(route.source, address)
-        if not dead and not (near and facts.blocked()):
+        if not dead and not (near and facts.attempts.blocked()):
             return None
         outside = (("subnet-mask", note("fact.router-outside", router=route.gateway)), *tried)
         return replace(found, confidence="likely" if dead else "possible", evidence=outside)
@@ -300,16 +304,16 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
 
 
 def _in_a_subnet(facts: Facts, address: str) -> bool:
-    return any(_holds(found, address) for found in facts.interfaces())
+    return any(_holds(found, address) for found in facts.machine.interfaces())
 
 
 def _router_mac(facts: Facts) -> str | None:
     """The link address of the router: one that answers for the target too is doing proxy ARP (RFC 1027)."""
-    return next((n.mac for r in facts.routers if (n := facts.peek_neighbour(r)) is not None and n.mac), None)
+    return next((n.mac for r in facts.link.routers if (n := facts.link.peek_neighbour(r)) is not None and n.mac), None)
 
 
 def _any_mask(facts: Facts, name: str | None) -> str | None:
-    for found in facts.interfaces():
+    for found in facts.machine.interfaces():
         if not found.loopback and (name is None or found.name == name) and found.addresses:
             return f"{found.addresses[0].address}/{found.addresses[0].prefix}"
     return None
@@ -320,12 +324,12 @@ def local_firewall(facts: Facts) -> Finding | None:
     """This machine's own filter refuses or drops the traffic."""
     if _connected(facts):
         return None
-    if facts.unresolved():
+    if facts.names.unresolved():
         return _filtered_questions(facts)
-    focus = facts.focus
+    focus = facts.attempts.focus
     if focus is None or facts.port is None:
         return _filtered_without_port(facts, focus)
-    route = facts.route(focus.address)
+    route = facts.link.route(focus.address)
     base: tuple[tuple[str, Note], ...] = (_said(facts, focus),)
     common = {"scope": "this-machine", "step": "connect", "values": values(address=focus.address, port=facts.port)}
     forbidden = route is not None and route.kind in _FORBIDDING
@@ -334,33 +338,33 @@ def local_firewall(facts: Facts) -> Finding | None:
         and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED)
         and not forbidden
     ):
-        sort = facts.kind(focus.address)
+        sort = facts.machine.kind(focus.address)
         if sort is not AddressKind.BROADCAST:
             return Finding(cause="local-firewall", confidence="certain", evidence=base, **common)  # type: ignore[arg-type]
-    if focus.reading is Reading.ICMP and focus.icmp is not None and facts.is_own(focus.icmp.sender):
+    if focus.reading is Reading.ICMP and focus.icmp is not None and facts.machine.is_own(focus.icmp.sender):
         refusal = focus.icmp.meaning in (IcmpMeaning.PORT_UNREACHABLE, IcmpMeaning.PROHIBITED)
-        if refusal and not (facts.is_local(focus.address) and facts.request.target.transport == "udp"):
+        if refusal and not (facts.machine.is_local(focus.address) and facts.request.target.transport == "udp"):
             return Finding(cause="local-firewall", confidence="certain", evidence=base, **common)  # type: ignore[arg-type]
     if facts.request.target.transport != "tcp":
         return None
-    if facts.is_local(focus.address):
+    if facts.machine.is_local(focus.address):
         return _filtered_to_self(facts, focus, base)
-    if not facts.decided_reach(focus.address).failed or focus.reading not in (Reading.SILENT, Reading.RESET):
+    if not facts.attempts.decided_reach(focus.address).failed or focus.reading not in (Reading.SILENT, Reading.RESET):
         return None
-    wire = facts.get("wire", WireResult, f"{focus.address} {facts.port}")
+    wire = facts.get("wire", WireResult, facts.endpoint(focus.address))
     if wire is not None:
         eaten = wire.answer_in in ("syn-ack", "reset") and not wire.socket_heard
         if (wire.syns_out == 0 and not wire.unresolved) or eaten:
             seen = (*base, ("connect", describe.wire(wire)))
             return Finding(cause="local-firewall", confidence="certain", evidence=seen, **common)  # type: ignore[arg-type]
         return None
-    path = facts.tcp_path(focus.address)
-    trace = facts.trace(focus.address)
+    path = facts.path.tcp_path(focus.address)
+    trace = facts.path.trace(focus.address)
     if path is None or trace is None or route is None:
         return None
     seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
-    counted = facts.get("own-filter", OwnFilterResult, f"{focus.address} {facts.port}")
-    if counted is not None and (facts.alive(focus.address) or facts.last_hop(focus.address)):
+    counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(focus.address))
+    if counted is not None and (facts.path.alive(focus.address) or facts.hops.last_hop(focus.address)):
         stopped = _stopped_here(facts, counted, focus)
         if stopped is not None:
             fact, confidence = stopped
@@ -370,7 +374,7 @@ def local_firewall(facts: Facts) -> Finding | None:
             return None
     if route.on_link:
         return None
-    first = facts.router_at_by_trace(focus.address, 1)
+    first = facts.hops.router_at_by_trace(focus.address, 1)
     vanishes = focus.reading is Reading.SILENT and first is not None and path.passed_ttl == 0 and path.final is None
     reset_at_once = focus.reading is Reading.RESET and path.final is TcpAnswer.RESET and path.final_ttl == 1
     if not vanishes and not reset_at_once:
@@ -408,7 +412,7 @@ def by_chance(counted: OwnFilterResult) -> float | None:
 
 def _filtered_to_self(facts: Facts, focus: Reach, base: tuple[tuple[str, Note], ...]) -> Finding | None:
     """Silence towards this machine itself: its filter, unless loopback is down or the queue is full."""
-    if focus.reading is not Reading.SILENT or facts.loopback_down() or facts.full_queue(facts.port):
+    if focus.reading is not Reading.SILENT or facts.machine.loopback_down() or facts.machine.full_queue(facts.port):
         return None
     return Finding(
         cause="local-firewall",
@@ -422,7 +426,7 @@ def _filtered_to_self(facts: Facts, focus: Reach, base: tuple[tuple[str, Note], 
 
 def _filtered_questions(facts: Facts) -> Finding | None:
     """Every question to every name server was stopped on this machine (EPERM: the outgoing filter drops it)."""
-    answers = [a for s in facts.servers for a in facts.answers_of(s)]
+    answers = [a for s in facts.names.servers for a in facts.names.answers_of(s)]
     stopped = [a for a in answers if a.errno == "EPERM" and a.icmp_sender is None]
     if not stopped or len(stopped) < len(answers):
         return None
@@ -456,10 +460,10 @@ def _filtered_without_port(facts: Facts, focus: Reach | None) -> Finding | None:
 @rule("stale-hosts-entry")
 def stale_hosts_entry(facts: Facts) -> Finding | None:
     """The hosts file leads to an address that fails, and the name service gives another."""
-    if not facts.has_name or not facts.hosts_override() or not facts.blocked():
+    if not facts.names.has_name or not facts.names.hosts_override() or not facts.attempts.blocked():
         return None
-    result = facts.resolved()
-    hosts = facts.hosts_file()
+    result = facts.names.resolved()
+    hosts = facts.names.hosts_file()
     if result is None or hosts is None:
         return None
     listed = {plain(e.address) for e in hosts.entries}
@@ -467,10 +471,12 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
     used = [a for a in facts.targets if plain(a) in listed]
     if not known or not used or any(plain(a) in known for a in used):
         return None
-    tried = [facts.decided_reach(a) for a in facts.extra_targets]
+    tried = [facts.attempts.decided_reach(a) for a in facts.names.extra_targets]
     living = [r for r in tried if r.reading is Reading.CONNECTED]
     entry = next(e for e in hosts.entries if plain(e.address) == plain(used[0]))
-    expected = living[0].address if living else facts.extra_targets[0] if facts.extra_targets else min(known)
+    expected = (
+        living[0].address if living else facts.names.extra_targets[0] if facts.names.extra_targets else min(known)
+    )
     return Finding(
         cause="stale-hosts-entry",
         confidence="certain" if living else "likely",
@@ -482,7 +488,7 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
                 note("fact.hosts-entry", path=hosts.path, line=entry.line, address=entry.address, name=result.name),
             ),
             ("resolve-name", note("fact.dns-says", name=result.name, addresses=", ".join(sorted(known)))),
-            *((_said(facts, facts.reach(used[0])),)),
+            *((_said(facts, facts.attempts.reach(used[0])),)),
             *(_said(facts, r) for r in living[:1]),
         ),
         values=values(name=result.name, found=entry.address, expected=expected, line=entry.line, file=hosts.path),
@@ -494,14 +500,14 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
 def services_entry_wrong(facts: Facts) -> Finding | None:
     """The services file gives the service a port that is not the registered one, and that port fails."""
     registered, service = facts.request.service_port, facts.request.target.service
-    file = facts.services_file()
+    file = facts.names.services_file()
     if service is None or registered is None or file is None or file.resolved_port in (None, registered):
         return None
-    if facts.unresolved() or not facts.blocked():
+    if facts.names.unresolved() or not facts.attempts.blocked():
         return None
-    tried = [facts.decided_reach(a, registered) for a in facts.usable[:2]]
+    tried = [facts.attempts.decided_reach(a, registered) for a in facts.attempts.usable[:2]]
     living = [r for r in tried if r.reading is Reading.CONNECTED]
-    focus = facts.focus
+    focus = facts.attempts.focus
     entry = next((e for e in file.entries if e.port == file.resolved_port), None)
     return Finding(
         cause="services-entry-wrong",
@@ -535,8 +541,8 @@ def _listeners(facts: Facts) -> tuple[SocketEntry, ...]:
 @rule("listener-on-other-address")
 def listener_on_other_address(facts: Facts) -> Finding | None:
     """The target is this machine and the service listens, but on another address or family."""
-    focus = facts.focus
-    if focus is None or facts.port is None or not facts.is_local(focus.address) or not facts.blocked():
+    focus = facts.attempts.focus
+    if focus is None or facts.port is None or not facts.machine.is_local(focus.address) or not facts.attempts.blocked():
         return None
     if focus.reading not in (Reading.RESET, Reading.ICMP):
         return None
@@ -565,12 +571,12 @@ def router_down(facts: Facts) -> Finding | None:
     for address, route in _routes(facts):
         if route.gateway is None or route.kind is not RouteKind.UNICAST:
             continue
-        if facts.targets and (facts.alive(address) or facts.last_hop(address)):
+        if facts.targets and (facts.path.alive(address) or facts.hops.last_hop(address)):
             continue  # something came back by way of it
-        neighbour = facts.neighbour(gateway_of(route) or route.gateway)
-        if neighbour is None or not facts.neighbour_dead(neighbour):
+        neighbour = facts.link.neighbour(gateway_of(route) or route.gateway)
+        if neighbour is None or not neighbour_dead(neighbour):
             continue
-        used = next((i for i in facts.interfaces() if i.name == route.interface), None)
+        used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
         if used is not None and used.carrier is False:
             continue
         return Finding(

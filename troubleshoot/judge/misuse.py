@@ -46,7 +46,7 @@ def api_misuse(facts: Facts) -> Finding | None:
     # A missing destination may come from a name that did not resolve, an invalid argument from a blackhole route:
     # for those codes the network is looked at too, and what it shows outranks this.
     looked = "resolve-name" in facts.request.steps
-    if looked and facts.has_name and facts.unresolved():
+    if looked and facts.names.has_name and facts.names.unresolved():
         return None
     return Finding(
         cause="api-misuse",
@@ -60,12 +60,12 @@ def api_misuse(facts: Facts) -> Finding | None:
 
 def _broadcast(facts: Facts) -> Finding | None:
     """The destination is a broadcast address: the kernel refuses it to sockets without SO_BROADCAST (socket(7))."""
-    address = next((a for a in facts.targets if facts.kind(a) is AddressKind.BROADCAST), None)
+    address = next((a for a in facts.targets if facts.machine.kind(a) is AddressKind.BROADCAST), None)
     if address is None:
         return None
     tried = next((o for o in facts.of("datagram") if o.subject.startswith(f"{address} ")), None)
     if tried is not None and (tried.probe, tried.subject) in facts.running:
-        facts.get("datagram", DatagramResult, tried.subject)
+        facts.wait_for("datagram", tried.subject)
     result = tried.result if tried is not None else None
     seen = isinstance(result, DatagramResult) and result.errno == "EACCES"
     live: Evidence = (("connect", note("fact.broadcast-refused", address=address, errno="EACCES")),) if seen else ()
@@ -87,7 +87,7 @@ def _broadcast(facts: Facts) -> Finding | None:
 
 def _too_long(facts: Facts) -> Finding | None:
     """A datagram is larger than what fits: the sizes that do fit are measured, the program's own cannot be seen."""
-    if facts.has_name and facts.unresolved():
+    if facts.names.has_name and facts.names.unresolved():
         return None
     address = next(iter(facts.targets), None)
     if address is None:

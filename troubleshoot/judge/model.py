@@ -78,5 +78,5 @@ def values(**given: object) -> tuple[tuple[str, str], ...]:
 
 def attempted(facts: Facts) -> Evidence:
     """Return what the attempt at the target came to, where it failed."""
-    focus = facts.focus
+    focus = facts.attempts.focus
     return (("connect", describe.reach(focus, facts.port)),) if focus is not None and focus.failed else ()

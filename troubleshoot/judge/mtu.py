@@ -83,7 +83,7 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
             *((step_of(facts), fact) for fact in _transferred(transfer, proven)),
             *((said(facts, reach),) if connected else ()),
         ),
-        values=values(address=address, found=size, interface=facts.interface(address), router=place.router),
+        values=values(address=address, found=size, interface=facts.link.interface(address), router=place.router),
         variant=(
             ("back-hop" if place.hop else "back")
             if place.back
@@ -102,8 +102,8 @@ def _sizes(facts: Facts, address: str) -> PathMtuResult | None:
     """Return what datagrams of several sizes showed: all of it, or that there is a hole where transfers proved one."""
     found = facts.peek("path-mtu", PathMtuResult, address)
     proven = None
-    if ("transfer", f"{address} {facts.port}") not in facts.running:
-        proven = contrast(facts.peek("transfer", TransferResult, f"{address} {facts.port}"))
+    if ("transfer", facts.endpoint(address)) not in facts.running:
+        proven = contrast(facts.peek("transfer", TransferResult, facts.endpoint(address)))
     if proven is not None and proven.repeated and found is not None and found.black_hole:
         return found
     return facts.get("path-mtu", PathMtuResult, address)
@@ -130,7 +130,7 @@ def _transfer(facts: Facts, address: str, found: PathMtuResult | None) -> Transf
     It is waited for where something is known to be due, or where anything hints at packets being too long. A service of
     unknown manners may wait for its client for ever, and healthy ones do.
     """
-    subject = f"{address} {facts.port}"
+    subject = facts.endpoint(address)
     request, so_far = facts.request, facts.peek("transfer", TransferResult, subject)
     due = request.tls or bool(request.say_hex) or request.speaks_first
     hinted = found is not None and (found.black_hole or _told(found))
@@ -158,7 +158,7 @@ def _by_datagrams(
         return "possible"  # a filter against long pings shows the same
     ordinary = moved(transfer)
     through = ordinary is not None and max(ordinary.said, ordinary.received) > hole.mtu
-    service = facts.peek_service(hole.address)
+    service = facts.service.peek(hole.address)
     shaken = service is not None and service.outcome is ServiceOutcome.TLS_OK
     return "possible" if through or shaken else "likely"
 
@@ -176,7 +176,7 @@ def _place(
         return _Place((note("fact.mtu-back", size=walked.large, address=address),), back=True)
     told = next((s for s in (found.steps if found is not None else ()) if s.answer == "too-big"), None)
     if told is not None and told.mtu is not None and told.sender is not None:
-        at = facts.hop_of(address, told.sender)
+        at = facts.hops.hop_of(address, told.sender)
         fact = note("fact.mtu-told", router=told.sender, mtu=told.mtu)
         return _Place((fact,), at, told.sender if at else None, back=True)
     return _Place(back=back)

@@ -20,20 +20,20 @@ def _name(facts: Facts) -> str:
 def _word(facts: Facts, server: str) -> ServerAnswer | None:
     """The answer of a server that counts: an address before a denial, a denial before a failure."""
     ranks = (Answer.ADDRESSES, Answer.NO_DATA, Answer.NXDOMAIN)
-    answers = [a for a in facts.answers_of(server) if a.answer not in SILENCE]
+    answers = [a for a in facts.names.answers_of(server) if a.answer not in SILENCE]
     return min(answers, key=lambda a: ranks.index(a.answer) if a.answer in ranks else len(ranks), default=None)
 
 
 def _words(facts: Facts) -> list[ServerAnswer]:
-    found = (_word(facts, server) for server in facts.servers)
+    found = (_word(facts, server) for server in facts.names.servers)
     return [answer for answer in found if answer is not None]
 
 
 def _mute(facts: Facts, server: str) -> ServerAnswer | None:
     """The unanswered question of a server that is alive: it waits for an upstream that does not answer it."""
-    if not facts.server_responds(server) or _word(facts, server) is not None:
+    if not facts.names.server_responds(server) or _word(facts, server) is not None:
         return None
-    return next(iter(facts.answers_of(server)), None)
+    return next(iter(facts.names.answers_of(server)), None)
 
 
 def _said(answers: list[ServerAnswer], step: str = "check-dns") -> tuple[tuple[str, Note], ...]:
@@ -52,7 +52,7 @@ def _system(result: ResolveResult) -> tuple[tuple[str, Note], ...]:
 
 def _unresolved(facts: Facts) -> ResolveResult | None:
     """The resolution of a name that leads nowhere, else ``None``."""
-    return facts.resolved() if facts.unresolved() else None
+    return facts.names.resolved() if facts.names.unresolved() else None
 
 
 @rule("no-nameserver-configured")
@@ -61,7 +61,7 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
     result = _unresolved(facts)
     if result is None or result.configuration is None or result.configuration.configured:
         return None
-    if any(facts.server_responds(s) for s in facts.servers):
+    if any(facts.names.server_responds(s) for s in facts.names.servers):
         return None
     return Finding(
         cause="no-nameserver-configured",
@@ -79,11 +79,13 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     result = _unresolved(facts)
     if result is None or result.configuration is None or not result.configuration.configured:
         return None
-    asked = {s: facts.server_responds(s) for s in facts.servers}
+    asked = {s: facts.names.server_responds(s) for s in facts.names.servers}
     if not asked or any(responds is not False for responds in asked.values()):
         return None
-    silent = [next(a for a in facts.resolve.answers if a.server == s) for s in asked] if facts.resolve else []
-    pings = [p for s in asked if (p := facts.peek_ping(s)) is not None]
+    silent = (
+        [next(a for a in facts.names.resolve.answers if a.server == s) for s in asked] if facts.names.resolve else []
+    )
+    pings = [p for s in asked if (p := facts.path.peek_ping(s)) is not None]
     return Finding(
         cause="nameserver-unreachable",
         confidence="certain",
@@ -98,13 +100,15 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
 @rule("nameserver-partly-down")
 def nameserver_partly_down(facts: Facts) -> Finding | None:
     """Some configured servers answer and some do not. Where names resolve it is a warning only."""
-    if not facts.has_name or facts.resolved() is None:
+    if not facts.names.has_name or facts.names.resolved() is None:
         return None
-    asked = {s: facts.server_responds(s) for s in facts.servers}
+    asked = {s: facts.names.server_responds(s) for s in facts.names.servers}
     dead = [s for s, responds in asked.items() if responds is False]
     if not dead or not any(asked.values()):
         return None
-    silent = [next(a for a in facts.resolve.answers if a.server == s) for s in dead] if facts.resolve else []
+    silent = (
+        [next(a for a in facts.names.resolve.answers if a.server == s) for s in dead] if facts.names.resolve else []
+    )
     return Finding(
         cause="nameserver-partly-down",
         confidence="certain",
@@ -113,7 +117,7 @@ def nameserver_partly_down(facts: Facts) -> Finding | None:
         evidence=(*_said(silent), *_said(_words(facts))),
         values=values(servers=", ".join(dead), server=dead[0], name=_name(facts)),
         address=dead[0],
-        warning="check-dns" not in facts.request.reference_steps or facts.unresolved(),
+        warning="check-dns" not in facts.request.reference_steps or facts.names.unresolved(),
     )
 
 
@@ -139,7 +143,7 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
     if not words:
         return None
     first = next(w for w in words if w.answer is Answer.NXDOMAIN)
-    result = facts.resolved()
+    result = facts.names.resolved()
     tried = result.candidates if result is not None else ()
     more = (("resolve-name", note("fact.search-tried", names=", ".join(tried))),) if len(tried) > 1 else ()
     return Finding(
@@ -177,7 +181,7 @@ def _other_family(facts: Facts) -> Finding | None:
     wanted = facts.request.family
     if wanted is None or _unresolved(facts) is None or _words(facts):
         return None
-    hosts = facts.hosts_file()
+    hosts = facts.names.hosts_file()
     entries = [e for e in (hosts.entries if hosts is not None and hosts.used else ()) if family_of(e.address) != wanted]
     if hosts is None or not entries:
         return None
@@ -196,20 +200,20 @@ def _other_family(facts: Facts) -> Finding | None:
 
 def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Finding | None:
     """A server that answers, but with a failure: stops the name where no server does better."""
-    if not facts.has_name or facts.resolved() is None:
+    if not facts.names.has_name or facts.names.resolved() is None:
         return None
     words = _words(facts)
     troubled = [w for w in words if w.answer in kinds]
     if kinds is FAILURES:
-        mute = [w for s in facts.servers if (w := _mute(facts, s)) is not None]
+        mute = [w for s in facts.names.servers if (w := _mute(facts, s)) is not None]
         troubled, words = troubled + mute, words + mute
     if not troubled:
         return None
-    stopped = facts.unresolved() and not any(w.answer in DENIALS or w.answer is Answer.ADDRESSES for w in words)
+    stopped = facts.names.unresolved() and not any(w.answer in DENIALS or w.answer is Answer.ADDRESSES for w in words)
     first = troubled[0]
     if stopped and words[0] not in troubled:
         return None
-    result = facts.resolved()
+    result = facts.names.resolved()
     return Finding(
         cause=cause,
         confidence="certain",
@@ -241,7 +245,7 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
     One knows the name and another denies it; or their addresses have nothing in common and only one side's
     addresses work. Different addresses that all work are what load sharing looks like, and no fault.
     """
-    if not facts.has_name or facts.resolved() is None:
+    if not facts.names.has_name or facts.names.resolved() is None:
         return None
     words = _words(facts)
     knowing = [w for w in words if w.answer is Answer.ADDRESSES]
@@ -254,7 +258,7 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
     }
     step = "check-dns" if "check-dns" in facts.request.steps else "resolve-name"
     if knowing and denying:
-        stops = facts.unresolved()
+        stops = facts.names.unresolved()
         return Finding(
             cause="nameservers-disagree",
             confidence="certain",
@@ -264,17 +268,17 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
             address=denying[0].server,
             **common,  # type: ignore[arg-type]
         )
-    if len(knowing) < 2 or facts.hosts_override():
+    if len(knowing) < 2 or facts.names.hosts_override():
         return None
     sets = {w.server: _addresses(facts, w.server) for w in knowing}
     first, *others = sets.values()
     if all(first & other for other in others):
         return None
     system = {plain(a) for a in facts.targets}
-    if not facts.blocked():
+    if not facts.attempts.blocked():
         if "check-dns" not in facts.request.reference_steps:
             return None
-        dead = [a for a in facts.extra_targets if facts.decided_reach(a).failed]
+        dead = [a for a in facts.names.extra_targets if facts.attempts.decided_reach(a).failed]
         confidence: Confidence = "certain" if dead else "possible"
         return Finding(
             cause="nameservers-disagree",
@@ -285,7 +289,7 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
             warning=not dead,
             **common,  # type: ignore[arg-type]
         )
-    living = [a for a in facts.extra_targets if facts.decided_reach(a).reading is Reading.CONNECTED]
+    living = [a for a in facts.names.extra_targets if facts.attempts.decided_reach(a).reading is Reading.CONNECTED]
     if not living:
         return None
     wrong = next((w for w in knowing if sets[w.server] & system), knowing[0])
@@ -296,7 +300,7 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
         evidence=(
             *_said(knowing),
             *(
-                ("connect", describe.reach(facts.reach(a), facts.port, facts.request.target.transport))
+                ("connect", describe.reach(facts.attempts.reach(a), facts.port, facts.request.target.transport))
                 for a in [*facts.targets[:1], *living[:1]]
             ),
         ),
@@ -307,4 +311,4 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
 
 def _addresses(facts: Facts, server: str) -> set[str]:
     families = {family_of(a) for a in facts.targets}
-    return {plain(a) for w in facts.answers_of(server) for a in w.addresses if family_of(a) in families}
+    return {plain(a) for w in facts.names.answers_of(server) for a in w.addresses if family_of(a) in families}

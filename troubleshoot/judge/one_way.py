@@ -13,7 +13,7 @@ from troubleshoot.judge.witness import path_said, said, step_of
 def found(facts: Facts, outcome: FlowOutcome) -> Split | None:
     """Return what some source ports of the target meet again and again; :class:`NotYet` while they are tried."""
     still: NotYet | None = None
-    for reach in facts.reaches():
+    for reach in facts.attempts.reaches():
         try:
             known = split(facts, reach.address)
         except NotYet as waiting:
@@ -36,7 +36,7 @@ def _evidence(facts: Facts, known: Split) -> tuple[tuple[str, Note], ...]:
     return (
         (step_of(facts), describe.split(known)),
         *((step_of(facts), fact) for fact in walk),
-        said(facts, facts.reach(known.address)),
+        said(facts, facts.attempts.reach(known.address)),
         *path_said(facts, known.address),
     )
 
@@ -64,7 +64,7 @@ def drops(facts: Facts) -> Finding | None:
     known = found(facts, FlowOutcome.SILENCE)
     if known is None:
         return None
-    distance = facts.distance(known.address)
+    distance = facts.hops.distance(known.address)
     beyond = distance is not None and known.passed[0] >= distance - 1
     return _behind(facts, known, "firewall-drop", "remote-host" if beyond else "path")
 
@@ -81,9 +81,9 @@ def rejects(facts: Facts) -> Finding | None:
     """Return ``firewall-reject`` where some source ports are always refused by an ICMP error."""
     known = found(facts, FlowOutcome.ICMP)
     error = known.final.icmp if known is not None and known.final is not None else None
-    if known is None or error is None or facts.is_own(error.sender):
+    if known is None or error is None or facts.machine.is_own(error.sender):
         return None
-    hop = facts.hop_of(known.address, error.sender)
+    hop = facts.hops.hop_of(known.address, error.sender)
     return Finding(
         cause="firewall-reject",
         confidence="likely" if known.proven else "possible",
@@ -112,14 +112,14 @@ def refuses(facts: Facts) -> Finding | None:
         evidence=_evidence(facts, known),
         values=values(address=known.address, port=facts.port),
         variant="some-flows",
-        hop=facts.distance(known.address),
+        hop=facts.hops.distance(known.address),
         address=known.address,
         also=(("firewall-reset", note("verdict.open-one-way")),),
     )
 
 
 def _nearer(facts: Facts, known: Split) -> bool:
-    distance = facts.distance(known.address)
+    distance = facts.hops.distance(known.address)
     return known.final is not None and distance is not None and known.final.ttl < distance
 
 

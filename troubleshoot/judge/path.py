@@ -14,7 +14,19 @@ from probes.route import RouteKind
 from probes.stray_ack import StrayAckResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, family_of, gateway_of, plain
+from troubleshoot.facts import (
+    UNREACHABLE,
+    Facts,
+    Reach,
+    Reading,
+    describe,
+    family_of,
+    gateway_of,
+    is_loopback,
+    neighbour_alive,
+    neighbour_dead,
+    plain,
+)
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.distance import routers_back, same_way_back
 from troubleshoot.judge.here import by_chance
@@ -25,8 +37,8 @@ from troubleshoot.report import Confidence
 
 def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
     """Whether other packets than the port's meet the same refusal: ``None`` where nothing else was heard."""
-    ping = facts.ping(address)
-    trace = facts.peek_trace(address)
+    ping = facts.path.ping(address)
+    trace = facts.path.peek_trace(address)
     if ping is not None and ping.received:
         return False
     if trace is not None and trace.reached_ttl is not None:
@@ -42,14 +54,14 @@ def _general_icmp(facts: Facts, address: str, error: IcmpError) -> bool | None:
 def _router_error(facts: Facts, found: Reach) -> IcmpError | None:
     """The ICMP error behind the failure, where another machine than this one sent it."""
     error = found.icmp or _told_to_syn(facts, found)
-    return error if error is not None and not facts.is_own(error.sender) else None
+    return error if error is not None and not facts.machine.is_own(error.sender) else None
 
 
 def _told_to_syn(facts: Facts, found: Reach) -> IcmpError | None:
     """What a SYN of the walk up the TTLs was told where the attempts met silence: routers limit their answers."""
     if found.reading is not Reading.SILENT or facts.port is None or facts.request.target.transport != "tcp":
         return None
-    path = facts.tcp_path(found.address)
+    path = facts.path.tcp_path(found.address)
     if path is None or path.final is not TcpAnswer.ICMP:
         return None
     return next((hop.icmp for hop in path.hops if hop.answer is TcpAnswer.ICMP), None)
@@ -57,36 +69,36 @@ def _told_to_syn(facts: Facts, found: Reach) -> IcmpError | None:
 
 def _told_to_others(facts: Facts, found: Reach) -> IcmpError | None:
     """What pings or traceroute were told early where the port itself met silence and the host answers nothing."""
-    if found.reading is not Reading.SILENT or facts.alive(found.address):
+    if found.reading is not Reading.SILENT or facts.path.alive(found.address):
         return None
-    facts.trace(found.address)
-    told = facts.unreachables(found.address) if facts.unreachable_early(found.address) else ()
+    facts.wait_for("traceroute", found.address)
+    told = facts.path.unreachables(found.address) if facts.path.unreachable_early(found.address) else ()
     return told[0][1] if len({error.sender for _, error in told}) == 1 else None
 
 
 def _hop(facts: Facts, address: str, sender: str | None) -> int | None:
     if sender is not None and plain(sender) == plain(address):
-        return facts.distance(address) or facts.last_hop(address) + 1
-    known, trace = facts.hop_of(address, sender), facts.peek_trace(address)
-    if known is not None and sender is not None and plain(facts.router_at(address, known) or "") == plain(sender):
+        return facts.hops.distance(address) or facts.hops.last_hop(address) + 1
+    known, trace = facts.hops.hop_of(address, sender), facts.path.peek_trace(address)
+    if known is not None and sender is not None and plain(facts.hops.router_at(address, known) or "") == plain(sender):
         return known
-    path = facts.peek("tcp-path", TcpPathResult, f"{address} {facts.port}")
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address))
     told = next((h for h in path.hops if h.answer is TcpAnswer.ICMP), None) if path is not None else None
     if told is not None and told.icmp is not None and told.icmp.sender == sender:
         known = min(known or told.ttl, told.ttl)
     if known is not None:
         # it refuses packets of any greater TTL as well: behind a silent one it may be that one
-        if known == 1 or facts.router_at(address, known - 1) is not None:
+        if known == 1 or facts.hops.router_at(address, known - 1) is not None:
             return known
-        ping = facts.peek_ping(address)
+        ping = facts.path.peek_ping(address)
         told_from = [(a.address, a.reply_ttl) for hop in (trace.hops if trace is not None else ()) for a in hop.answers]
         told_from += [(e.icmp.sender, e.icmp_ttl) for e in (ping.echoes if ping is not None else ()) if e.icmp]
         back = {routers_back(ttl) + 1 for told_by, ttl in told_from if told_by == sender and ttl is not None}
         return back.pop() if len(back) == 1 and max(back) <= known and same_way_back(facts, address) else None
     # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
     # the first silent one behind a row of routers that all answered.
-    last = facts.last_hop(address)
-    unbroken = last and all(facts.router_at(address, ttl) is not None for ttl in range(1, last + 1))
+    last = facts.hops.last_hop(address)
+    unbroken = last and all(facts.hops.router_at(address, ttl) is not None for ttl in range(1, last + 1))
     return last + 1 if unbroken and sender is not None else None
 
 
@@ -99,7 +111,7 @@ def routing_loop(facts: Facts) -> Finding | None:
     expired = found.icmp is not None and found.icmp.meaning is IcmpMeaning.TIME_EXCEEDED
     if not expired and found.reading is not Reading.SILENT:
         return None
-    trace = facts.trace(found.address)
+    trace = facts.path.trace(found.address)
     ring = _ring(trace) if trace is not None else None
     if ring is None and not expired:
         return None
@@ -152,7 +164,7 @@ def _rejects(facts: Facts) -> Finding | None:
         pass
     elif error.meaning in UNREACHABLE:
         if by_host:
-            facts.tcp_path(found.address)
+            facts.wait_for("tcp-path", facts.endpoint(found.address))
             if forwarded.refused_by_name(facts, found):
                 return None
             confidence = "certain" if _refuses_there(facts, found) else "likely"
@@ -166,7 +178,7 @@ def _rejects(facts: Facts) -> Finding | None:
                 confidence = "possible"
     else:
         return None
-    trace = facts.trace(found.address)
+    trace = facts.path.trace(found.address)
     hop = _hop(facts, found.address, error.sender)
     return Finding(
         cause="firewall-reject",
@@ -184,8 +196,8 @@ def _rejects(facts: Facts) -> Finding | None:
 
 def _refuses_there(facts: Facts, found: Reach) -> bool:
     """Whether SYNs are refused as soon as they reach the host: it does not pass them on to a machine that is off."""
-    path = facts.tcp_path(found.address)
-    distance = facts.distance(found.address)
+    path = facts.path.tcp_path(found.address)
+    distance = facts.hops.distance(found.address)
     return path is not None and path.final is TcpAnswer.ICMP and distance is not None and path.final_ttl == distance
 
 
@@ -196,9 +208,9 @@ def _late(facts: Facts, found: Reach) -> bool:
     that waited for it, after up to 3 s. TCP may learn late of an early report (the socket was busy), so that pings
     and traceroute count first.
     """
-    waits = [wait_ms for wait_ms, _ in facts.unreachables(found.address)]
+    waits = [wait_ms for wait_ms, _ in facts.path.unreachables(found.address)]
     heard_ms = found.heard_ms if found.icmp is not None else 0.0  # a walk's SYN is not waited for so long
-    return max(waits, default=heard_ms) - facts.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
+    return max(waits, default=heard_ms) - facts.path.rtt_ms(found.address) >= facts.threshold("neighbour_wait_ms")
 
 
 @rule("network-unreachable")
@@ -218,9 +230,9 @@ def network_unreachable(facts: Facts) -> Finding | None:
     general = _general_icmp(facts, found.address, error)
     if general is False:
         return None
-    facts.trace(found.address)
+    facts.wait_for("traceroute", found.address)
     hop = _hop(facts, found.address, error.sender)
-    walk = facts.tcp_path(found.address) if found.icmp is None and to_port is not None else None
+    walk = facts.path.tcp_path(found.address) if found.icmp is None and to_port is not None else None
     shown = (*(((step_of(facts), describe.tcp_path(walk)),) if walk else ()), *path_said(facts, found.address))
     if found.icmp is not None:
         shown = shown[:1]  # the attempt was told itself, and traceroute where
@@ -243,29 +255,29 @@ def host_down(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None:
         return None
-    facts.tcp_path(found.address)
+    facts.wait_for("tcp-path", facts.endpoint(found.address))
     if (behind := forwarded.down(facts, found)) is not None:
         return behind
-    route = facts.route(found.address)
+    route = facts.link.route(found.address)
     if route is not None and route.on_link and route.kind is RouteKind.UNICAST:
         return _absent_here(facts, found)
     error = _router_error(facts, found)
     if error is None:
-        ping = facts.ping(found.address) if found.reading is Reading.SILENT else None
+        ping = facts.path.ping(found.address) if found.reading is Reading.SILENT else None
         echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
         error = echo.icmp if echo is not None else None
         late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
-        if error is None or not late or facts.is_own(error.sender):
+        if error is None or not late or facts.machine.is_own(error.sender):
             return None
     elif not _late(facts, found):
         return None
-    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or facts.alive(found.address):
+    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or facts.path.alive(found.address):
         return None
     hop = _hop(facts, found.address, error.sender)
-    trace = facts.peek_trace(found.address)
+    trace = facts.path.peek_trace(found.address)
     return Finding(
         cause="host-down",
-        confidence="certain" if hop is not None and hop == facts.last_hop(found.address) else "likely",
+        confidence="certain" if hop is not None and hop == facts.hops.last_hop(found.address) else "likely",
         scope="remote-host",
         step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
         evidence=(said(facts, found), *((("traceroute", describe.trace(trace)),) if trace else ())),
@@ -277,20 +289,20 @@ def host_down(facts: Facts) -> Finding | None:
 
 
 def _absent_here(facts: Facts, found: Reach) -> Finding | None:
-    if not facts.absent_on_link(found.address):
+    if not facts.attempts.absent_on_link(found.address):
         return None
-    route = facts.route(found.address)
-    link = facts.link(found.address)
+    route = facts.link.route(found.address)
+    link = facts.link.on_wire(found.address)
     if link is not None and (link.mac is not None or link.via_router or link.via_router_icmp):
         return None
-    neighbour = facts.peek_neighbour(found.address)
+    neighbour = facts.link.peek_neighbour(found.address)
     name = route.interface if route else None
-    used = next((i for i in facts.interfaces() if i.name == name), None)
+    used = next((i for i in facts.machine.interfaces() if i.name == name), None)
     if used is not None and (used.carrier is False or not used.up):
         return None
-    routers = [n for r in facts.routers if (n := facts.peek_neighbour(r)) is not None and r != found.address]
-    works = any(facts.neighbour_alive(n) for n in routers) or facts.other_neighbour_alive(found.address)
-    mask_doubtful = link is None and facts.mask_doubtful(found.address)
+    routers = [n for r in facts.link.routers if (n := facts.link.peek_neighbour(r)) is not None and r != found.address]
+    works = any(neighbour_alive(n) for n in routers) or facts.link.other_neighbour_alive(found.address)
+    mask_doubtful = link is None and facts.link.mask_doubtful(found.address)
     confidence: Confidence = "possible" if mask_doubtful else "certain" if works else "likely"
     return Finding(
         cause="host-down",
@@ -319,28 +331,28 @@ def _drops(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None or found.reading is not Reading.SILENT or facts.port is None:
         return None
-    if not facts.alive(found.address):
-        facts.ping(found.address)
-        facts.trace(found.address)
-    neighbour = facts.remote_neighbour_alive(found.address)
-    if not facts.alive(found.address):
+    if not facts.path.alive(found.address):
+        facts.path.wait_for_ping(found.address)
+        facts.wait_for("traceroute", found.address)
+    neighbour = facts.path.remote_neighbour_alive(found.address)
+    if not facts.path.alive(found.address):
         return _stealth(facts, found, neighbour)
     if facts.request.target.transport == "udp":
         return _silent_datagrams(facts, found)
-    path = facts.tcp_path(found.address)
+    path = facts.path.tcp_path(found.address)
     if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or _queue_full_there(facts) is not None:
         return None
     if _router_error(facts, found) is not None:
         return None  # somebody said no to a SYN of the walk: no silence
-    facts.trace(found.address)
-    distance = facts.distance(found.address)
-    point = facts.get("drop-point", DropPointResult, f"{found.address} {facts.port}")
+    facts.wait_for("traceroute", found.address)
+    distance = facts.hops.distance(found.address)
+    point = facts.get("drop-point", DropPointResult, facts.endpoint(found.address))
     passed = _passed(facts, found.address, path)
     if forwarded.by_host(facts, found.address):
         return forwarded.drops(facts, found, passed)
     located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
     hop = passed if located and passed else None
-    router = facts.router_at(found.address, hop) if hop else None
+    router = facts.hops.router_at(found.address, hop) if hop else None
     behind = distance is not None and passed >= distance - 1
     variant = "host" if behind else "default"
     return Finding(
@@ -363,7 +375,7 @@ def _drops(facts: Facts) -> Finding | None:
 
 def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What else leaves the SYNs that reach the host without an answer."""
-    counted = facts.peek("own-filter", OwnFilterResult, f"{address} {facts.port}")
+    counted = facts.peek("own-filter", OwnFilterResult, facts.endpoint(address))
     came = counted is not None and by_chance(counted) is not None
     queue = ("accept-queue-full", _queue_open(facts))
     return (queue, ("local-firewall", note("verdict.open-own-filter"))) if came else (queue,)
@@ -378,7 +390,7 @@ def _queue_open(facts: Facts) -> Note:
 
 def _passed(facts: Facts, address: str, path: TcpPathResult) -> int:
     """The greatest TTL at which a router is known to have seen the port's SYNs."""
-    point = facts.get("drop-point", DropPointResult, f"{address} {facts.port}")
+    point = facts.get("drop-point", DropPointResult, facts.endpoint(address))
     return max(path.passed_ttl, point.passed_ttl if point is not None else 0)
 
 
@@ -399,8 +411,8 @@ def _stealth(facts: Facts, found: Reach, neighbour: PingResult | None) -> Findin
     """Nothing of the host answers at all, and its network does: it is off, or it filters everything."""
     if neighbour is None:
         return None
-    hop = facts.last_hop(found.address) or None
-    router = facts.router_at(found.address, hop) if hop else None
+    hop = facts.hops.last_hop(found.address) or None
+    router = facts.hops.router_at(found.address, hop) if hop else None
     return Finding(
         cause="firewall-drop",
         confidence="likely",
@@ -425,28 +437,28 @@ def path_broken(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None or found.reading is not Reading.SILENT:
         return None
-    route = facts.route(found.address)
-    if route is None or route.on_link or facts.alive(found.address):
+    route = facts.link.route(found.address)
+    if route is None or route.on_link or facts.path.alive(found.address):
         return None
-    ping, trace = facts.ping(found.address), facts.trace(found.address)
-    path = facts.tcp_path(found.address) if facts.port and facts.request.target.transport == "tcp" else None
-    if facts.alive(found.address) or (path is not None and path.final is not None):
+    ping, trace = facts.path.ping(found.address), facts.path.trace(found.address)
+    path = facts.path.tcp_path(found.address) if facts.port and facts.request.target.transport == "tcp" else None
+    if facts.path.alive(found.address) or (path is not None and path.final is not None):
         return None
     errors = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
     if errors or (trace is not None and (trace.ended_by is not None or _ring(trace) is not None)):
         return None
-    if facts.remote_neighbour_alive(found.address) is not None:
+    if facts.path.remote_neighbour_alive(found.address) is not None:
         return None
     gateway = gateway_of(route)
-    router_state = facts.neighbour(gateway) if gateway else None
-    if facts.neighbour_dead(router_state):
+    router_state = facts.link.neighbour(gateway) if gateway else None
+    if neighbour_dead(router_state):
         return None
-    hop = facts.last_hop(found.address)
-    router = facts.router_at(found.address, hop) if hop else None
-    gateway_ping = facts.ping(gateway) if gateway and not hop else None
+    hop = facts.hops.last_hop(found.address)
+    router = facts.hops.router_at(found.address, hop) if hop else None
+    gateway_ping = facts.path.ping(gateway) if gateway and not hop else None
     if gateway_ping is not None and gateway_ping.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
-    beyond = facts.remote_neighbour_asked(found.address)
+    beyond = facts.path.remote_neighbour_asked(found.address)
     confidence: Confidence = "likely" if hop and beyond and route.gateway_on_link is not False else "possible"
     return Finding(
         cause="path-broken",
@@ -472,12 +484,12 @@ def path_broken(facts: Facts) -> Finding | None:
 @rule("address-family-path-broken")
 def address_family_path_broken(facts: Facts) -> Finding | None:
     """Every address of one family meets silence or a router's denial, and every one of the other connects."""
-    reaches = facts.reaches()
+    reaches = facts.attempts.reaches()
     if facts.request.target.transport != "tcp" or facts.port is None or len(reaches) < 2:
         return None
-    if not any(r.reading is Reading.CONNECTED for r in reaches) or facts.hosts_override():
+    if not any(r.reading is Reading.CONNECTED for r in reaches) or facts.names.hosts_override():
         return None
-    decided = [facts.decided_reach(r.address) for r in reaches]
+    decided = [facts.attempts.decided_reach(r.address) for r in reaches]
     dead = [r for r in decided if r.failed]
     living = [r for r in decided if r.reading is Reading.CONNECTED]
     families = {family_of(r.address) for r in dead}
@@ -485,12 +497,12 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
         return None
     if not all(_lost_on_the_way(facts, r) for r in dead):
         return None
-    first = next((r for r in dead if facts.peek_trace(r.address) is not None), dead[0])
-    hop = facts.last_hop(first.address) or None
-    router = facts.router_at(first.address, hop) if hop else None
-    route = facts.peek_route(first.address)
+    first = next((r for r in dead if facts.path.peek_trace(r.address) is not None), dead[0])
+    hop = facts.hops.last_hop(first.address) or None
+    router = facts.hops.router_at(first.address, hop) if hop else None
+    route = facts.link.peek_route(first.address)
     gateway = gateway_of(route) if route is not None and not hop else None
-    beside = facts.peek_ping(gateway) if gateway is not None else None
+    beside = facts.path.peek_ping(gateway) if gateway is not None else None
     if route is not None and beside is not None and beside.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     return Finding(
@@ -508,15 +520,15 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
 
 def _lost_on_the_way(facts: Facts, found: Reach) -> bool:
     """Whether nothing of the host answers, and nobody says that it is the host that is absent or refuses."""
-    if facts.is_local(found.address) or facts.alive(found.address):
+    if facts.machine.is_local(found.address) or facts.path.alive(found.address):
         return False
     if found.reading is Reading.LOCAL:
         return found.failure in (Failure.HOST_UNREACHABLE, Failure.NETWORK_UNREACHABLE)
     if found.reading not in (Reading.SILENT, Reading.ICMP):
         return False
-    facts.trace(found.address)
+    facts.wait_for("traceroute", found.address)
     ping = facts.get("ping", PingResult, found.address)
-    if facts.alive(found.address):
+    if facts.path.alive(found.address):
         return False
     errors = [found.icmp, *(e.icmp for e in (ping.echoes if ping else ()))]
     late = [
@@ -532,13 +544,13 @@ def _lost_on_the_way(facts: Facts, found: Reach) -> bool:
 @rule("some-addresses-dead")
 def some_addresses_dead(facts: Facts) -> Finding | None:
     """The name has several addresses and only some of them answer."""
-    reaches = facts.reaches()
+    reaches = facts.attempts.reaches()
     if len(reaches) < 2 or not any(r.reading is Reading.CONNECTED for r in reaches):
         return None
-    decided = [facts.decided_reach(r.address) for r in reaches]
+    decided = [facts.attempts.decided_reach(r.address) for r in reaches]
     dead = [r for r in decided if r.failed]
     living = [r for r in decided if r.reading is Reading.CONNECTED]
-    if not dead or facts.hosts_override() or address_family_path_broken(facts) is not None:
+    if not dead or facts.names.hosts_override() or address_family_path_broken(facts) is not None:
         return None
     return Finding(
         cause="some-addresses-dead",
@@ -553,7 +565,7 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
         ),
         address=dead[0].address,
         # A loopback name stands for both families, and a service listens on one: programs try the other.
-        warning=all(facts.is_loopback(r.address) for r in decided),
+        warning=all(is_loopback(r.address) for r in decided),
     )
 
 
@@ -562,12 +574,12 @@ def _queue_full_there(facts: Facts) -> Finding | None:
     found = failing(facts)
     if found is None or found.reading is not Reading.SILENT or facts.request.target.transport != "tcp":
         return None
-    stray = facts.get("stray-ack", StrayAckResult, f"{found.address} {facts.port}")
+    stray = facts.get("stray-ack", StrayAckResult, facts.endpoint(found.address))
     if stray is None or not stray.reset:
         return None
-    path = facts.tcp_path(found.address)
-    facts.trace(found.address)
-    distance = facts.distance(found.address)
+    path = facts.path.tcp_path(found.address)
+    facts.wait_for("traceroute", found.address)
+    distance = facts.hops.distance(found.address)
     if path is None or path.final is not None or distance is None or _passed(facts, found.address, path) < distance - 1:
         return None
     return Finding(
@@ -591,18 +603,18 @@ def _queue_full_there(facts: Facts) -> Finding | None:
 @rule("accept-queue-full")
 def accept_queue_full(facts: Facts) -> Finding | None:
     """The listener's accept queue is full: seen where the target is this machine, else told by a stray segment."""
-    focus = facts.focus
-    if focus is not None and not facts.is_local(focus.address):
+    focus = facts.attempts.focus
+    if focus is not None and not facts.machine.is_local(focus.address):
         return _queue_full_there(facts)
     if (
-        facts.unresolved()
+        facts.names.unresolved()
         or focus is None
         or facts.port is None
-        or not facts.is_local(focus.address)
-        or not facts.blocked()
+        or not facts.machine.is_local(focus.address)
+        or not facts.attempts.blocked()
     ):
         return None
-    entry = facts.full_queue(facts.port) if focus.reading is Reading.SILENT else None
+    entry = facts.machine.full_queue(facts.port) if focus.reading is Reading.SILENT else None
     if entry is None:
         return None
     return Finding(

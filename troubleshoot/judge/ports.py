@@ -9,7 +9,6 @@ from probes.base import Note, note
 from probes.bind import BindResult
 from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
-from probes.services_file import ServicesFileResult
 from probes.sockets import SocketEntry, SocketsResult
 from troubleshoot.facts import Facts, Reading, bind_subject, describe, family_of, plain
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
@@ -23,7 +22,7 @@ CLOSING = frozenset({"time-wait", "fin-wait-1", "fin-wait-2", "closing", "last-a
 def binds(facts: Facts) -> tuple[BindResult, ...]:
     """Return the trials to bind the target's port, those of each address in turn."""
     if facts.port is None and ("services-file", facts.request.target.service or "") in facts.running:
-        facts.get("services-file", ServicesFileResult, facts.request.target.service or "")
+        facts.wait_for("services-file", facts.request.target.service or "")
     # For WSAEADDRNOTAVAIL the address is tried with any port.
     port = 0 if facts.request.code == "WSAEADDRNOTAVAIL" else facts.port or 0
     tried = ["0.0.0.0", "::"] if facts.request.target.host is None else list(facts.targets)
@@ -178,7 +177,7 @@ def _connects(facts: Facts) -> bool:
     host = facts.request.target.host
     if host is None or facts.request.code == "WSAEADDRINUSE" or not facts.targets:
         return False
-    return any(facts.decided_reach(a).reading is Reading.CONNECTED for a in facts.targets)
+    return any(facts.attempts.decided_reach(a).reading is Reading.CONNECTED for a in facts.targets)
 
 
 @rule("port-in-use")
@@ -367,7 +366,7 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
             values=values(port=trial.port, expected=f"{start}-65535"),
         )
     # A filter of this machine's gives whoever connects there the very code as well.
-    stopped = any(r.failure in (Failure.ACCESS_DENIED, Failure.NOT_PERMITTED) for r in facts.reaches())
+    stopped = any(r.failure in (Failure.ACCESS_DENIED, Failure.NOT_PERMITTED) for r in facts.attempts.reaches())
     return Finding(
         cause="port-not-permitted",
         confidence="likely" if stopped else "certain",
@@ -411,11 +410,11 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     result = facts.get("descriptors", DescriptorsResult)
     if result is None or result.ephemeral_range is None or result.ephemeral_used is None:
         return None
-    if any(r.reading is Reading.CONNECTED for r in facts.reaches()):
+    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
         return None
     low, high = result.ephemeral_range
     total = outgoing_ports(result)
-    focus = facts.focus
+    focus = facts.attempts.focus
     failed = focus is not None and focus.no_port_left
     towards = exhausted_towards_target(facts)
     crowded = result.ephemeral_used >= total * facts.threshold("ephemeral_share")

@@ -57,8 +57,8 @@ def find(facts: Facts, found: Reach) -> Refuser:
         return refuser
     # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way. So the SYNs are
     # sent twice, each by a flow of its own, and any disagreement leaves the question open.
-    path = facts.tcp_path(found.address)
-    again = facts.get("tcp-path", TcpPathResult, f"{second_look(found.address)} {facts.port}")
+    path = facts.path.tcp_path(found.address)
+    again = facts.get("tcp-path", TcpPathResult, facts.endpoint(second_look(found.address)))
     elsewhere = any(walk is not None and walk.final is not TcpAnswer.RESET for walk in (path, again))
     if elsewhere or ways:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
@@ -69,8 +69,8 @@ def find(facts: Facts, found: Reach) -> Refuser:
 
 def _find(facts: Facts, found: Reach) -> Refuser:
     address = found.address
-    path = facts.tcp_path(address)
-    trace = facts.trace(address)
+    path = facts.path.tcp_path(address)
+    trace = facts.path.trace(address)
     measured = _reset_ttl(facts, address)
     evidence: list[tuple[str, Note]] = [said(facts, found)]
     if path is not None:
@@ -82,18 +82,18 @@ def _find(facts: Facts, found: Reach) -> Refuser:
         evidence.append(("ping-remote", note("fact.reply-ttl", ttl=reply)))
     evidence += path_said(facts, address)
     least = path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None
-    route = facts.peek_route(address)
+    route = facts.link.peek_route(address)
     if route is None or not route.on_link:
-        ttl_search = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+        ttl_search = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
         mixed = ttl_search is not None and ttl_search.answer is TtlAnswer.MIXED
         if mixed or (path is not None and path.final in (TcpAnswer.ACCEPTED, TcpAnswer.ICMP)):
             # Other connections to the same port fared differently: not all of them take one way.
             return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if least is None or (route is not None and route.on_link):
-        return Refuser(Place.HOST, facts.distance(address), "likely", tuple(evidence))
+        return Refuser(Place.HOST, facts.hops.distance(address), "likely", tuple(evidence))
     by_ttl = routers_back(measured) + 1 if measured is not None else None
     alike = same_way_back(facts, address)
-    if trace is not None and facts.dies_at(address, least):
+    if trace is not None and facts.hops.dies_at(address, least):
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
         if _copies(facts, address):
@@ -105,7 +105,7 @@ def _find(facts: Facts, found: Reach) -> Refuser:
         return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
     if _copies(facts, address):
         return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
-    distance = facts.distance(address)
+    distance = facts.hops.distance(address)
     if forwarded.by_host(facts, address):
         return Refuser(Place.HOST, distance, "likely", forwarded.shown(facts, found))
     here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
@@ -128,18 +128,18 @@ def _find(facts: Facts, found: Reach) -> Refuser:
 
 def _reset_ttl(facts: Facts, address: str) -> int | None:
     """The TTL with which the resets arrive: found by search, or (root) seen on the wire."""
-    result = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    result = facts.get("answer-ttl", AnswerTtlResult, facts.endpoint(address))
     if result is not None and result.answer is TtlAnswer.RESET and result.confirmed:
         return result.ttl
     if result is not None and (result.follows or result.varies):
         return None
-    wire = facts.peek("wire", WireResult, f"{address} {facts.port}")
+    wire = facts.peek("wire", WireResult, facts.endpoint(address))
     return wire.answer_ttl if wire is not None and wire.answer_in == "reset" else None
 
 
 def _copies(facts: Facts, address: str) -> bool:
     """Whether the reset's TTL follows that of the SYN, or changes without reason: it tells no distance."""
-    result = facts.peek("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    result = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
     return result is not None and (bool(result.follows) or result.varies)
 
 
@@ -158,7 +158,7 @@ def _resets(facts: Facts) -> Finding | None:
     refuser = find(facts, found)
     if refuser.place is Place.HOST:
         return None
-    router = facts.router_at(found.address, refuser.hop) if refuser.hop else None
+    router = facts.hops.router_at(found.address, refuser.hop) if refuser.hop else None
     nearer = refuser.place is Place.NEARER
     return Finding(
         cause="firewall-reset",
@@ -180,15 +180,15 @@ def no_listener(facts: Facts) -> Finding | None:
 
 
 def _nobody_listens(facts: Facts) -> Finding | None:
-    if facts.unresolved() or not facts.targets or not facts.blocked() or facts.port is None:
+    if facts.names.unresolved() or not facts.targets or not facts.attempts.blocked() or facts.port is None:
         return None
-    found = facts.focus
+    found = facts.attempts.focus
     if found is None:
         return None
     transport = facts.request.target.transport
     common = values(address=found.address, port=facts.port)
-    step = "listeners" if "listeners" in facts.request.steps and facts.is_local(found.address) else "connect"
-    if facts.is_local(found.address):
+    step = "listeners" if "listeners" in facts.request.steps and facts.machine.is_local(found.address) else "connect"
+    if facts.machine.is_local(found.address):
         if found.reading not in (Reading.RESET, Reading.ICMP):
             return None
         sockets = facts.get("sockets", SocketsResult, str(facts.port))
@@ -216,7 +216,7 @@ def _nobody_listens(facts: Facts) -> Finding | None:
         found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
     )
     if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
-        facts.trace(found.address)
+        facts.wait_for("traceroute", found.address)
         return Finding(
             cause="no-listener",
             confidence="certain",
@@ -225,7 +225,7 @@ def _nobody_listens(facts: Facts) -> Finding | None:
             evidence=(said(facts, found),),
             values=common,
             variant="udp",
-            hop=facts.distance(found.address),
+            hop=facts.hops.distance(found.address),
             address=found.address,
         )
     if found.reading is not Reading.RESET:
@@ -240,8 +240,8 @@ def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
     refuser = find(facts, found)
     if refuser.place is Place.NEARER:
         return None
-    path = facts.peek("tcp-path", TcpPathResult, f"{found.address} {facts.port}")
-    told = [d for d in (facts.distance(found.address), path.final_ttl if path is not None else None) if d]
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(found.address))
+    told = [d for d in (facts.hops.distance(found.address), path.final_ttl if path is not None else None) if d]
     # Where the ways of two flows are of two lengths, either number would be one way's.
     uneven = len(set(told)) > 1 and bool(flows.differ(facts, found.address))
     return Finding(

@@ -38,7 +38,7 @@ def on_any(
 ) -> Finding | None:
     """Return the finding for the first address that has one; :class:`NotYet` where one may still come."""
     still: NotYet | None = None
-    for reach in first_of_each(facts.connected() if reaches is None else reaches):
+    for reach in first_of_each(facts.attempts.connected() if reaches is None else reaches):
         try:
             finding = look(facts, reach)
         except NotYet as waiting:
@@ -71,10 +71,10 @@ def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
     its other answers.
     """
     address = reach.address
-    hop = facts.accepted_early(address)
+    hop = facts.hops.accepted_early(address)
     if hop is None:
         return None
-    measured = facts.get("answer-ttl", AnswerTtlResult, f"{address} {facts.port}")
+    measured = facts.get("answer-ttl", AnswerTtlResult, facts.endpoint(address))
     if measured is None or measured.ttl is None or measured.answer is not TtlAnswer.ACCEPTED:
         return None
     if not measured.confirmed or measured.follows or measured.varies:
@@ -82,8 +82,8 @@ def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
     confidence = _by_answer(facts, address, hop, measured.ttl)
     if confidence is None:
         return None
-    router = facts.router_at(address, hop)
-    path = facts.tcp_path(address)
+    router = facts.hops.router_at(address, hop)
+    path = facts.path.tcp_path(address)
     reply = reply_ttl(facts, address)
     return Finding(
         cause="connection-intercepted",
@@ -110,12 +110,12 @@ def _by_answer(facts: Facts, address: str, hop: int, measured: int) -> Confidenc
     fits = routers_back(measured) == hop - 1 and same_way_back(facts, address)
     if reply is None:
         return "likely" if fits and not flows.differ(facts, address) else None
-    if reply == measured or rewritten(facts, address, facts.distance(address), reply):
+    if reply == measured or rewritten(facts, address, facts.hops.distance(address), reply):
         return None
     if start_of(reply) == start_of(measured):
         if measured < reply:
             return None
-        return "certain" if fits and facts.dies_at(address, hop) else "likely"
+        return "certain" if fits and facts.hops.dies_at(address, hop) else "likely"
     return "likely" if fits and not flows.differ(facts, address) else None
 
 
@@ -123,7 +123,7 @@ def _by_answer(facts: Facts, address: str, hop: int, measured: int) -> Confidenc
 
 
 def _hop(facts: Facts, address: str) -> int | None:
-    return 0 if facts.is_local(address) else facts.distance(address)
+    return 0 if facts.machine.is_local(address) else facts.hops.distance(address)
 
 
 def _witnessed(facts: Facts, reach: Reach, result: ServiceResult) -> tuple[tuple[str, Note], ...]:
@@ -136,8 +136,8 @@ def _weight(facts: Facts) -> Confidence:
     A service that greets has no reason to; of another one only a code about established connections makes it odd. A
     TLS service may do so to a client that does not name it.
     """
-    named = not facts.request.tls or not facts.is_literal
-    return "likely" if facts.established or (facts.request.speaks_first and named) else "possible"
+    named = not facts.request.tls or not facts.names.is_literal
+    return "likely" if facts.service.established or (facts.request.speaks_first and named) else "possible"
 
 
 @rule("service-resets")
@@ -145,8 +145,8 @@ def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
         return None
-    tried = not facts.unresolved() and bool(facts.targets)
-    cut = facts.focus if tried and facts.blocked() else None
+    tried = not facts.names.unresolved() and bool(facts.targets)
+    cut = facts.attempts.focus if tried and facts.attempts.blocked() else None
     if cut is not None and cut.reading is Reading.CUT:
         return Finding(
             cause="service-resets",
@@ -163,10 +163,10 @@ def service_resets(facts: Facts) -> Finding | None:
 
 
 def _resets(facts: Facts, reach: Reach) -> Finding | None:
-    result = facts.service(reach.address)
+    result = facts.service.seen(reach.address)
     if result is None or not result.ended_by_reset or result.connect_ms is None:
         return None
-    if result.outcome is not ServiceOutcome.RESETS and not facts.established:
+    if result.outcome is not ServiceOutcome.RESETS and not facts.service.established:
         return None  # it had said something before
     return Finding(
         cause="service-resets",
@@ -188,7 +188,7 @@ def service_closes(facts: Facts) -> Finding | None:
 
 
 def _closes(facts: Facts, reach: Reach) -> Finding | None:
-    result = facts.service(reach.address)
+    result = facts.service.seen(reach.address)
     if result is None or result.outcome not in (ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT):
         return None
     alert = result.tls.alert if result.tls is not None else None
@@ -217,14 +217,14 @@ def service_silent(facts: Facts) -> Finding | None:
 
 
 def _silent(facts: Facts, reach: Reach) -> Finding | None:
-    result = facts.service(reach.address)
+    result = facts.service.seen(reach.address)
     if result is None or result.outcome is not ServiceOutcome.SILENT or result.connect_ms is None:
         return None
-    transfer = facts.peek("transfer", TransferResult, f"{reach.address} {facts.port}")
+    transfer = facts.peek("transfer", TransferResult, facts.endpoint(reach.address))
     if any(trial.received for trial in (transfer.trials if transfer is not None else ())):
         return None  # it speaks: in shorter packets, or late
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
-    trip_ms = min(result.connect_ms, facts.rtt_ms(reach.address) or result.connect_ms)
+    trip_ms = min(result.connect_ms, facts.path.rtt_ms(reach.address) or result.connect_ms)
     patience_ms = facts.threshold("greeting_ms") + 4 * trip_ms
     return Finding(
         cause="service-silent",
@@ -246,7 +246,7 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
 @rule("packet-loss")
 def packet_loss(facts: Facts) -> Finding | None:
     """A share of the packets is lost, whatever their kind."""
-    return on_any(facts, _loses, facts.reaches())
+    return on_any(facts, _loses, facts.attempts.reaches())
 
 
 def _loses(facts: Facts, reach: Reach) -> Finding | None:
@@ -276,7 +276,7 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
             share=f"{round(100 * found.lost / found.sent)} %",
             **share,
             address=address,
-            interface=facts.interface(address),
+            interface=facts.link.interface(address),
             router=place.router if place is not None else None,
         ),
         variant="connects"

@@ -27,7 +27,7 @@ def address_not_local(facts: Facts) -> Finding | None:
     """The address to bind is not this machine's."""
     if facts.request.code != "WSAEADDRNOTAVAIL" or facts.request.target.host is None:
         return None
-    if facts.has_name and facts.unresolved():
+    if facts.names.has_name and facts.names.unresolved():
         return None
     trials = {trial.address: trial for trial in binds(facts)}
     for address in facts.targets[:1]:
@@ -39,7 +39,7 @@ def address_not_local(facts: Facts) -> Finding | None:
             or result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL)
         ):
             return None
-        reach = facts.decided_reach(address)
+        reach = facts.attempts.decided_reach(address)
         if reach.failure is Failure.ADDRESS_NOT_AVAILABLE:
             return None  # connecting fails with the very code: then nobody wants to bind it
         trial = trials.get(address)
@@ -49,7 +49,9 @@ def address_not_local(facts: Facts) -> Finding | None:
             (("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),) if trial else ()
         )
         near = _near_miss(facts, address)
-        confidence = "possible" if reach.reading is Reading.CONNECTED or not (facts.is_literal or near) else "likely"
+        confidence = (
+            "possible" if reach.reading is Reading.CONNECTED or not (facts.names.is_literal or near) else "likely"
+        )
         own = ", ".join(result.near[:3])
         common = {"scope": "this-machine", "step": "address-valid", "address": address}
         shown: Evidence = (("address-valid", note("fact.address-foreign", address=address, near=own or "-")), *proof)
@@ -89,7 +91,7 @@ def _near_miss(facts: Facts, address: str) -> str | None:
 def address_family_unavailable(facts: Facts) -> Finding | None:
     """The address family, or a protocol of it, is not available here."""
     result = facts.get("address-family", AddressFamilyResult)
-    if result is None or any(r.reading is Reading.CONNECTED for r in facts.reaches()):
+    if result is None or any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
         return None
     asked = _asked_families(facts)
     for family in (6, 4):
@@ -225,12 +227,12 @@ def dead_exchanges(result: NetworkSubsystemResult) -> list[str]:
 @rule("network-subsystem-down")
 def network_subsystem_down(facts: Facts) -> Finding | None:
     """The protocol stack itself is not usable: loopback is down, or nothing passes over it."""
-    if any(r.reading is Reading.CONNECTED for r in facts.reaches()):
+    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
         return None
     result = facts.get("network-subsystem", NetworkSubsystemResult)
     if result is None:
         return None
-    local = any(facts.is_local(a) for a in facts.targets)
+    local = any(facts.machine.is_local(a) for a in facts.targets)
     concerned = local or facts.request.kind == "local-resource" or facts.request.code == "WSAENETDOWN"
     dead = dead_exchanges(result)
     alive = any(e.errno is None for e in result.exchanges if e.family == 4)

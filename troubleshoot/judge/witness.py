@@ -8,10 +8,10 @@ from troubleshoot.facts import Facts, Reach, describe, flows
 
 def failing(facts: Facts) -> Reach | None:
     """The address whose path is to be judged, where no address of the target answers; else ``None``."""
-    if facts.unresolved() or not facts.targets or not facts.blocked():
+    if facts.names.unresolved() or not facts.targets or not facts.attempts.blocked():
         return None
-    focus = facts.focus
-    if focus is None or facts.is_local(focus.address):
+    focus = facts.attempts.focus
+    if focus is None or facts.machine.is_local(focus.address):
         return None
     return focus
 
@@ -28,7 +28,7 @@ def said(facts: Facts, found: Reach) -> tuple[str, Note]:
 
 def path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What traceroute and pings showed, as far as they got, and where flows took different ways."""
-    trace, ping = facts.peek_trace(address), facts.peek_ping(address)
+    trace, ping = facts.path.peek_trace(address), facts.path.peek_ping(address)
     ways = flows.differ(facts, address)
     return (
         *((("traceroute", describe.trace(trace)),) if trace else ()),

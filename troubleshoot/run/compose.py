@@ -211,7 +211,7 @@ class _Composer:
             return Reproduction(outcome="not-reproduced", observed=None)
         seen = self.observed()
         if not seen:
-            connects = any(r.reading is Reading.CONNECTED for r in self.facts.reaches())
+            connects = any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches())
             return Reproduction(outcome="not-reproduced" if connects else "not-attempted", observed=None)
         if self.request.number in seen:
             return Reproduction(outcome="same", observed=self.request.number)
@@ -219,17 +219,17 @@ class _Composer:
 
     def _unresolved(self) -> bool:
         try:
-            return self.facts.unresolved()
+            return self.facts.names.unresolved()
         except NotYet:
             return False
 
     def observed(self) -> list[int]:
         """Return the Winsock numbers that a program would have met now, the first address's first."""
         if self._unresolved():
-            resolve = self.facts.resolve
+            resolve = self.facts.names.resolve
             eai = resolve.system.eai if resolve is not None and resolve.system is not None else None
             return [self._winsock(eai or "EAI_AGAIN")]
-        numbers = [self._number_of(r) for r in self.facts.reaches() if r.failed]
+        numbers = [self._number_of(r) for r in self.facts.attempts.reaches() if r.failed]
         numbers += [
             self._winsock(attempt.errno)
             for observation in self.facts.of("bind")
@@ -246,7 +246,7 @@ class _Composer:
             for observation in self.facts.of("service")
             if getattr(observation.result, "ended_by_reset", False)
         ]
-        splits = [flows.split(self.facts, reach.address) for reach in self.facts.reaches()]
+        splits = [flows.split(self.facts, reach.address) for reach in self.facts.attempts.reaches()]
         numbers += [self._winsock(_MET[s.outcome]) for s in splits if s is not None and s.outcome in _MET]
         return [n for n in numbers if n]
 
@@ -340,7 +340,7 @@ class _Composer:
         if outcome == "healthy":
             key = "verdict.healthy"
             kind = self.request.kind
-            if kind != "network" and not any(r.reading is Reading.CONNECTED for r in self.facts.reaches()):
+            if kind != "network" and not any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches()):
                 key = "verdict.healthy-name" if kind == "name-service" else "verdict.healthy-local"
             actions = [self.say(note("verdict.healthy-action", code=self.request.code))]
         else:
@@ -354,7 +354,7 @@ class _Composer:
         transport = self.request.target.transport
         evidence = [
             Evidence(step=tried, fact=self.say(describe.reach(reach, self.facts.port, transport)))
-            for reach in self.facts.reaches()[:3]
+            for reach in self.facts.attempts.reaches()[:3]
             if reach.reading is not Reading.UNTRIED
         ]
         if not evidence or outcome == "inconclusive":
@@ -399,7 +399,7 @@ class _Composer:
             notes.append(note("verdict.settle-root"))
         if any(o.status is Status.CUT_SHORT for o in self.facts.observations.values()):
             notes.append(note("verdict.settle-time"))
-        if self.facts.targets and not self.facts.is_local(self.facts.targets[0]):
+        if self.facts.targets and not self.facts.machine.is_local(self.facts.targets[0]):
             notes.append(note("verdict.settle-server"))
             notes.append(note("verdict.settle-elsewhere", target=self.target_text()))
         if self.request.remote_neighbour is None and "ping-remote-subnet" in self.request.steps:
@@ -437,12 +437,12 @@ class _Composer:
         )
 
     def _by_hand_values(self) -> dict[str, str]:
-        focus = self.facts.focus
+        focus = self.facts.attempts.focus
         given = {
             "host": self.request.target.host,
             "port": self.facts.port,
             "address": focus.address if focus is not None else next(iter(self.facts.targets), None),
-            "router": next(iter(self.facts.routers), None),
+            "router": next(iter(self.facts.link.routers), None),
             "service": self.request.target.service,
         }
         return {name: str(value) for name, value in given.items() if value is not None}

@@ -53,6 +53,7 @@ from troubleshoot.facts import (
     flows,
     gateway_of,
     losses,
+    neighbour_dead,
     plain,
     second_look,
 )
@@ -103,14 +104,14 @@ def _all(facts: Facts) -> Iterator[Job]:
         return  # a port of this machine is to be bound: there is nothing to be reached
     if "connect" in steps or "statistics" in steps:
         yield Job("statistics", BEFORE, StatisticsRequest())
-    if target.host is not None and facts.has_name:
+    if target.host is not None and facts.names.has_name:
         yield Job("resolve", target.host, ResolveRequest(target.host, request.family))
         yield Job("hosts-file", target.host, HostsFileRequest(target.host))
     if target.service is not None:
         yield Job("services-file", target.service, ServicesFileRequest(target.transport, service=target.service))
     yield Job("interfaces", "", InterfacesRequest())
     yield Job("proxy", "", ProxyRequest(target.host))
-    nameless = not facts.targets and not facts.resolving
+    nameless = not facts.targets and not facts.names.resolving
     over_network = request.kind != "api-misuse" or "connect" in steps or nameless
     if over_network and steps & {"connect", "ping-remote", "check-dns"}:
         yield from _network(facts, steps)
@@ -151,7 +152,7 @@ def _this_machine(facts: Facts, steps: set[str]) -> Iterator[Job]:
 def _named(facts: Facts) -> Iterator[Job]:
     """What the target's name and service name stand for on this machine."""
     target = facts.request.target
-    if target.host is not None and facts.has_name:
+    if target.host is not None and facts.names.has_name:
         yield Job("resolve", target.host, ResolveRequest(target.host, facts.request.family))
         yield Job("hosts-file", target.host, HostsFileRequest(target.host))
     if target.service is not None:
@@ -169,7 +170,11 @@ def _port(facts: Facts) -> Iterator[Job]:
     port = 0 if foreign else facts.port
     if port is None:
         return
-    own = [a for a in facts.targets if facts.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))]
+    own = [
+        a
+        for a in facts.targets
+        if facts.machine.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))
+    ]
     if target.host is None:
         own = [everywhere for everywhere in ("0.0.0.0", "::") if request.family in (None, family_of(everywhere))]
     for address in own:
@@ -202,16 +207,16 @@ def _unspecified(host: str) -> bool:
 def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
     """The target over the network, address by address."""
     target, port = facts.request.target, facts.port
-    for address in (*facts.destinations, *facts.extra_targets):
+    for address in (*facts.names.destinations, *facts.names.extra_targets):
         yield Job("address", address, AddressRequest(address))
         yield Job("route", address, RouteRequest(address))
-    if not facts.targets and not facts.resolving:
+    if not facts.targets and not facts.names.resolving:
         yield from _name_servers(facts)
     reachable = [a for a in facts.targets if _may_be_tried(facts, a)]
     if port is not None and port > 0:
         for address in reachable:
             yield _attempt(facts, address, port)
-        for address in facts.extra_targets:
+        for address in facts.names.extra_targets:
             if _may_be_tried(facts, address):
                 yield _attempt(facts, address, port)
         registered = facts.request.service_port
@@ -224,13 +229,13 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
     yield from _around(facts, steps, looked_into)
     yield from _what_failed(facts)
     for address in looked_into:
-        if facts.reach(address).reading is Reading.CONNECTED:
+        if facts.attempts.reach(address).reading is Reading.CONNECTED:
             if port is not None and target.transport == "tcp":
                 yield from _once_connected(facts, address, port)
             else:
                 yield from _losses(facts, address)
     for address in facts.targets:
-        if port is not None and facts.is_local(address) and _answered_or_quiet(facts, address):
+        if port is not None and facts.machine.is_local(address) and _answered_or_quiet(facts, address):
             # After the attempt: a queue that was full then is full now, a listener that came later is not blamed.
             yield Job("sockets", str(port), SocketsRequest(port, target.transport))
     if "path-mtu" in steps:
@@ -257,7 +262,7 @@ def _attempt(facts: Facts, address: str, port: int) -> Job:
 
 
 def _answered_or_quiet(facts: Facts, address: str) -> bool:
-    reach = facts.reach(address)
+    reach = facts.attempts.reach(address)
     return reach.decided or reach.heard_ms >= facts.threshold("look_around_ms")
 
 
@@ -267,7 +272,7 @@ def _looked_into(facts: Facts, reachable: list[str]) -> list[str]:
     for family in (4, 6):
         found += [a for a in reachable if family_of(a) == family][:1]
     found.sort(key=reachable.index)
-    focus = facts.focus
+    focus = facts.attempts.focus
     if focus is not None and focus.failed and focus.address in reachable and focus.address not in found:
         found.append(focus.address)
     return found
@@ -277,7 +282,7 @@ def _path(facts: Facts, address: str, port: int | None) -> Iterator[Job]:
     if facts.unseen("route", address):
         yield Job("ping", address, PingRequest(address))  # a system whose routes cannot be read: that much is left
         return
-    route = facts.peek_route(address)
+    route = facts.link.peek_route(address)
     if route is None or route.kind not in (RouteKind.UNICAST, RouteKind.LOCAL):
         return
     yield Job("ping", address, PingRequest(address))
@@ -293,7 +298,7 @@ def _path(facts: Facts, address: str, port: int | None) -> Iterator[Job]:
 def _around(facts: Facts, steps: set[str], looked_into: list[str]) -> Iterator[Job]:
     """The reference's other pings: local host, router, beyond the router, the target's subnet."""
     request = facts.request
-    for router in facts.routers:
+    for router in facts.link.routers:
         yield Job("ping", router, PingRequest(router))
         yield Job("neighbours", router, NeighboursRequest((router,)))
     if "ping-local-host" in steps:
@@ -302,36 +307,36 @@ def _around(facts: Facts, steps: set[str], looked_into: list[str]) -> Iterator[J
         if local_host is not None:
             yield Job("ping", local_host, PingRequest(local_host))
     for address in looked_into:
-        route = facts.peek_route(address)
-        if route is None or route.gateway is None or facts.is_local(address):
+        route = facts.link.peek_route(address)
+        if route is None or route.gateway is None or facts.machine.is_local(address):
             continue
         if "ping-beyond-router" in steps:
-            beyond = facts.router_at_by_trace(address, 2)
+            beyond = facts.hops.router_at_by_trace(address, 2)
             if beyond is not None and plain(beyond) != plain(address):
                 yield Job("ping", beyond, replace(PingRequest(beyond), silent_wait_s=1.0))
         if ("ping-remote-subnet" in steps and _answered_or_quiet(facts, address)) or _silent_so_far(facts, address):
             # Reports of guesses that are absent use up what the last router may say, also of the target.
-            few = request.remote_neighbour is None and facts.reach(address).reading is Reading.CONNECTED
-            for neighbour in facts.remote_neighbours(address):
+            few = request.remote_neighbour is None and facts.attempts.reach(address).reading is Reading.CONNECTED
+            for neighbour in facts.path.remote_neighbours(address):
                 yield Job("ping", neighbour, PingRequest(neighbour, count=1) if few else PingRequest(neighbour))
 
 
 def _silent_so_far(facts: Facts, address: str) -> bool:
     """Whether the target's own pings and the attempts have met silence long enough to look around it."""
-    ping = facts.peek_ping(address)
+    ping = facts.path.peek_ping(address)
     if ping is None or ping.received or any(e.icmp or e.failure for e in ping.echoes):
         return False
-    reach = facts.reach(address)
+    reach = facts.attempts.reach(address)
     quiet = reach.reading in (Reading.UNDECIDED, Reading.SILENT)
-    return quiet and ping.waited_ms >= facts.threshold("look_around_ms") and not facts.alive(address)
+    return quiet and ping.waited_ms >= facts.threshold("look_around_ms") and not facts.path.alive(address)
 
 
 def guess_local_host(facts: Facts) -> str | None:
     """Return another host of the local network that the kernel has met lately, if there is one."""
-    routers = {plain(r) for r in facts.routers}
-    targets = {plain(a) for a in facts.destinations}
+    routers = {plain(r) for r in facts.link.routers}
+    targets = {plain(a) for a in facts.names.destinations}
     table = facts.peek("neighbours", NeighboursResult)
-    families = {family_of(a) for a in facts.destinations}
+    families = {family_of(a) for a in facts.names.destinations}
     for found in table.table if table is not None else ():
         known = found.mac is not None and not found.router and family_of(found.address) in families
         linklocal = ipaddress.ip_address(plain(found.address)).is_link_local
@@ -342,26 +347,26 @@ def guess_local_host(facts: Facts) -> str | None:
 
 def _what_failed(facts: Facts) -> Iterator[Job]:
     """What only makes sense to ask once an attempt has failed, or has been silent for a while."""
-    focus = facts.focus
+    focus = facts.attempts.focus
     port = facts.port
     if focus is None:
         return
     quiet = focus.reading is Reading.UNDECIDED and focus.heard_ms >= facts.threshold("look_around_ms")
-    route = facts.peek_route(focus.address)
+    route = facts.link.peek_route(focus.address)
     interfaces = facts.peek("interfaces", InterfacesResult)
     if _may_be_reported_later(facts, focus.address):
         yield Job("ping", second_look(focus.address), PingRequest(focus.address))
     if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED) or focus.no_port_left:
         yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0, facts.request.target.transport))
         yield Job("address-family", "", AddressFamilyRequest(facts.request.pid))
-    if facts.is_local(focus.address):
+    if facts.machine.is_local(focus.address):
         if focus.failed:
             yield Job("network-subsystem", "", NetworkSubsystemRequest())
         return
     if not focus.failed and not quiet:
         return
     if focus.reading is Reading.RESET and port is not None and route is not None and not route.on_link:
-        ping = facts.peek_ping(focus.address)
+        ping = facts.path.peek_ping(focus.address)
         expected = tuple({e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None})
         if expected or ("ping", focus.address) not in facts.running:
             request = AnswerTtlRequest(focus.address, port, rtt_ms=focus.heard_ms, expected=expected)
@@ -383,19 +388,23 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
         port is not None
         and facts.request.target.transport == "tcp"
         and (quiet or focus.reading is Reading.SILENT)
-        and facts.alive(focus.address)
+        and facts.path.alive(focus.address)
     ):
         yield Job("stray-ack", f"{focus.address} {port}", StrayAckRequest(focus.address, port))
     if route is None or interfaces is None:
         return
     if route.kind is RouteKind.UNICAST and route.on_link and route.interface is not None:
-        if (quiet or focus.reading in (Reading.ICMP, Reading.SILENT, Reading.LOCAL)) and not facts.alive(focus.address):
+        if (quiet or focus.reading in (Reading.ICMP, Reading.SILENT, Reading.LOCAL)) and not facts.path.alive(
+            focus.address
+        ):
             router = next((d.gateway for d in route.defaults if d.gateway), None)
             yield Job("link", focus.address, LinkRequest(focus.address, route.interface, router))
         return
     name = route.interface or _nearest_interface(interfaces, focus.address)
     near = name is not None and _could_be_local(interfaces, name, focus.address)
-    answered = facts.alive(focus.address) or (focus.icmp is not None and not facts.is_own(focus.icmp.sender))
+    answered = facts.path.alive(focus.address) or (
+        focus.icmp is not None and not facts.machine.is_own(focus.icmp.sender)
+    )
     if (
         near
         and name is not None
@@ -408,31 +417,33 @@ def _what_failed(facts: Facts) -> Iterator[Job]:
 def _once_connected(facts: Facts, address: str, port: int) -> Iterator[Job]:
     """What only makes sense to ask of a port that accepts connections."""
     request = facts.request
-    rtt_s = max(facts.rtt_ms(address), facts.reach(address).heard_ms) / 1000
+    rtt_s = max(facts.path.rtt_ms(address), facts.attempts.reach(address).heard_ms) / 1000
     greets = request.tls or request.speaks_first
-    if greets or facts.established:
+    if greets or facts.service.established:
         # A greeting may wait for a look-up of our name; whoever does not greet ends a connection at once, or not.
         wait_ms = facts.threshold("greeting_ms") + 200 if greets else facts.threshold("hang_up_ms")
-        name = None if facts.is_literal else request.target.host
+        name = None if facts.names.is_literal else request.target.host
         ask = ServiceRequest(address, port, wait_ms / 1000 + 4 * rtt_s, tls=request.tls, server_name=name)
-        yield Job("service", facts.service_key(address), ask)
+        yield Job("service", facts.service.subject(address), ask)
     yield from _flows(facts, address)
     yield from _losses(facts, address)
-    stuck = facts.peek_service(address)
+    stuck = facts.service.peek(address)
     stuck_now = stuck is not None and stuck.outcome is ServiceOutcome.SILENT and stuck.waited_ms >= 1000
     # on a slow path it takes long, and silence of an open connection says little
-    asked = facts.stalls(address) and (facts.established or not facts.slow(address))
-    if (asked or (greets and stuck_now)) and not facts.is_local(address):
+    asked = facts.service.stalls(address) and (facts.service.established or not facts.path.slow(address))
+    if (asked or (greets and stuck_now)) and not facts.machine.is_local(address):
         yield from _large_packets(facts, address, port, rtt_s)
     try:
-        early = facts.accepted_early(address)
+        early = facts.hops.accepted_early(address)
     except NotYet:
         return
-    ping = facts.peek_ping(address)
+    ping = facts.path.peek_ping(address)
     seen = {e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None}
-    if early is not None and (seen or ("ping", address) not in facts.running or facts.dies_at(address, early)):
+    if early is not None and (seen or ("ping", address) not in facts.running or facts.hops.dies_at(address, early)):
         likely = tuple(start - early + 1 for start in (64, 255, 128))
-        request_ = AnswerTtlRequest(address, port, rtt_ms=facts.reach(address).heard_ms, expected=(*seen, *likely))
+        request_ = AnswerTtlRequest(
+            address, port, rtt_ms=facts.attempts.reach(address).heard_ms, expected=(*seen, *likely)
+        )
         yield Job("answer-ttl", f"{address} {port}", request_)
 
 
@@ -444,41 +455,41 @@ def _large_packets(facts: Facts, address: str, port: int, rtt_s: float) -> Itera
     """
     request, subject = facts.request, f"{address} {port}"
     dialogue = Dialogue.TLS if request.tls else Dialogue.SAY if request.say_hex else Dialogue.LISTEN
-    name = None if facts.is_literal else request.target.host
+    name = None if facts.names.is_literal else request.target.host
     yield Job("transfer", subject, TransferRequest(address, port, dialogue, request.say_hex, name, rtt_ms=rtt_s * 1000))
     if facts.observation("transfer", subject) is None:
         return
-    if facts.alive(address):
+    if facts.path.alive(address):
         yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
     yield from _shrinks(facts, address)
 
 
 def _shrinks(facts: Facts, address: str) -> Iterator[Job]:
     """Up to which hop do packets get that do not arrive?"""
-    sizes, hops = facts.hole(address), facts.distance(address)
-    if sizes is None or (facts.peek_trace(address) is not None and not facts.last_hop(address) and hops != 1):
+    sizes, hops = facts.service.hole(address), facts.hops.distance(address)
+    if sizes is None or (facts.path.peek_trace(address) is not None and not facts.hops.last_hop(address) and hops != 1):
         return
-    silent = tuple(ttl for ttl in range(1, hops or 1) if facts.router_at(address, ttl) is None)
-    yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, hops, facts.rtt_ms(address), silent))
+    silent = tuple(ttl for ttl in range(1, hops or 1) if facts.hops.router_at(address, ttl) is None)
+    yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, hops, facts.path.rtt_ms(address), silent))
 
 
 def _flows(facts: Facts, address: str) -> Iterator[Job]:
     """Does it depend on the source port whether a connection is made?"""
     request = flows.called_for(facts, address)
     if request is not None:
-        yield Job("flows", f"{address} {facts.port}", request)
+        yield Job("flows", facts.endpoint(address), request)
 
 
 def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:
     """Where SYNs are heard of less far than the host is: do they vanish there, or do the routers only say little?"""
-    subject = f"{focus.address} {facts.port}"
+    subject = facts.endpoint(focus.address)
     path = facts.peek("tcp-path", TcpPathResult, subject)
-    distance = facts.distance(focus.address)
+    distance = facts.hops.distance(focus.address)
     ended = path is not None and ("tcp-path", subject) not in facts.running
     if focus.reading is not Reading.SILENT or facts.port is None or path is None or not ended or distance is None:
         return
     if path.final is None and path.passed_ttl < distance - 1:
-        rtt_ms = max(1.0, facts.rtt_ms(focus.address))
+        rtt_ms = max(1.0, facts.path.rtt_ms(focus.address))
         request = DropPointRequest(focus.address, facts.port, path.passed_ttl + 1, distance - 1, rtt_ms)
         yield Job("drop-point", subject, request)
 
@@ -498,15 +509,15 @@ def _losses(facts: Facts, address: str) -> Iterator[Job]:
 
 def _own_filter(facts: Facts, focus: Reach, *, quiet: bool) -> Iterator[Job]:
     """Without root: does a connection that meets silence, or a reset from hop 1, leave this machine at all?"""
-    route = facts.peek_route(focus.address)
+    route = facts.link.peek_route(focus.address)
     if facts.request.target.transport != "tcp" or facts.port is None or route is None or route.interface is None:
         return
-    path = facts.peek("tcp-path", TcpPathResult, f"{focus.address} {facts.port}")
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(focus.address))
     at_once = focus.reading is Reading.RESET and path is not None and path.final_ttl == 1 and not route.on_link
     if quiet or focus.reading is Reading.SILENT or at_once:
-        rtt_ms = max(1.0, facts.rtt_ms(focus.address))
+        rtt_ms = max(1.0, facts.path.rtt_ms(focus.address))
         request = OwnFilterRequest(focus.address, facts.port, route.interface, rtt_ms)
-        yield Job("own-filter", f"{focus.address} {facts.port}", request)
+        yield Job("own-filter", facts.endpoint(focus.address), request)
 
 
 def _may_be_reported_later(facts: Facts, address: str) -> bool:
@@ -519,12 +530,12 @@ def _may_be_reported_later(facts: Facts, address: str) -> bool:
     first = facts.peek("ping", PingResult, address)
     ended = first is not None and ("ping", address) not in facts.running
     quiet = first is not None and not first.received and not any(e.icmp or e.failure for e in first.echoes)
-    route = facts.peek_route(address)
+    route = facts.link.peek_route(address)
     gateway = gateway_of(route) if route is not None else None
-    if not ended or not quiet or gateway is None or facts.alive(address):
+    if not ended or not quiet or gateway is None or facts.path.alive(address):
         return False
-    undecided = facts.reach(address).reading in (Reading.UNDECIDED, Reading.SILENT)
-    return undecided and not facts.neighbour_dead(facts.peek_neighbour(gateway))
+    undecided = facts.attempts.reach(address).reading in (Reading.UNDECIDED, Reading.SILENT)
+    return undecided and not neighbour_dead(facts.link.peek_neighbour(gateway))
 
 
 def _could_be_local(interfaces: InterfacesResult, name: str, address: str) -> bool:
@@ -554,9 +565,9 @@ def _nearest_interface(interfaces: InterfacesResult, address: str) -> str | None
 
 def _name_servers(facts: Facts) -> Iterator[Job]:
     """The name did not resolve: is the way to the name servers clear, and are they there?"""
-    for server in facts.destinations:
-        if facts.server_responds(server) is False:
+    for server in facts.names.destinations:
+        if facts.names.server_responds(server) is False:
             yield Job("ping", server, PingRequest(server, silent_wait_s=2.0))
-            route = facts.peek_route(server)
+            route = facts.link.peek_route(server)
             if route is not None and route.on_link:
                 yield Job("neighbours", server, NeighboursRequest((server,)))

@@ -50,10 +50,10 @@ def interface(facts: Facts) -> StepView:
     if result is None:
         return unavailable(facts, "reason.not-run", ("interfaces", ""))
     keys: tuple[tuple[str, str], ...] = (("interfaces", ""),)
-    address = next(iter(facts.destinations), None)
-    if address is None and facts.resolving:
+    address = next(iter(facts.names.destinations), None)
+    if address is None and facts.names.resolving:
         raise NotYet("resolve")
-    route = facts.route(address) if address is not None else None
+    route = facts.link.route(address) if address is not None else None
     if route is not None:
         keys = (*keys, ("route", address or ""))
     used = next((i for i in result.interfaces if route is not None and i.name == route.interface), None)
@@ -65,7 +65,7 @@ def interface(facts: Facts) -> StepView:
         if real:
             return StepView("failed", describe.interface(real[0]), None, keys)
         return StepView(
-            "failed" if not facts.is_local(address or "") else "warning", note("fact.no-interface"), None, keys
+            "failed" if not facts.machine.is_local(address or "") else "warning", note("fact.no-interface"), None, keys
         )
     bad = not used.up or used.carrier is False
     errors = (used.rx_errors or 0) + (used.tx_errors or 0)
@@ -77,10 +77,10 @@ def interface(facts: Facts) -> StepView:
 @step("router-configured")
 def router_configured(facts: Facts) -> StepView:
     """Is there a route to the target, and which router does it use?"""
-    address = address_in_question(facts) or next(iter(facts.destinations), None)
+    address = address_in_question(facts) or next(iter(facts.names.destinations), None)
     if address is None:
         return no_address(facts)
-    route = facts.route(address)
+    route = facts.link.route(address)
     key = ("route", address)
     if route is None:
         return unavailable(facts, "reason.not-run", key)
@@ -94,7 +94,7 @@ def subnet_mask(facts: Facts) -> StepView:
     address = address_in_question(facts)
     if address is None:
         return no_address(facts)
-    route = facts.route(address)
+    route = facts.link.route(address)
     if route is None:
         return unavailable(facts, "reason.not-run", ("route", address))
     keys: tuple[tuple[str, str], ...] = (("route", address), ("interfaces", ""))
@@ -112,14 +112,14 @@ def subnet_mask(facts: Facts) -> StepView:
     own = next(
         (
             f"{a.address}/{a.prefix}"
-            for i in facts.interfaces()
+            for i in facts.machine.interfaces()
             for a in i.addresses
             if route.source and plain(a.address) == plain(route.source)
         ),
         "?",
     )
     key = "fact.mask-on-link" if route.on_link else "fact.mask-remote"
-    if facts.mask_doubtful(address) and facts.reach(address).failed:
+    if facts.link.mask_doubtful(address) and facts.attempts.reach(address).failed:
         needs_root = note("reason.mask-needs-root")
         return StepView("warning", note("fact.mask-doubtful", address=address, own=own), needs_root, keys)
     if route.kind is RouteKind.NONE:

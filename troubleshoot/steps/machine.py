@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from probes.address import AddressResult
 from probes.address_family import AddressFamilyResult
 from probes.base import note
 from probes.bind import BindResult
@@ -38,8 +37,8 @@ def listeners(facts: Facts) -> StepView:
     if address is None and facts.request.target.host is not None:
         return no_address(facts)
     if address is not None:
-        facts.get("address", AddressResult, address)
-        if not facts.is_local(address):
+        facts.wait_for("address", address)
+        if not facts.machine.is_local(address):
             return StepView(
                 "unavailable", note("reason.far-listeners", host=facts.request.target.host), note("reason.far-host")
             )
@@ -50,13 +49,13 @@ def listeners(facts: Facts) -> StepView:
     listening = [e for e in result.entries if e.state == "listen" or result.transport == "udp"]
     if not listening:
         return StepView("failed", note("fact.not-listening", port=facts.port), None, (key,))
-    full = facts.full_queue(facts.port)
+    full = facts.machine.full_queue(facts.port)
     if full is not None:
         fact = note("fact.queue-full", port=facts.port, queue=full.queue, limit=full.queue_limit)
         return StepView("failed", fact, None, (key,))
     first = listening[0]
     where = place(first)
-    refused = address is not None and facts.reach(address).failed
+    refused = address is not None and facts.attempts.reach(address).failed
     fact = note("fact.listening", where=where, process=owner_text(first))
     return StepView("warning" if refused else "passed", fact, None, (key,))
 
@@ -68,11 +67,11 @@ def port_owner(facts: Facts) -> StepView:
     if facts.port is None:
         return skipped("reason.no-port")
     keys = (*(("bind", bind_subject(t.address, t.port)) for t in trials), ("sockets", str(facts.port)))
-    facts.get("sockets", SocketsResult, str(facts.port))
+    facts.wait_for("sockets", str(facts.port))
     if not trials:
-        if facts.has_name and not facts.targets and facts.resolving:
+        if facts.names.has_name and not facts.targets and facts.names.resolving:
             raise NotYet("resolve")
-        if facts.targets and not any(facts.is_local(a) for a in facts.targets):
+        if facts.targets and not any(facts.machine.is_local(a) for a in facts.targets):
             return skipped("reason.not-own-address", address=facts.targets[0])
         tried = next((("bind", o.subject) for o in facts.of("bind")), ("bind", str(facts.port)))
         return unavailable(facts, "reason.not-run", tried)

@@ -59,17 +59,17 @@ def no_name(facts: Facts) -> StepView | None:
     host = facts.request.target.host
     if host is None:
         return skipped("reason.no-host")
-    return skipped("reason.literal", address=host) if facts.is_literal else None
+    return skipped("reason.literal", address=host) if facts.names.is_literal else None
 
 
 def address_in_question(facts: Facts) -> str | None:
     """The address that the target's steps talk about: the first that fails, else the first."""
-    focus = facts.focus
+    focus = facts.attempts.focus
     return focus.address if focus is not None else next(iter(facts.targets), None)
 
 
 def no_address(facts: Facts) -> StepView:
     """Return the view of a step that needs an address and has none; :class:`NotYet` while the name is looked up."""
-    if facts.resolving:
+    if facts.names.resolving:
         raise NotYet("resolve")
     return skipped("reason.no-host" if facts.request.target.host is None else "reason.no-address")

@@ -17,16 +17,20 @@ def resolve_name(facts: Facts) -> StepView:
         return nameless
     host = facts.request.target.host or ""
     key = ("resolve", host)
-    result = facts.resolve
+    result = facts.names.resolve
     if facts.targets and result is not None:
         shown = ", ".join(facts.targets[:3]) + (" …" if len(facts.targets) > 3 else "")
-        dead = [s for s in facts.servers if facts.server_responds(s) is False] if not facts.resolving else []
+        dead = (
+            [s for s in facts.names.servers if facts.names.server_responds(s) is False]
+            if not facts.names.resolving
+            else []
+        )
         if dead:
             return StepView(
                 "warning", note("fact.resolves-but", name=host, addresses=shown, servers=", ".join(dead)), None, (key,)
             )
         return StepView("passed", note("fact.resolves", name=host, addresses=shown), None, (key,))
-    if facts.resolved() is None:
+    if facts.names.resolved() is None:
         return unavailable(facts, "reason.not-run", key)
     summary = _why_unresolved(facts)
     return StepView("failed", summary, None, (key,))
@@ -34,7 +38,7 @@ def resolve_name(facts: Facts) -> StepView:
 
 def _why_unresolved(facts: Facts) -> Note:
     host = facts.request.target.host or ""
-    answers = [a for s in facts.servers for a in facts.answers_of(s)]
+    answers = [a for s in facts.names.servers for a in facts.names.answers_of(s)]
     telling: list[ServerAnswer] = (
         [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
     )
@@ -48,14 +52,14 @@ def hosts_file(facts: Facts) -> StepView:
         return nameless
     host = facts.request.target.host or ""
     key = ("hosts-file", host)
-    result = facts.hosts_file()
+    result = facts.names.hosts_file()
     if result is None or not result.readable:
         return unavailable(facts, "reason.not-run", key)
     if not result.entries:
         return StepView("passed", note("fact.hosts-none", path=result.path, name=host), None, (key,))
     entry = result.entries[0]
     fact = note("fact.hosts-entry", path=result.path, line=entry.line, address=entry.address, name=host)
-    known = {plain(a) for w in (facts.resolve.answers if facts.resolve else ()) for a in w.addresses}
+    known = {plain(a) for w in (facts.names.resolve.answers if facts.names.resolve else ()) for a in w.addresses}
     if known and not known & {plain(e.address) for e in result.entries}:
         differs = note(
             "fact.hosts-differs",
@@ -64,7 +68,7 @@ def hosts_file(facts: Facts) -> StepView:
             address=entry.address,
             addresses=", ".join(sorted(known)),
         )
-        failing = facts.hosts_override() and any(facts.reach(a).failed for a in facts.targets)
+        failing = facts.names.hosts_override() and any(facts.attempts.reach(a).failed for a in facts.targets)
         return StepView("failed" if failing else "warning", differs, None, (key,))
     return StepView("passed", fact, None, (key,))
 
@@ -78,7 +82,7 @@ def services_file(facts: Facts) -> StepView:
     key = ("services-file", service)
     if key in facts.running:
         raise NotYet("services-file")
-    result = facts.services_file()
+    result = facts.names.services_file()
     if result is None or not result.readable:
         return unavailable(facts, "reason.not-run", key)
     if result.resolved_port is None:
@@ -89,7 +93,7 @@ def services_file(facts: Facts) -> StepView:
         fact = note(
             "fact.services-unusual", path=result.path, service=service, port=result.resolved_port, expected=expected
         )
-        failing = any(facts.reach(a).failed for a in facts.usable)
+        failing = any(facts.attempts.reach(a).failed for a in facts.attempts.usable)
         return StepView("failed" if failing else "warning", fact, None, (key,))
     return StepView(
         "passed",
@@ -105,18 +109,20 @@ def check_dns(facts: Facts) -> StepView:
     if (nameless := no_name(facts)) is not None:
         return nameless
     key = ("resolve", facts.request.target.host or "")
-    result = facts.resolved()
+    result = facts.names.resolved()
     if result is None or result.configuration is None:
         return unavailable(facts, "reason.not-run", key)
-    if not result.configuration.configured and not any(facts.server_responds(s) for s in facts.servers):
+    if not result.configuration.configured and not any(facts.names.server_responds(s) for s in facts.names.servers):
         status: StepStatus = "failed" if not facts.targets else "warning"
         return StepView(status, note("fact.no-nameserver"), None, (key,))
-    asked = {s: facts.server_responds(s) for s in facts.servers}
+    asked = {s: facts.names.server_responds(s) for s in facts.names.servers}
     dead = [s for s, ok in asked.items() if ok is False]
     alive = [s for s, ok in asked.items() if ok]
     if dead and not alive:
         return StepView("failed", note("fact.servers-dead", servers=", ".join(dead)), None, (key,))
-    trouble = [a for s in alive for a in facts.answers_of(s) if a.answer not in (Answer.ADDRESSES, *DENIALS, *SILENCE)]
+    trouble = [
+        a for s in alive for a in facts.names.answers_of(s) if a.answer not in (Answer.ADDRESSES, *DENIALS, *SILENCE)
+    ]
     if dead:
         return StepView(
             "failed", note("fact.servers-partly", dead=", ".join(dead), alive=", ".join(alive)), None, (key,)
@@ -132,7 +138,7 @@ def resolve_other_name(facts: Facts) -> StepView:
     if (nameless := no_name(facts)) is not None:
         return nameless
     key = ("resolve", facts.request.target.host or "")
-    result = facts.resolved()
+    result = facts.names.resolved()
     if result is None:
         return unavailable(facts, "reason.not-run", key)
     control = [a for a in result.answers if a.other_name]

@@ -10,7 +10,19 @@ from probes.proxy import ProxyResult
 from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.facts import (
+    Facts,
+    Key,
+    NotYet,
+    Reach,
+    Reading,
+    describe,
+    flows,
+    is_loopback,
+    losses,
+    neighbour_alive,
+    neighbour_dead,
+)
 from troubleshoot.facts.losses import Kind
 from troubleshoot.report import StepStatus
 from troubleshoot.run.plan import AFTER, BEFORE, guess_local_host
@@ -32,12 +44,12 @@ TELLING_COUNTERS = (
 
 def _ping_step(facts: Facts, address: str, *, silent: StepStatus = "failed") -> StepView:
     key = ("ping", address)
-    result = facts.ping(address)
+    result = facts.path.ping(address)
     if result is None:
         return unavailable(facts, "reason.not-run", key)
-    neighbour = facts.peek_neighbour(address)
+    neighbour = facts.link.peek_neighbour(address)
     keys = (key, ("neighbours", address)) if neighbour is not None else (key,)
-    if not result.received and facts.neighbour_alive(neighbour) and neighbour is not None:
+    if not result.received and neighbour_alive(neighbour) and neighbour is not None:
         return StepView("warning", note("fact.ping-link-only", address=address, mac=neighbour.mac or "?"), None, keys)
     status: StepStatus = "passed" if result.received else silent
     if result.received and result.received < result.sent and not _still_sending(facts, key, result):
@@ -58,7 +70,7 @@ def _still_sending(facts: Facts, key: tuple[str, str], result: PingResult) -> bo
 def ping_local_host(facts: Facts) -> StepView:
     """Does another host on the local network answer?"""
     given = facts.request.local_host
-    if given is None and not facts.destinations and facts.resolving:
+    if given is None and not facts.names.destinations and facts.names.resolving:
         raise NotYet("resolve")
     if given is None and ("neighbours", "") in facts.running:
         raise NotYet("neighbours")
@@ -74,25 +86,25 @@ def ping_local_host(facts: Facts) -> StepView:
 @step("ping-router")
 def ping_router(facts: Facts) -> StepView:
     """Does the router answer?"""
-    if not facts.destinations and facts.resolving:
+    if not facts.names.destinations and facts.names.resolving:
         raise NotYet("resolve")
-    if not facts.destinations and facts.request.router is None:
+    if not facts.names.destinations and facts.request.router is None:
         return no_address(facts)
-    for address in facts.destinations[:1]:
-        facts.route(address)
-    router = next(iter(facts.routers), None)
+    for address in facts.names.destinations[:1]:
+        facts.wait_for("route", address)
+    router = next(iter(facts.link.routers), None)
     if router is None:
-        first = next(iter(facts.destinations), None)
-        if first is not None and facts.is_local(first):
+        first = next(iter(facts.names.destinations), None)
+        if first is not None and facts.machine.is_local(first):
             return skipped("reason.own-address")
         if first is not None and facts.unseen("route", first):
             return unavailable(facts, "reason.not-run", ("route", first))
         return StepView("unavailable", note("reason.no-router"), note("reason.no-router"))
-    neighbour = facts.peek_neighbour(router)
-    if facts.neighbour_dead(neighbour) and neighbour is not None:
+    neighbour = facts.link.peek_neighbour(router)
+    if neighbour_dead(neighbour) and neighbour is not None:
         return StepView("failed", describe.neighbour(neighbour), None, (("neighbours", router), ("ping", router)))
     view = _ping_step(facts, router)
-    if view.status == "failed" and any(facts.last_hop(a) or facts.alive(a) for a in facts.targets):
+    if view.status == "failed" and any(facts.hops.last_hop(a) or facts.path.alive(a) for a in facts.targets):
         return StepView("warning", view.summary, note("reason.router-forwards"), view.probes)
     return view
 
@@ -102,8 +114,8 @@ def _no_router_between(facts: Facts) -> StepView | None:
     address = address_in_question(facts)
     if address is None:
         return no_address(facts)
-    route = facts.route(address)
-    if facts.is_local(address):
+    route = facts.link.route(address)
+    if facts.machine.is_local(address):
         return skipped("reason.own-address")
     return skipped("reason.on-link") if route is None or route.gateway is None else None
 
@@ -115,15 +127,15 @@ def ping_beyond_router(facts: Facts) -> StepView:
     address = address_in_question(facts)
     if near is not None or address is None:
         return near or no_address(facts)
-    beyond = facts.router_at_by_trace(address, 2)
+    beyond = facts.hops.router_at_by_trace(address, 2)
     if beyond is None:
-        facts.trace(address)
-        if facts.alive(address):
+        facts.wait_for("traceroute", address)
+        if facts.path.alive(address):
             return _ping_step(facts, address, silent="warning")
         nothing = note("reason.nothing-beyond")
         return StepView("unavailable", nothing, nothing, (("traceroute", address),))
     view = _ping_step(facts, beyond, silent="warning")
-    ping = facts.peek_ping(beyond)
+    ping = facts.path.peek_ping(beyond)
     if view.status == "warning" and (ping is None or not ping.received):
         # It answered "time exceeded" to traceroute, so the way there works.
         return StepView("passed", note("fact.beyond-by-trace", address=beyond), None, view.probes)
@@ -137,15 +149,15 @@ def ping_remote(facts: Facts) -> StepView:
     if address is None:
         return no_address(facts)
     key = ("ping", address)
-    if key not in facts.running and facts.peek_ping(address) is None:
-        route = facts.peek_route(address)
+    if key not in facts.running and facts.path.peek_ping(address) is None:
+        route = facts.link.peek_route(address)
         if route is not None and route.kind not in (RouteKind.UNICAST, RouteKind.LOCAL):
             return skipped("reason.no-way", address=address)
         result = facts.peek("address", AddressResult, address)
         if result is not None and facts.observation(*key) is None:
             return skipped("reason.not-to-be-tried")
     view = _ping_step(facts, address)
-    if view.status == "failed" and facts.reach(address).reading is Reading.CONNECTED:
+    if view.status == "failed" and facts.attempts.reach(address).reading is Reading.CONNECTED:
         return StepView("warning", view.summary, note("reason.ping-filtered"), view.probes)
     return _losing(facts, address, (Kind.ECHO,), view.probes) or view
 
@@ -175,8 +187,8 @@ def ping_remote_subnet(facts: Facts) -> StepView:
         return near or no_address(facts)
     if facts.request.remote_neighbour is not None:
         return _ping_step(facts, facts.request.remote_neighbour)
-    alive = facts.remote_neighbour_alive(address)
-    keys = tuple(("ping", n) for n in facts.remote_neighbours(address))
+    alive = facts.path.remote_neighbour_alive(address)
+    keys = tuple(("ping", n) for n in facts.path.remote_neighbours(address))
     if alive is not None:
         return StepView("passed", describe.ping(alive), note("reason.neighbour-guessed"), keys)
     if not any(facts.observation(*k) for k in keys):
@@ -190,24 +202,20 @@ def traceroute(facts: Facts) -> StepView:
     address = address_in_question(facts)
     if address is None:
         return no_address(facts)
-    if facts.is_local(address):
+    if facts.machine.is_local(address):
         return skipped("reason.own-address")
     key = ("traceroute", address)
-    result = facts.peek_trace(address)
+    result = facts.path.peek_trace(address)
     if result is None or result.reached_ttl is None:
-        result = facts.trace(address)
+        result = facts.path.trace(address)
     if result is None:
-        route = facts.peek_route(address)
+        route = facts.link.peek_route(address)
         if facts.observation(*key) is None and route is not None and route.kind is not RouteKind.UNICAST:
             return skipped("reason.no-way", address=address)
         return unavailable(facts, "reason.not-run", key)
     keys = (
         key,
-        *(
-            (("tcp-path", f"{address} {facts.port}"),)
-            if facts.observation("tcp-path", f"{address} {facts.port}")
-            else ()
-        ),
+        *((("tcp-path", facts.endpoint(address)),) if facts.observation("tcp-path", facts.endpoint(address)) else ()),
     )
     several = flows.differ(facts, address)
     if result.reached_ttl is not None:
@@ -215,7 +223,7 @@ def traceroute(facts: Facts) -> StepView:
         if several:
             fact = describe.trace_of_several(result, several)
         return StepView("passed", fact, None, keys)
-    connected = facts.reach(address).reading is Reading.CONNECTED or facts.alive(address)
+    connected = facts.attempts.reach(address).reading is Reading.CONNECTED or facts.path.alive(address)
     return StepView("warning" if connected else "failed", describe.trace(result), None, keys)
 
 
@@ -234,8 +242,8 @@ def connect(facts: Facts) -> StepView:
         return skipped("reason.no-port")
     transport = facts.request.target.transport
     probe = "datagram" if transport == "udp" else "connect"
-    reaches = facts.reaches()
-    keys = (*((probe, f"{r.address} {facts.port}") for r in reaches), ("proxy", ""))
+    reaches = facts.attempts.reaches()
+    keys = (*((probe, facts.endpoint(r.address)) for r in reaches), ("proxy", ""))
     why = _proxy(facts)
     if any(r.reading is Reading.UNDECIDED for r in reaches):
         raise NotYet("connect")
@@ -248,13 +256,13 @@ def connect(facts: Facts) -> StepView:
         binding = facts.request.code == "WSAEADDRINUSE"
         return skipped("reason.binding" if binding else "reason.not-to-be-tried")
     if failed:
-        status: StepStatus = "warning" if good and all(facts.is_loopback(r.address) for r in reaches) else "failed"
+        status: StepStatus = "warning" if good and all(is_loopback(r.address) for r in reaches) else "failed"
         if transport == "udp" and failed[0].reading is Reading.SILENT:
             status = "warning"
         return StepView(status, describe.reach(failed[0], facts.port, transport), why, keys)
     for reach in good:
         if (split := flows.split(facts, reach.address)) is not None:
-            keys = (*keys, ("flows", f"{reach.address} {facts.port}"))
+            keys = (*keys, ("flows", facts.endpoint(reach.address)))
             return StepView("failed" if split.proven else "warning", describe.split(split), why, keys)
     view = None
     if transport == "tcp":
@@ -266,14 +274,14 @@ def connect(facts: Facts) -> StepView:
 def _once_connected(facts: Facts, good: list[Reach], keys: tuple[Key, ...]) -> StepView | None:
     """What became of the connections, where the service ended them or kept silent."""
     for reach in good:
-        result = facts.peek_service(reach.address)
+        result = facts.service.peek(reach.address)
         if result is None or not result.complete:
             continue
         greets = facts.request.speaks_first or facts.request.tls
         bad = {ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT}
         if result.outcome in bad or (greets and result.outcome is ServiceOutcome.SILENT):
-            status: StepStatus = "failed" if greets or facts.established else "warning"
-            key = ("service", facts.service_key(reach.address))
+            status: StepStatus = "failed" if greets or facts.service.established else "warning"
+            key = ("service", facts.service.subject(reach.address))
             return StepView(status, describe.service(result), None, (*keys, key))
     return None
 

@@ -1,0 +1,149 @@
+"""The target's name: what it stands for, what was asked of whom, and what the local files say of it."""
+
+from __future__ import annotations
+
+import functools
+
+from probes.hosts_file import HostsFileResult
+from probes.resolve import Answer, ResolveResult, ServerAnswer
+from probes.services_file import ServicesFileResult
+from troubleshoot.facts.address import (
+    endpoint_subject,
+    family_of,
+    is_loopback,
+    plain,
+)
+from troubleshoot.facts.view import Theme, once
+
+#: More addresses of one name than this are not looked at.
+MAX_ADDRESSES = 8
+#: Addresses that only the name servers know are tried beside those of the system; at most this many.
+MAX_EXTRA = 3
+#: Answers that are none: the server (or the way to it) kept silent or said that it is not there.
+SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
+
+
+class Names(Theme):
+    """The target's name: what it stands for, what was asked of whom, and what the local files say of it."""
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether the target's host is an address."""
+        return self._view.request.target.host is not None and self._view.request.target.literal
+
+    @property
+    def has_name(self) -> bool:
+        """Whether there is a name to resolve."""
+        return self._view.request.target.host is not None and not self._view.request.target.literal
+
+    @functools.cached_property
+    def resolve(self) -> ResolveResult | None:
+        """The name's resolution as far as it is known."""
+        return self._view.peek("resolve", ResolveResult, self._view.request.target.host or "")
+
+    @property
+    def resolving(self) -> bool:
+        """Whether the resolution still runs."""
+        return ("resolve", self._view.request.target.host or "") in self._view.running
+
+    def resolved(self) -> ResolveResult | None:
+        """Return the final resolution; raises :class:`NotYet` while it runs."""
+        return self._view.get("resolve", ResolveResult, self._view.request.target.host or "")
+
+    def unresolved(self) -> bool:
+        """Return whether the target is a name that does not lead to an address (:class:`NotYet` while unknown)."""
+        if not self.has_name or self.targets:
+            return False
+        return self.resolved() is not None
+
+    @functools.cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The addresses that a program would try, in its order."""
+        host = self._view.request.target.host
+        if host is None:
+            return ()
+        if self._view.request.target.literal:
+            return (host,)
+        if self.resolve is None:
+            return ()
+        wanted = self._view.request.family
+        return tuple(a for a in self.resolve.addresses if wanted in (None, family_of(a)))[:MAX_ADDRESSES]
+
+    @functools.cached_property
+    def extra_targets(self) -> tuple[str, ...]:
+        """Addresses that name servers give for the name and the system does not use (hosts file, disagreement)."""
+        if not self.has_name or self.resolve is None or not self.targets:
+            return ()
+        known = {plain(a) for a in self.targets}
+        families = {family_of(a) for a in self.targets}
+        found: list[str] = []
+        for answer in self.resolve.answers:
+            for address in answer.addresses:
+                if family_of(address) in families and plain(address) not in known and address not in found:
+                    found.append(address)
+        return tuple(found[:MAX_EXTRA])
+
+    @functools.cached_property
+    def destinations(self) -> tuple[str, ...]:
+        """Where packets have to go first: the target's addresses, or without any the name servers."""
+        if self.targets:
+            return self.targets
+        asked = {a.server for a in (self.resolve.answers if self.resolve else ())}
+        return tuple(s for s in self.servers if s in asked and not is_loopback(s))
+
+    @property
+    def port(self) -> int | None:
+        """The port that a program would use: as given, or as the services file resolves the service name."""
+        target = self._view.request.target
+        if target.port is not None or target.service is None:
+            return target.port
+        file = self.services_file()
+        if file is not None and file.resolved_port is not None:
+            return file.resolved_port
+        if ("services-file", target.service) in self._view.running or file is None:
+            return None
+        return self._view.request.service_port
+
+    def services_file(self) -> ServicesFileResult | None:
+        """Return what the services file says of the target's service."""
+        return self._view.peek("services-file", ServicesFileResult, self._view.request.target.service or "")
+
+    def hosts_file(self) -> HostsFileResult | None:
+        """Return what the hosts file says of the target's name."""
+        return self._view.get("hosts-file", HostsFileResult, self._view.request.target.host or "")
+
+    def hosts_override(self) -> bool:
+        """Whether the hosts file, and not the name service, gave the target's address."""
+        if not self.has_name:
+            return False
+        hosts = self.hosts_file()
+        if hosts is None or not hosts.used or not hosts.entries:
+            return False
+        listed = {plain(e.address) for e in hosts.entries}
+        return any(plain(a) in listed for a in self.targets)
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The configured name servers' addresses."""
+        if self.resolve is None or self.resolve.configuration is None:
+            return ()
+        return self.resolve.configuration.servers
+
+    @once
+    def answers_of(self, server: str) -> tuple[ServerAnswer, ...]:
+        """Return the answers of one server to the name itself (not the control question)."""
+        return tuple(
+            a for a in (self.resolve.answers if self.resolve else ()) if a.server == server and not a.other_name
+        )
+
+    @once
+    def server_responds(self, server: str) -> bool | None:
+        """Whether the server answered anything at all; ``None`` where nothing was asked of it."""
+        answers = [a for a in (self.resolve.answers if self.resolve else ()) if a.server == server]
+        if not answers:
+            return None
+        return any(a.answer not in SILENCE for a in answers)
+
+    def endpoint(self, address: str) -> str:
+        """Return the subject of a probe of the target's port at ``address``."""
+        return endpoint_subject(address, self.port)

@@ -1,0 +1,108 @@
+"""What a port that accepts does with a connection, and whether packets are lost to it."""
+
+from __future__ import annotations
+
+from probes.connect import ConnectOutcome, ConnectResult
+from probes.path_mtu import PathMtuResult
+from probes.service import ServiceResult
+from probes.transfer import TransferResult
+from troubleshoot.facts.address import (
+    service_subject,
+)
+from troubleshoot.facts.attempts import Attempts, Reading
+from troubleshoot.facts.link import Link
+from troubleshoot.facts.machine import Machine
+from troubleshoot.facts.names import Names
+from troubleshoot.facts.path import LONGEST_RTT_MS, OVERDUE_MS, Path
+from troubleshoot.facts.transfers import contrast
+from troubleshoot.facts.view import NotYet, Theme, View
+
+#: Codes that a program only meets once it is connected.
+ESTABLISHED = frozenset({"WSAECONNRESET", "WSAECONNABORTED", "WSAENETRESET", "WSAEDISCON"})
+#: Codes of connections that open and then do not get on.
+STALLING = ESTABLISHED | {"WSAETIMEDOUT"}
+#: A SYN is sent again after so long (RFC 6298).
+_RETRANSMITTED_MS = 1000.0
+
+
+class Service(Theme):
+    """What a port that accepts does with a connection, and whether packets are lost to it."""
+
+    def __init__(
+        self, view: View, names: Names, machine: Machine, *, link: Link, path: Path, attempts: Attempts
+    ) -> None:
+        super().__init__(view)
+        self._names = names
+        self._machine = machine
+        self._link = link
+        self._path = path
+        self._attempts = attempts
+
+    @property
+    def established(self) -> bool:
+        """Whether the code is one that only established connections bring."""
+        return self._view.request.code in ESTABLISHED
+
+    def stalls(self, address: str) -> bool:
+        """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""
+        if self._view.request.code not in STALLING or self._machine.is_local(address):
+            return False
+        first = next((r.address for r in self._attempts.reaches() if r.reading is Reading.CONNECTED), None)
+        return first == address
+
+    def seen(self, address: str) -> ServiceResult | None:
+        """Return what the service did with a connection (:class:`NotYet` while it is watched)."""
+        return self._view.get("service", ServiceResult, self.subject(address))
+
+    def peek(self, address: str) -> ServiceResult | None:
+        """Return what the service did with a connection, as far as known."""
+        return self._view.peek("service", ServiceResult, self.subject(address))
+
+    def subject(self, address: str) -> str:
+        """Return the subject under which the service behind an address is watched."""
+        return service_subject(address, self._names.port or 0, tls=self._view.request.tls)
+
+    def losing(self, address: str) -> bool:
+        """Whether a packet to or from a port that connects seems to have been lost; :class:`NotYet` while open.
+
+        Not on a slow path, where an answer may still come. A UDP ping says nothing: hosts limit their refusals.
+        """
+        if self._machine.is_local(address) or self._path.slow(address):
+            return False
+        if self.syn_lost(address):
+            return True
+        ping = self._path.echoes(address)
+        if ping is None:
+            return False
+        if self._path.overdue(ping):
+            return True
+        if ("ping", address) in self._view.running:
+            raise NotYet(f"ping {address}")
+        return False
+
+    def syn_lost(self, address: str) -> bool:
+        """Whether a SYN met silence while another was answered quickly."""
+        result = self._view.peek("connect", ConnectResult, self._names.endpoint(address))
+        made = [a for a in (result.attempts if result else ()) if a.outcome is ConnectOutcome.CONNECTED]
+        if result is None or not made:
+            return False
+        # where a first SYN was answered, but slowly, the other ones may just have been slower still
+        answers = [a.duration_ms for a in made if a.syns <= 1] or [a.duration_ms - _RETRANSMITTED_MS for a in made]
+        quick_ms = max(0.0, min(answers))
+        if quick_ms > LONGEST_RTT_MS:
+            return False
+        if any(a.syns > 1 for a in made):
+            return True
+        before = [a for a in result.attempts if a.started_ms < made[0].started_ms and a is not made[0]]
+        return any(a.duration_ms >= OVERDUE_MS + 3 * quick_ms for a in before)
+
+    def hole(self, address: str) -> tuple[int, int] | None:
+        """Return a size of packets to the address that vanishes and one that arrives, where that is so, bytes."""
+        found = self._view.peek("path-mtu", PathMtuResult, address)
+        if found is not None and found.mtu is not None:
+            vanished = [s.size for s in found.steps if s.answer == "silence" and s.size > found.mtu]
+            return (max(vanished), found.mtu) if found.black_hole and len(set(vanished)) > 1 else None
+        proven = contrast(self._view.peek("transfer", TransferResult, self._names.endpoint(address)))
+        name = self._link.interface(address)
+        own = [i.mtu for i in self._machine.interfaces() if i.name == name]
+        return (own[0], proven.short.bound) if proven is not None and not proven.back and own else None
