@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tests.lab.topology import Lab, NameServer, Service
+from troubleshoot.knowledge.registry import enter
 
 
 class NotReal(AssertionError):  # noqa: N818 - a finding of the lab about itself
@@ -36,14 +37,13 @@ class Fault(Protocol):
 FAULTS: dict[str, Callable[..., Fault]] = {}
 
 
-def fault(name: str) -> Callable[[type], type]:
-    """Enter a class into the registry."""
+def fault(name: str) -> Callable[[type[Fault]], type[Fault]]:
+    """Enter a class into the registry, under a name that no other has."""
 
-    def enter(made: type) -> type:
-        FAULTS[name] = made
-        return made
+    def register(made: type[Fault]) -> type[Fault]:
+        return enter(FAULTS, name, made)
 
-    return enter
+    return register
 
 
 def make(data: Mapping[str, Any]) -> Fault:

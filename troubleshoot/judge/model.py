@@ -15,6 +15,7 @@ import msgspec
 
 from probes.base import Note
 from troubleshoot.facts import Facts, describe
+from troubleshoot.knowledge.registry import enter
 from troubleshoot.report import Confidence
 
 #: Pairs of step id and fact.
@@ -62,11 +63,10 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(cause: str) -> Callable[[Rule], Rule]:
-    """Register the rule of ``cause``."""
+    """Register the rule of ``cause``, which may have one only."""
 
     def register(function: Rule) -> Rule:
-        RULES[cause] = function
-        return function
+        return enter(RULES, cause, function)
 
     return register
 

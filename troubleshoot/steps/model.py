@@ -8,6 +8,7 @@ import msgspec
 
 from probes.base import Note, note
 from troubleshoot.facts import Facts, NotYet
+from troubleshoot.knowledge.registry import enter
 from troubleshoot.report import StepStatus
 
 
@@ -28,11 +29,10 @@ STEPS: dict[str, StepFunction] = {}
 
 
 def step(identifier: str) -> Callable[[StepFunction], StepFunction]:
-    """Put a function into the table of steps."""
+    """Put a function into the table of steps, under a name that no other has."""
 
     def register(function: StepFunction) -> StepFunction:
-        STEPS[identifier] = function
-        return function
+        return enter(STEPS, identifier, function)
 
     return register
 
