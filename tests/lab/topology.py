@@ -4,6 +4,8 @@ Everything is real: veth pairs, bridges, forwarding kernels, dnsmasq, unbound an
 inside the namespaces. Linux only; needs root, or a user namespace (see :func:`rootless`).
 
     python tests/lab/topology.py down      removes what labs of processes that are gone have left behind
+
+The first lab of a process does the same: whoever interrupts a run the hard way need not clean up.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -38,7 +41,7 @@ if __name__ == "__main__":
 from tests.lab.plan import Machine, Plan, draw  # noqa: E402
 from tests.lab.services import namespace  # noqa: E402
 
-NETNS_ETC = Path("/etc/netns")
+NETNS, NETNS_ETC = Path("/run/netns"), Path("/etc/netns")
 PREFIX = "wlab"
 SWITCH = "switch"
 NOBODY = 65534
@@ -239,6 +242,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         with _open_lock:
+            remove_leftovers()
             if not _open:
                 atexit.register(_close_all)
             _open.append(self)
@@ -268,7 +272,7 @@ class Lab:
                         stream.close()
         self.children.clear()
         names = [self.ns(name) for name in (*self.names, SWITCH)]
-        _batch(["ip", "-force"], [f"netns del {name}" for name in names if Path("/run/netns", name).exists()])
+        _batch(["ip", "-force"], [f"netns del {name}" for name in names if (NETNS / name).exists()])
         for name in names:
             shutil.rmtree(NETNS_ETC / name, ignore_errors=True)
         with suppress(OSError):
@@ -641,23 +645,30 @@ def _close_all() -> None:
 
 
 def leftovers() -> list[str]:
-    """Namespaces of labs whose process is gone."""
-    found = []
-    folder = Path("/run/netns")
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        match = re.fullmatch(PREFIX + r"([0-9a-z]+)x\d+-\w+", path.name)
-        if match and not Path(f"/proc/{int(match[1], 36)}").exists():
-            found.append(path.name)
-    return found
+    """Names of namespaces, and of folders for them, of labs whose process is gone."""
+    names = {path.name for folder in (NETNS, NETNS_ETC) if folder.is_dir() for path in folder.iterdir()}
+    owned = {name: re.fullmatch(PREFIX + r"([0-9a-z]+)x\d+-\w+", name) for name in names}
+    return sorted(name for name, of in owned.items() if of and not Path(f"/proc/{int(of[1], 36)}").exists())
+
+
+@functools.cache
+def remove_leftovers() -> None:
+    """End what still runs in the namespaces of labs whose process is gone and remove these; once in a process."""
+    names = leftovers()
+    for name in names:
+        inside = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
+        for pid in inside.stdout.split():
+            with suppress(ProcessLookupError):  # whoever reads from a lab that is gone ends by itself
+                os.kill(int(pid), signal.SIGKILL)
+    _batch(["ip", "-force"], [f"netns del {name}" for name in names])
+    for name in names:
+        shutil.rmtree(NETNS_ETC / name, ignore_errors=True)
 
 
 def main() -> None:
     if sys.argv[1:] != ["down"]:
         sys.exit(__doc__)
-    names = leftovers()
-    _batch(["ip", "-force"], [f"netns del {name}" for name in names])
-    for name in names:
-        shutil.rmtree(NETNS_ETC / name, ignore_errors=True)
+    remove_leftovers()
 
 
 if __name__ == "__main__":
