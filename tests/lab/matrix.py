@@ -34,12 +34,12 @@ def verdict(outcome: Outcome) -> str:
 
 
 def fold(outcome: Outcome) -> str:
-    """Fold the grades of a scenario: ``right``, ``abstained``, or what it is otherwise."""
+    """Fold the grades of a scenario: ``right`` (however sure), ``abstained``, or what it is otherwise."""
     if outcome.grade == "right":
         return "right"
     if outcome.report is not None and verdict(outcome) == ABSTAINED:
         return ABSTAINED
-    return "right" if outcome.grade == "accepted" else outcome.grade
+    return "right" if outcome.grade in ("accepted", "unsure") else outcome.grade
 
 
 def put_in(scenario: Scenario) -> str:

@@ -3,13 +3,13 @@
     python tests/lab/run.py [--only GLOB] [--who root|nobody|both] [--jobs N] [--repeat N] [--seed S] [--sample]
                             [--table] [--matrix] [--save DIR]
 
-A scenario of its own file runs as root and without privilege, a variant as one of the two by turns (``--who both``:
-as both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the
-table in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the
-confusion matrix of everything that was played and rewrites it there (without ``--table``, one user plays each
-scenario). With ``--only`` nothing is rewritten. Exit status 1 where a verdict was wrong, a healthy network was
-accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the kernel
-allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
+A scenario of its own file runs as root and without privilege, a variant as one of the two by turns (``--who both``: as
+both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the table
+in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the confusion
+matrix of everything that was played and rewrites it there (without ``--table``, one user plays each scenario). With
+``--only`` nothing is rewritten. Exit status 1 where a verdict was wrong or less sure than it can be, a healthy network
+was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the
+kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def main() -> int:
     if options.only == EVERYTHING:
         for name, text in tables.items():
             rewrite(name, text)
-    bad = {"wrong", "false-accusation", "crashed", "unverified"}
+    bad = {"unsure", "wrong", "false-accusation", "crashed", "unverified"}
     return 1 if any(outcome.grade in bad for outcome in outcomes) else 0
 
 

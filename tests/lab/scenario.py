@@ -10,8 +10,10 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[[fault]]``: ``kind`` and its fields (see faults.py), injected in this order
 - ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``place`` (the machine
   that a named address must belong to; none need be named, and its hop may be miscounted), ``failed_step``,
-  ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning),
-  ``confidence_at_most``, ``family`` (of the located address)
+  ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning), ``family`` (of the
+  located address), ``confidence`` (``certain``, ``likely`` or ``possible``; a list where runs differ for a reason that
+  the file gives), ``confidence_nobody`` (the same for runs without privilege, where it is another). A weaker verdict
+  is *unsure*, a firmer one *wrong*
 - ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``hop``
   (``none``), ``only`` (of variants with these values), ``reason``: another verdict that is right too, only where
   nothing that can be seen tells the two apart
@@ -46,7 +48,7 @@ from tests.lab.topology import ROOT, Lab, Settings, Shape
 
 FOLDER = ROOT / "tests" / "scenarios"
 CONFIDENCE = ("possible", "likely", "certain")
-GRADES = ("right", "accepted", "wrong", "inconclusive", "false-accusation", "crashed")
+GRADES = ("right", "accepted", "unsure", "wrong", "inconclusive", "false-accusation", "crashed")
 LONGEST_RUN_S = 45.0
 #: What the checks of the faults took from a router's one ICMP error a second is given back before the program runs.
 STRICT_PAUSE_S = 1.1
@@ -81,7 +83,13 @@ class Expected:
     reproduction: str | None = None
     alternatives: tuple[str, ...] = ()
     warns: tuple[str, ...] = ()
-    confidence_at_most: str = "certain"
+    confidence: str | tuple[str, ...] = ()
+    confidence_nobody: str | tuple[str, ...] = ()
+
+    def firmness(self, who: str) -> tuple[str, ...]:
+        """The confidences that are right for ``who``, the weakest first; empty where none is asked for."""
+        asked = (self.confidence_nobody if who == "nobody" else ()) or self.confidence
+        return tuple(sorted((asked,) if isinstance(asked, str) else asked, key=CONFIDENCE.index))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +185,8 @@ def _scenario(name: str, file: str, values: Mapping[str, Any], data: dict[str, A
         **rest,
     )
     scenario.made()
+    for one in scenario.who:
+        scenario.expect.firmness(one)
     return scenario
 
 
@@ -317,9 +327,15 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
         if probe.get("status") == "broken"
     ]
     trouble += mismatches(expect, report, lab)
-    if not trouble:
+    firmness, sure = expect.firmness(who), CONFIDENCE.index(verdict["confidence"])
+    if firmness and sure > CONFIDENCE.index(firmness[-1]):
+        trouble.append(f"confidence {verdict['confidence']}, at most {firmness[-1]} can be known")
+    unsure = ""
+    if firmness and sure < CONFIDENCE.index(firmness[0]):
+        unsure = f"confidence {verdict['confidence']}, at least {firmness[0]} can be known"
+    if not trouble and not unsure:
         return "right", ""
-    text = "; ".join(trouble)
+    text = "; ".join([*trouble, unsure]).removesuffix("; ")
     location = verdict.get("location") or {}
     for other in scenario.accept:
         fits = other.outcome == verdict["outcome"] and other.cause == verdict["cause"]
@@ -329,6 +345,8 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
         fits = fits and not (other.hop == "none" and location.get("hop") is not None)
         if fits and {item["cause"] for item in verdict["alternatives"]}.issuperset(other.alternatives):
             return "accepted", text
+    if not trouble:
+        return "unsure", text
     if verdict["outcome"] == "inconclusive":
         return "inconclusive", text
     if expect.outcome == "healthy" and verdict["outcome"] == "fault":
@@ -337,7 +355,7 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
 
 
 def mismatches(expect: Expected, report: Mapping[str, Any], lab: Lab) -> list[str]:
-    """Name every point in which a report differs from what was expected."""
+    """Name every point, its confidence aside, in which a report differs from what was expected."""
     verdict = report["verdict"]
     location = verdict.get("location") or {}
     found: list[str] = []
@@ -368,8 +386,6 @@ def mismatches(expect: Expected, report: Mapping[str, Any], lab: Lab) -> list[st
     status = {step["id"]: step["status"] for step in report["steps"]}
     calm = [step for step in expect.warns if status.get(step) not in ("warning", "failed")]
     found += [f"{step} {status.get(step)} instead of a warning" for step in calm]
-    if CONFIDENCE.index(verdict["confidence"]) > CONFIDENCE.index(expect.confidence_at_most):
-        found.append(f"confidence {verdict['confidence']}, at most {expect.confidence_at_most} can be known")
     return found
 
 

@@ -50,6 +50,7 @@ def test_file_says_what_is_wrong(path: Path) -> None:
             assert scenario.expect.cause
         else:
             assert scenario.expect.cause is None
+        assert all(scenario.expect.firmness(who) for who in scenario.who), "how sure a verdict must be is not said"
         assert all(len(item.reason) > 20 for item in scenario.accept)
 
 

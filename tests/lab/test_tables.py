@@ -11,10 +11,11 @@ import pytest
 
 from tests.lab.matrix import matrix, put_in, refusers, verdict
 from tests.lab.run import EVERYTHING, REPETITIONS, chosen
-from tests.lab.scenario import Outcome, load_all
+from tests.lab.scenario import Accepted, Expected, Outcome, judge, load_all
 from tests.lab.tools import PLAYED, names
 
 TRACED = "traceroute to 10.0.0.9 (10.0.0.9), 12 hops max, 60 byte packets\n 1  10.0.0.1  0.6 ms  0.5 ms  0.6 ms\n"
+VERDICT: dict[str, Any] = {"outcome": "fault", "location": None, "failed_step": "connect", "alternatives": []}
 
 
 def outcome(scenario: str, grade: str, cause: str | None, confidence: str = "likely") -> Outcome:
@@ -113,3 +114,42 @@ def test_what_a_tool_names(tool: str, text: str, named: set[str]) -> None:
 
 def test_every_scenario_for_the_tools_exists() -> None:
     assert set(PLAYED) <= {scenario.name for scenario in load_all()}
+
+
+@pytest.mark.parametrize(
+    ("who", "confidence", "grade"),
+    [
+        ("root", "certain", "wrong"),
+        ("root", "likely", "right"),
+        ("root", "possible", "unsure"),
+        ("nobody", "certain", "right"),
+        ("nobody", "likely", "right"),
+        ("nobody", "possible", "unsure"),
+    ],
+)
+def test_confidence_is_held_from_both_sides(who: str, confidence: str, grade: str) -> None:
+    (refused,) = [scenario for scenario in load_all() if scenario.name == "no-listener"]
+    expect = Expected(
+        outcome="fault", cause="no-listener", confidence="likely", confidence_nobody=("certain", "likely")
+    )
+    report = {
+        "verdict": {**VERDICT, "cause": "no-listener", "confidence": confidence},
+        "reproduction": {"outcome": "same"},
+        "steps": [],
+    }
+    with_expect = replace(refused, expect=expect, accept=())
+    assert judge(with_expect, who, report, refused.lab())[0] == grade
+    elsewhere = {**report, "verdict": {**report["verdict"], "cause": "host-down"}}
+    assert judge(with_expect, who, elsewhere, refused.lab())[0] == "wrong"
+
+
+def test_a_weaker_verdict_may_be_allowed_with_a_reason() -> None:
+    (refused,) = [scenario for scenario in load_all() if scenario.name == "no-listener"]
+    expect = Expected(outcome="fault", cause="no-listener", confidence="certain")
+    allowed = Accepted(reason="nothing is heard", cause="no-listener", confidence_at_most="likely")
+    report = {
+        "verdict": {**VERDICT, "cause": "no-listener", "confidence": "likely"},
+        "reproduction": {"outcome": "same"},
+        "steps": [],
+    }
+    assert judge(replace(refused, expect=expect, accept=(allowed,)), "root", report, refused.lab())[0] == "accepted"
