@@ -277,6 +277,18 @@ def test_a_finding_uses_what_the_catalogue_has(source: Source, call: ast.Call) -
     assert set().union(*value_sets) <= known, "a value that no sentence of the cause has a place for"
 
 
+@pytest.mark.parametrize("cause", sorted(CATALOGUE.causes))
+def test_an_action_has_no_place_that_no_rule_fills(cause: str) -> None:
+    given = set(ALWAYS)
+    for source, call in FINDINGS:
+        found = finding(source, call)
+        if cause in strings(source, found["cause"]):
+            given |= {"hop"} if "hop" in found else set()
+            given = given.union(*value_names(source, found["values"])) if "values" in found else given
+    for text in (CATALOGUE.causes[cause].en, CATALOGUE.causes[cause].ko):
+        assert set().union(*(places(line) for lines in text.actions.values() for line in lines)) <= given
+
+
 def test_every_finding_is_seen() -> None:
     assert {c for source, call in FINDINGS for c in strings(source, finding(source, call)["cause"])} == RULES.keys()
     variants = {
@@ -445,24 +457,8 @@ def test_every_reading_of_an_attempt_has_a_whole_sentence(reading: Reading, port
 
 
 # Values as they mostly are: a fact stands behind a step's title on one line.
-TYPICAL = {
-    "address": "192.0.2.10", "addresses": "192.0.2.10", "alive": "192.0.2.54", "answer": "syn-ack",
-    "available": "512", "code": "WSAECONNREFUSED", "count": "2", "counters": "Tcp.AttemptFails +1",
-    "dead": "192.0.2.53", "eai": "EAI_AGAIN", "errno": "EHOSTUNREACH", "errors": "12", "expected": "443",
-    "family": "AF_INET6", "gateway": "192.0.2.1", "high": "60999", "hop": "11", "hops": "12",
-    "icmp": "port unreachable, 3/3", "interface": "enp3s0", "kind": "unreachable", "limit": "1024", "line": "12",
-    "low": "32768", "mac": "52:54:00:12:34:56", "module": "sctp",
-    "ms": "31.4", "mtu": "1500", "name": "www.example.com", "percent": "15",
-    "names": "www.example.com", "near": "192.0.2.5", "own": "192.0.2.5/24", "packets": "5", "pages": "12345",
-    "path": "/etc/hosts", "payload": "1472", "pool": "TCP", "port": "8443", "prefix": "192.0.2.0/24",
-    "pressure": "12000", "process": "nginx (pid 4711)", "queue": "129", "rcode": "NXDOMAIN", "received": "3",
-    "router": "192.0.2.1", "routers": "11", "seconds": "3.1", "sender": "192.0.2.1", "sent": "4",
-    "server": "192.0.2.53", "size": "1500", "servers": "192.0.2.53", "service": "https", "silent": "3", "start": "1024",
-    "state": "time-wait", "syns": "4", "total": "28231", "transport": "udp", "tried": "6", "ttl": "12",
-    "type": "AAAA", "used": "1000", "user": "nginx", "since": "2026-11-22 05:40:00Z", "descriptor": "12",
-    "command": "nginx: master process", "protocol": "TCP, O_NONBLOCK", "where": "192.0.2.10:443", "works": "6",
-    "entry": "1041", "error": "10091", "version": "2.2",
-}  # fmt: skip
+SAMPLES = tomllib.loads((ROOT / "tests" / "data" / "samples.toml").read_text(encoding="utf-8"))
+SAMPLE_OF_OTHERS = 12 * "x"
 
 
 def cells(text: str) -> int:
@@ -491,9 +487,13 @@ def test_every_reason_of_a_reproducer_can_be_said_in_korean() -> None:
 def test_a_fact_is_one_short_line(key: str) -> None:
     for language in LANGUAGES:
         sentence = WORDING[language][key]
-        assert places(sentence) <= TYPICAL.keys()
-        assert cells(fill(sentence, TYPICAL)) <= 72, fill(sentence, TYPICAL)
+        shown = fill(sentence, dict.fromkeys(places(sentence), SAMPLE_OF_OTHERS) | SAMPLES)
+        assert cells(shown) <= 72, shown
         assert not sentence.endswith(".")
+
+
+def test_no_sample_is_left_over() -> None:
+    assert SAMPLES.keys() <= set().union(*(places(WORDING["en"][key]) for key in KEYS if key.startswith("fact.")))
 
 
 # Which of a pair of particles fits depends on the word before, and that word is known only when it is filled in.
