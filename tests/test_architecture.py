@@ -46,7 +46,7 @@ ROOMS = {
 PURE_PARTS = ("run/plan", "run/compose", "run/events", "doctor/checkup")
 # What a pure part may still import of what touches the world, each with the reason.
 ALLOWED = {
-    "troubleshoot/judge/ports.py": {"datetime": "writes out since when a process runs, and asks no clock"},
+    "troubleshoot/judge/holders.py": {"datetime": "writes out since when a process runs, and asks no clock"},
     "troubleshoot/render/live.py": {"time": "a view that moves tells how much time is left"},
     "troubleshoot/render/style.py": {"os": "asks how wide the terminal is that it is given"},
 }

@@ -110,8 +110,13 @@ def assigned(source: Source, node: ast.Name) -> Iterator[ast.expr]:
                         yield its
 
 
+def room_of(path: Path) -> tuple[str, ...]:
+    """Return the folder and the one below it that a module stands in."""
+    return path.relative_to(ROOT).parts[:-1][:2]
+
+
 def given_to(source: Source, node: ast.Name) -> Iterator[tuple[Source, ast.expr]]:
-    """Every expression that a call in the same folder passes for the parameter ``node``, with the call's module."""
+    """Every expression that a call in the same room passes for the parameter ``node``, with the call's module."""
     function = source.around.get(node)
     if function is None:
         return
@@ -120,7 +125,7 @@ def given_to(source: Source, node: ast.Name) -> Iterator[tuple[Source, ast.expr]
     if node.id not in names:
         return
     private = function.name.startswith("_")
-    beside = [s for s in sources("troubleshoot", "probes") if s.path.parent == source.path.parent]
+    beside = [s for s in sources("troubleshoot", "probes") if room_of(s.path) == room_of(source.path)]
     for other in [source] if private else beside:
         for call in other.calls(function.name):
             yield from ((other, k.value) for k in call.keywords if k.arg == node.id)
@@ -209,7 +214,7 @@ def test_every_cause_with_a_rule_has_a_scenario(cause: str) -> None:
 
 # -- what the rules say ----------------------------------------------------------------------------------------
 
-JUDGE = [s for s in sources("troubleshoot") if s.path.parent.name == "judge"]
+JUDGE = sources("troubleshoot/judge")
 FINDINGS = [(source, call) for source in JUDGE for call in source.calls("Finding")]
 # What the report always gives to a cause's sentences (an action whose place has no value is left out of it).
 ALWAYS = {"target", "code", "host", "port", "service"}
@@ -218,15 +223,17 @@ ALWAYS = {"target", "code", "host", "port", "service"}
 def finding(source: Source, call: ast.Call) -> dict[str, ast.expr]:
     """Return the keywords of a ``Finding(…)``, with those of ``**common`` filled in."""
     found: dict[str, ast.expr] = {}
+    unread = f"{source.where(call)}: give Finding(…) its fields by name, or as ** of one dict literal in this function"
+    assert not call.args, unread
     for keyword in call.keywords:
         if keyword.arg is not None:
             found[keyword.arg] = keyword.value
             continue
-        assert isinstance(keyword.value, ast.Name), source.where(call)
+        assert isinstance(keyword.value, ast.Name), unread
         dicts = [v for v in assigned(source, keyword.value) if isinstance(v, ast.Dict)]
-        assert len(dicts) == 1, source.where(call)
+        assert len(dicts) == 1, unread
         for key, value in zip(dicts[0].keys, dicts[0].values, strict=True):
-            assert isinstance(key, ast.Constant)
+            assert isinstance(key, ast.Constant), unread
             found[str(key.value)] = value
     return found
 
@@ -234,13 +241,15 @@ def finding(source: Source, call: ast.Call) -> dict[str, ast.expr]:
 def value_names(source: Source, node: ast.expr) -> list[set[str]]:
     """Return the names given to ``values(…)``, once for each way in which the expression can come about."""
     if isinstance(node, ast.Name):
-        return [names for value in assigned(source, node) for names in value_names(source, value)]
+        ways = [*((source, value) for value in assigned(source, node)), *given_to(source, node)]
+        return [names for where, value in ways for names in value_names(where, value)]
     if isinstance(node, ast.IfExp):
         return [*value_names(source, node.body), *value_names(source, node.orelse)]
-    assert isinstance(node, ast.Call), source.where(node)
-    assert called(node) == "values", source.where(node)
+    unread = f"{source.where(node)}: write values(name=…, …), so that the names are held to the cause's sentences"
+    assert isinstance(node, ast.Call), unread
+    assert called(node) == "values", unread
     names = names_of(source, node.keywords)
-    assert names is not None, source.where(node)
+    assert names is not None, unread
     return [names]
 
 
@@ -253,9 +262,10 @@ def test_a_finding_uses_what_the_catalogue_has(source: Source, call: ast.Call) -
     given = finding(source, call)
     causes = strings(source, given["cause"])
     variants = strings(source, given["variant"]) if "variant" in given else {"default"}
-    assert causes
+    unread = f"{source.where(call)}: write cause and variant as literals, or hand literals to the function around"
+    assert causes, unread
     assert causes <= CATALOGUE.causes.keys()
-    assert variants
+    assert variants, unread
     assert strings(source, given["step"]) <= CATALOGUE.steps.keys()
     value_sets = value_names(source, given["values"]) if "values" in given else [set()]
     assert value_sets

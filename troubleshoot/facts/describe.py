@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from probes.base import Note, note
+from probes.bind import BindResult
 from probes.failure import IcmpError, IcmpMeaning
 from probes.flows import FlowOutcome
 from probes.interfaces import Interface
@@ -15,6 +16,7 @@ from probes.ping import PingResult
 from probes.resolve import Answer, ServerAnswer
 from probes.route import RouteKind, RouteResult
 from probes.service import ServiceOutcome, ServiceResult
+from probes.sockets import SocketEntry
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
@@ -263,3 +265,29 @@ def server_answer(found: ServerAnswer) -> Note:
         return note(f"fact.dns-{found.answer.value}", **values, transport=found.transport)
     error = f" ({found.extended_error})" if found.extended_error else ""
     return note("fact.dns-rcode", **values, rcode=(found.rcode or found.answer.value.upper()) + error)
+
+
+def holder(entry: SocketEntry) -> str:
+    """Return who holds a socket, as far as it can be seen."""
+    if entry.owners:
+        return ", ".join(process(o.name, o.pid) for o in entry.owners[:3])
+    if entry.uid is None:
+        return "?"
+    return f"{entry.user} (uid {entry.uid})" if entry.user else f"uid {entry.uid}"
+
+
+def socket_address(entry: SocketEntry) -> str:
+    """Return a socket's own address and port."""
+    return endpoint(entry.local_address, entry.local_port)
+
+
+def excluded(trial: BindResult) -> Note:
+    """Return what is known of the ranges that Windows keeps back, as far as this port is concerned."""
+    known = trial.excluded
+    if known is None or known.ranges is None:
+        return note("fact.ports-unread")
+    kept = known.holding(trial.port)
+    if kept is None:
+        return note("fact.port-not-excluded", port=trial.port, count=len(known.ranges))
+    key = "fact.port-excluded-administered" if kept.administered else "fact.port-excluded"
+    return note(key, port=trial.port, prefix=f"{kept.first}-{kept.last}")

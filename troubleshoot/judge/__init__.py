@@ -6,15 +6,57 @@ import msgspec
 
 from probes.address import AddressKind
 from troubleshoot.facts import Facts, NotYet, Reading, is_loopback
-from troubleshoot.judge import here, limits, misuse, mtu, names, path, ports, refuser, service, stack
-from troubleshoot.judge.model import RULES, Finding, Standing
+from troubleshoot.judge import (
+    absent,
+    destination,
+    ephemeral,
+    files,
+    holders,
+    limits,
+    loop,
+    mask,
+    misuse,
+    mtu,
+    names,
+    own_filter,
+    queue,
+    refused,
+    routes,
+    service,
+    several,
+    silence,
+    stack,
+    told,
+)
+from troubleshoot.judge.model import DECLARED, RULES, Finding, Standing
 from troubleshoot.knowledge.catalogue import Judgement as Order
 from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]
 
 #: Importing them fills the table.
-MODULES = (here, limits, misuse, mtu, names, path, ports, refuser, service, stack)
+MODULES = (
+    absent,
+    destination,
+    ephemeral,
+    files,
+    holders,
+    limits,
+    loop,
+    mask,
+    misuse,
+    mtu,
+    names,
+    own_filter,
+    queue,
+    refused,
+    routes,
+    service,
+    several,
+    silence,
+    stack,
+    told,
+)
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +96,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
     faults = [f for f in findings if not f.warning and f.confidence != "possible"]
     first = min(faults, key=lambda f: rank[f.cause], default=None)
     others = tuple(f for f in findings if f is not first)
-    names_open = any(RULES[c].__module__ == names.__name__ for c in open_causes)
+    incomplete = any(DECLARED[c].holds_up == "complete" for c in open_causes)
     if first is not None:
         final = not any(rank[c] < rank[first.cause] for c in open_causes)
         return Conclusion(
@@ -63,7 +105,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
             others=others,
             standings=standings,
             final=final,
-            complete=final and not names_open,
+            complete=final and not incomplete,
         )
     try:
         healthy = _healthy(facts)
@@ -72,8 +114,8 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         healthy, undecided = False, True
     if healthy and not any(f.unsettles for f in findings):
         # A warning of the name service is not worth keeping a user with a working target waiting for.
-        connected = {c for c in open_causes if RULES[c].__module__ in (service.__name__, mtu.__name__)}
-        blocking = open_causes if facts.request.kind == "name-service" else connected
+        doubted = {c for c in open_causes if DECLARED[c].holds_up == "healthy"}
+        blocking = open_causes if facts.request.kind == "name-service" else doubted
         return Conclusion(
             outcome="healthy",
             finding=None,

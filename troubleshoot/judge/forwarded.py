@@ -11,8 +11,8 @@ from __future__ import annotations
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, plain
+from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
 from troubleshoot.judge.model import Finding, values
-from troubleshoot.judge.witness import path_said, said, step_of
 
 
 def by_host(facts: Facts, address: str) -> bool:
@@ -21,52 +21,52 @@ def by_host(facts: Facts, address: str) -> bool:
     return ttl is not None and distance is not None and ttl >= distance
 
 
-def shown(facts: Facts, found: Reach) -> tuple[tuple[str, Note], ...]:
+def shown(facts: Facts, reach: Reach) -> tuple[tuple[str, Note], ...]:
     """What says that a port is passed on."""
-    passed = note("fact.passed-on", address=found.address, ttl=facts.hops.passes_on(found.address), port=facts.port)
-    path = facts.path.tcp_path(found.address)
+    passed = note("fact.passed-on", address=reach.address, ttl=facts.hops.passes_on(reach.address), port=facts.port)
+    path = facts.path.tcp_path(reach.address)
     walk = ((step_of(facts), describe.tcp_path(path)),) if path is not None and path.final is not None else ()
-    return (said(facts, found), (step_of(facts), passed), *walk, *path_said(facts, found.address))
+    return (attempt_evidence(facts, reach), (step_of(facts), passed), *walk, *path_evidence(facts, reach.address))
 
 
-def down(facts: Facts, found: Reach) -> Finding | None:
+def down(facts: Facts, reach: Reach) -> Finding | None:
     """Return ``host-down`` where the machine to which a port is passed on is reported absent."""
-    error = found.icmp
-    if found.reading is not Reading.ICMP or error is None or error.sender is None or not by_host(facts, found.address):
+    error = reach.icmp
+    if reach.reading is not Reading.ICMP or error is None or error.sender is None or not by_host(facts, reach.address):
         return None
-    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or plain(error.sender) != plain(found.address):
+    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or plain(error.sender) != plain(reach.address):
         return None
     return Finding(
         cause="host-down",
         confidence="likely",
         scope="remote-host",
         step=step_of(facts),
-        evidence=shown(facts, found),
-        values=values(address=found.address, port=facts.port),
+        evidence=shown(facts, reach),
+        values=values(address=reach.address, port=facts.port),
         variant="forwarded",
-        address=found.address,
+        address=reach.address,
         also=(("firewall-reject", note("verdict.open-forwarded-reject")),),
     )
 
 
-def refused_by_name(facts: Facts, found: Reach) -> bool:
+def refused_by_name(facts: Facts, reach: Reach) -> bool:
     """Whether an address that passes the port on says that a machine behind it cannot be reached."""
-    meaning = found.icmp.meaning if found.icmp is not None else None
-    return meaning in UNREACHABLE and by_host(facts, found.address)
+    meaning = reach.icmp.meaning if reach.icmp is not None else None
+    return meaning in UNREACHABLE and by_host(facts, reach.address)
 
 
-def drops(facts: Facts, found: Reach, passed: int) -> Finding:
+def drops(facts: Facts, reach: Reach, passed: int) -> Finding:
     """Return ``firewall-drop`` where SYNs are passed on and then vanish."""
     return Finding(
         cause="firewall-drop",
         confidence="likely",
         scope="remote-host",
         step=step_of(facts),
-        evidence=shown(facts, found),
-        values=values(address=found.address, port=facts.port, hop=passed),
+        evidence=shown(facts, reach),
+        values=values(address=reach.address, port=facts.port, hop=passed),
         variant="forwarded",
         hop=passed,
-        address=found.address,
+        address=reach.address,
         also=(("host-down", note("verdict.open-forwarded-down")),),
     )
 
@@ -129,7 +129,7 @@ def absent(facts: Facts, reach: Reach) -> Finding | None:
         confidence="likely",
         scope="path",
         step=step_of(facts),
-        evidence=(said(facts, reach), ("ping-remote", reported), *path_said(facts, address)),
+        evidence=(attempt_evidence(facts, reach), ("ping-remote", reported), *path_evidence(facts, address)),
         values=values(router=router, address=address, port=facts.port),
         variant="absent",
         also=(("host-down", note("verdict.open-other-way")),),

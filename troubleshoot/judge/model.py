@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -57,15 +58,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Rule = Callable[[Facts], Finding | None]
+#: What is not final while a rule is open: ``complete``, the list of further faults beside one that is found;
+#: ``healthy``, that a target works. Whatever ranks before a fault that is found is waited for in any case.
+HoldsUp = Literal["complete", "healthy"]
 
-#: Cause id → its rule. Filled by the modules of this package.
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule says of itself: ``holds_up`` names what has to wait while a probe that it reads still runs."""
+
+    holds_up: HoldsUp | None = None
+
+
+#: Cause id → its rule, and what that declares. Filled by the modules of this package.
 RULES: dict[str, Rule] = {}
+DECLARED: dict[str, Declared] = {}
 
 
-def rule(cause: str) -> Callable[[Rule], Rule]:
+def rule(cause: str, *, holds_up: HoldsUp | None = None) -> Callable[[Rule], Rule]:
     """Register the rule of ``cause``, which may have one only."""
 
     def register(function: Rule) -> Rule:
+        DECLARED[cause] = Declared(holds_up=holds_up)
         return enter(RULES, cause, function)
 
     return register

@@ -17,16 +17,16 @@ from probes.service import ServiceOutcome
 from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of
 from troubleshoot.facts.transfers import Contrast, contrast, moved, suspicious
+from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.judge.service import on_any, packet_loss
-from troubleshoot.judge.witness import said, step_of
 from troubleshoot.report import Confidence
 
 #: One size may always be lost by chance.
 _SIZES: Final = 2
 
 
-@rule("path-mtu-blackhole")
+@rule("path-mtu-blackhole", holds_up="healthy")
 def path_mtu_blackhole(facts: Facts) -> Finding | None:
     """Large packets vanish and nobody says so."""
     if facts.request.code == "WSAEMSGSIZE":
@@ -81,7 +81,7 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
             *(((step, note("fact.mtu-blackhole", address=address, mtu=size)),) if hole is not None else ()),
             *((step, fact) for fact in place.shown),
             *((step_of(facts), fact) for fact in _transferred(transfer, proven)),
-            *((said(facts, reach),) if connected else ()),
+            *((attempt_evidence(facts, reach),) if connected else ()),
         ),
         values=values(address=address, found=size, interface=facts.link.interface(address), router=place.router),
         variant=(

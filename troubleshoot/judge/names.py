@@ -55,7 +55,7 @@ def _unresolved(facts: Facts) -> ResolveResult | None:
     return facts.names.resolved() if facts.names.unresolved() else None
 
 
-@rule("no-nameserver-configured")
+@rule("no-nameserver-configured", holds_up="complete")
 def no_nameserver_configured(facts: Facts) -> Finding | None:
     """No ``nameserver`` line, and the local host that the resolver then asks does not answer."""
     result = _unresolved(facts)
@@ -73,7 +73,7 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
     )
 
 
-@rule("nameserver-unreachable")
+@rule("nameserver-unreachable", holds_up="complete")
 def nameserver_unreachable(facts: Facts) -> Finding | None:
     """Servers are configured, and none of them answers any question."""
     result = _unresolved(facts)
@@ -97,7 +97,7 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     )
 
 
-@rule("nameserver-partly-down")
+@rule("nameserver-partly-down", holds_up="complete")
 def nameserver_partly_down(facts: Facts) -> Finding | None:
     """Some configured servers answer and some do not. Where names resolve it is a warning only."""
     if not facts.names.has_name or facts.names.resolved() is None:
@@ -136,7 +136,7 @@ def _agreed(words: list[ServerAnswer], answer: Answer) -> Confidence:
     return "certain" if all(w.answer is answer for w in words) else "likely"
 
 
-@rule("name-does-not-exist")
+@rule("name-does-not-exist", holds_up="complete")
 def name_does_not_exist(facts: Facts) -> Finding | None:
     """A server denies the name (NXDOMAIN) and none knows it."""
     words = _denied(facts, Answer.NXDOMAIN)
@@ -157,7 +157,7 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
     )
 
 
-@rule("no-address-record")
+@rule("no-address-record", holds_up="complete")
 def no_address_record(facts: Facts) -> Finding | None:
     """The name exists, without an address of the family that was asked for."""
     words = _denied(facts, Answer.NO_DATA)
@@ -226,19 +226,19 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
     )
 
 
-@rule("nameserver-failure")
+@rule("nameserver-failure", holds_up="complete")
 def nameserver_failure(facts: Facts) -> Finding | None:
     """SERVFAIL and kin: the server is there and cannot find out."""
     return _server_trouble(facts, "nameserver-failure", FAILURES)
 
 
-@rule("nameserver-refuses")
+@rule("nameserver-refuses", holds_up="complete")
 def nameserver_refuses(facts: Facts) -> Finding | None:
     """REFUSED, FORMERR or NOTIMP: the server is there and will not answer."""
     return _server_trouble(facts, "nameserver-refuses", REFUSALS)
 
 
-@rule("nameservers-disagree")
+@rule("nameservers-disagree", holds_up="complete")
 def nameservers_disagree(facts: Facts) -> Finding | None:
     """Servers give different answers for the same question.
 

@@ -6,8 +6,8 @@ from probes.base import Note, note
 from probes.flows import FlowOutcome
 from troubleshoot.facts import Facts, NotYet, describe
 from troubleshoot.facts.flows import Split, split
+from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
 from troubleshoot.judge.model import Finding, values
-from troubleshoot.judge.witness import path_said, said, step_of
 
 
 def found(facts: Facts, outcome: FlowOutcome) -> Split | None:
@@ -36,8 +36,8 @@ def _evidence(facts: Facts, known: Split) -> tuple[tuple[str, Note], ...]:
     return (
         (step_of(facts), describe.split(known)),
         *((step_of(facts), fact) for fact in walk),
-        said(facts, facts.attempts.reach(known.address)),
-        *path_said(facts, known.address),
+        attempt_evidence(facts, facts.attempts.reach(known.address)),
+        *path_evidence(facts, known.address),
     )
 
 

@@ -15,9 +15,9 @@ from probes.transfer import TransferResult
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of, flows, losses
 from troubleshoot.facts.losses import Kind
 from troubleshoot.judge import forwarded, one_way
-from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
+from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
+from troubleshoot.judge.evidence.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.witness import path_said, said, step_of
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
@@ -54,7 +54,7 @@ def on_any(
 # -- who accepts -----------------------------------------------------------------------------------------------
 
 
-@rule("connection-intercepted")
+@rule("connection-intercepted", holds_up="healthy")
 def connection_intercepted(facts: Facts) -> Finding | None:
     """A device nearer than the host accepts the connection in its name."""
     return on_any(facts, _accepted_by_another)
@@ -91,11 +91,11 @@ def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
         scope="path",
         step=step_of(facts),
         evidence=(
-            said(facts, reach),
+            attempt_evidence(facts, reach),
             *(((step_of(facts), describe.tcp_path(path)),) if path is not None else ()),
             (step_of(facts), note("fact.accept-ttl", ttl=measured.ttl)),
             *((("ping-remote", note("fact.reply-ttl", ttl=reply)),) if reply is not None else ()),
-            *path_said(facts, address),
+            *path_evidence(facts, address),
         ),
         values=values(hop=hop, router=router, address=address, port=facts.port),
         variant="default" if router else "unnamed",
@@ -127,7 +127,7 @@ def _hop(facts: Facts, address: str) -> int | None:
 
 
 def _witnessed(facts: Facts, reach: Reach, result: ServiceResult) -> tuple[tuple[str, Note], ...]:
-    return (said(facts, reach), (step_of(facts), describe.service(result)))
+    return (attempt_evidence(facts, reach), (step_of(facts), describe.service(result)))
 
 
 def _weight(facts: Facts) -> Confidence:
@@ -140,7 +140,7 @@ def _weight(facts: Facts) -> Confidence:
     return "likely" if facts.service.established or (facts.request.speaks_first and named) else "possible"
 
 
-@rule("service-resets")
+@rule("service-resets", holds_up="healthy")
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
@@ -153,7 +153,7 @@ def service_resets(facts: Facts) -> Finding | None:
             confidence="likely",
             scope="remote-host",
             step=step_of(facts),
-            evidence=(said(facts, cut),),
+            evidence=(attempt_evidence(facts, cut),),
             values=values(address=cut.address, port=facts.port),
             hop=_hop(facts, cut.address),
             address=cut.address,
@@ -181,7 +181,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("service-closes")
+@rule("service-closes", holds_up="healthy")
 def service_closes(facts: Facts) -> Finding | None:
     """The connection is made and then closed before anything is exchanged; or TLS is refused with an alert."""
     return on_any(facts, _closes)
@@ -208,7 +208,7 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("service-silent")
+@rule("service-silent", holds_up="healthy")
 def service_silent(facts: Facts) -> Finding | None:
     """The connection is made and a service that ought to speak stays silent."""
     if not facts.request.speaks_first and not facts.request.tls:
@@ -243,7 +243,7 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
 # -- what the path does to packets -----------------------------------------------------------------------------
 
 
-@rule("packet-loss")
+@rule("packet-loss", holds_up="healthy")
 def packet_loss(facts: Facts) -> Finding | None:
     """A share of the packets is lost, whatever their kind."""
     return on_any(facts, _loses, facts.attempts.reaches())
@@ -270,7 +270,7 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         evidence=(
             *(("ping-remote" if kind is Kind.ECHO else step_of(facts), fact) for fact, kind in lost),
             *(("traceroute", describe.hop_loss(*router)) for router in losses.asked(facts, address)),
-            said(facts, reach),
+            attempt_evidence(facts, reach),
         ),
         values=values(
             share=f"{round(100 * found.lost / found.sent)} %",

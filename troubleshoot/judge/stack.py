@@ -11,9 +11,9 @@ from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
 from troubleshoot.facts import Facts, Reading, family_of, plain
+from troubleshoot.facts.ports import binds
 from troubleshoot.judge import winsock
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
-from troubleshoot.judge.ports import binds
 
 #: What socket() says of what the kernel does not have, or is not allowed to give.
 _NOT_OFFERED = frozenset({"EAFNOSUPPORT", "EPFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"})

@@ -11,19 +11,16 @@ from probes.failure import Failure
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.sockets import SocketsResult
 from troubleshoot.facts import Facts, NotYet, bind_subject, describe, family_of
-from troubleshoot.judge import usage, winsock
-from troubleshoot.judge.limits import short_of_memory
-from troubleshoot.judge.ports import (
+from troubleshoot.facts.ports import (
     CLOSING,
     binds,
-    excluded,
     exhausted_towards_target,
     in_the_way,
     in_use,
     outgoing_ports,
-    owner_text,
-    place,
 )
+from troubleshoot.judge import usage, winsock
+from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
@@ -54,9 +51,9 @@ def listeners(facts: Facts) -> StepView:
         fact = note("fact.queue-full", port=facts.port, queue=full.queue, limit=full.queue_limit)
         return StepView("failed", fact, None, (key,))
     first = listening[0]
-    where = place(first)
+    where = describe.socket_address(first)
     refused = address is not None and facts.attempts.reach(address).failed
-    fact = note("fact.listening", where=where, process=owner_text(first))
+    fact = note("fact.listening", where=where, process=describe.holder(first))
     return StepView("warning" if refused else "passed", fact, None, (key,))
 
 
@@ -92,7 +89,7 @@ def port_owner(facts: Facts) -> StepView:
             free = next(t for t in trials if t.attempts[0].failure is None)
             return _bindable(facts, free, keys)
         if first.excluded is not None and first.excluded.ranges is not None:
-            return StepView("failed", excluded(first), None, keys)
+            return StepView("failed", describe.excluded(first), None, keys)
         errno = first.attempts[0].errno or "?"
         why = first.excluded.reason if first.excluded is not None else None
         return StepView("failed", note("fact.bind-failed", port=first.port, errno=errno), why, keys)
@@ -102,9 +99,9 @@ def port_owner(facts: Facts) -> StepView:
     first_held = next((e for e in entries if e.state == "listen"), entries[0])
     fact = note(
         "fact.port-held",
-        where=place(first_held),
+        where=describe.socket_address(first_held),
         state=first_held.state,
-        process=owner_text(first_held),
+        process=describe.holder(first_held),
     )
     if all(e.state in CLOSING for e in entries):
         left = max((e.time_left_s or 0.0 for e in entries), default=0.0)

@@ -17,15 +17,12 @@ import msgspec
 
 from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
-from probes.failure import IcmpMeaning
-from probes.sockets import SocketsResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
-from troubleshoot.facts import Facts, Reach, Reading, describe, flows, plain, second_look
-from troubleshoot.judge import forwarded, one_way
-from troubleshoot.judge.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
-from troubleshoot.judge.model import Finding, rule, values
-from troubleshoot.judge.witness import failing, path_said, said, step_of
+from troubleshoot.facts import Facts, Reach, describe, flows, second_look
+from troubleshoot.judge import forwarded
+from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
+from troubleshoot.judge.evidence.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
 from troubleshoot.report import Confidence
 
 
@@ -46,10 +43,10 @@ class Refuser(msgspec.Struct, frozen=True):
     evidence: tuple[tuple[str, Note], ...]
 
 
-def find(facts: Facts, found: Reach) -> Refuser:
+def find(facts: Facts, reach: Reach) -> Refuser:
     """Place the refuser of a TCP connection; raises :class:`troubleshoot.facts.NotYet` while it is measured."""
-    refuser = _find(facts, found)
-    ways = flows.differ(facts, found.address)
+    refuser = _find(facts, reach)
+    ways = flows.differ(facts, reach.address)
     if refuser.place is Place.HOST and refuser.hop is not None and refuser.hop - 1 in ways:
         # Ways that have not met again before the host may differ in length: distances by different flows do not tell.
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
@@ -57,8 +54,8 @@ def find(facts: Facts, found: Reach) -> Refuser:
         return refuser
     # Equal-cost ways may be of unequal length: what looks nearer may be the host by a shorter way. So the SYNs are
     # sent twice, each by a flow of its own, and any disagreement leaves the question open.
-    path = facts.path.tcp_path(found.address)
-    again = facts.get("tcp-path", TcpPathResult, facts.endpoint(second_look(found.address)))
+    path = facts.path.tcp_path(reach.address)
+    again = facts.get("tcp-path", TcpPathResult, facts.endpoint(second_look(reach.address)))
     elsewhere = any(walk is not None and walk.final is not TcpAnswer.RESET for walk in (path, again))
     if elsewhere or ways:
         return Refuser(Place.UNKNOWN, None, "possible", refuser.evidence)
@@ -67,12 +64,12 @@ def find(facts: Facts, found: Reach) -> Refuser:
     return refuser
 
 
-def _find(facts: Facts, found: Reach) -> Refuser:
-    address = found.address
+def _find(facts: Facts, reach: Reach) -> Refuser:
+    address = reach.address
     path = facts.path.tcp_path(address)
     trace = facts.path.trace(address)
     measured = _reset_ttl(facts, address)
-    evidence: list[tuple[str, Note]] = [said(facts, found)]
+    evidence: list[tuple[str, Note]] = [attempt_evidence(facts, reach)]
     if path is not None:
         evidence.append((step_of(facts), describe.tcp_path(path)))
     if measured is not None:
@@ -80,7 +77,7 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     reply = reply_ttl(facts, address)
     if reply is not None:
         evidence.append(("ping-remote", note("fact.reply-ttl", ttl=reply)))
-    evidence += path_said(facts, address)
+    evidence += path_evidence(facts, address)
     least = path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None
     route = facts.link.peek_route(address)
     if route is None or not route.on_link:
@@ -96,18 +93,18 @@ def _find(facts: Facts, found: Reach) -> Refuser:
     if trace is not None and facts.hops.dies_at(address, least):
         # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
         passed = path is not None and path.passed_ttl == least - 1 and least > 1
-        if _copies(facts, address):
+        if copies(facts, address):
             # A reset with what the SYN has left gets home only if that is enough for the way back: the least TTL that
             # brings one is about twice the distance.
             return Refuser(Place.NEARER, None, "likely", tuple(evidence))
         if by_ttl in (least - 1, least) and alike:
             return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
         return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
-    if _copies(facts, address):
+    if copies(facts, address):
         return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     distance = facts.hops.distance(address)
     if forwarded.by_host(facts, address):
-        return Refuser(Place.HOST, distance, "likely", forwarded.shown(facts, found))
+        return Refuser(Place.HOST, distance, "likely", forwarded.shown(facts, reach))
     here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
     unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
     if distance is not None and path is not None and path.passed_ttl >= distance:
@@ -137,122 +134,7 @@ def _reset_ttl(facts: Facts, address: str) -> int | None:
     return wire.answer_ttl if wire is not None and wire.answer_in == "reset" else None
 
 
-def _copies(facts: Facts, address: str) -> bool:
+def copies(facts: Facts, address: str) -> bool:
     """Whether the reset's TTL follows that of the SYN, or changes without reason: it tells no distance."""
     result = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
     return result is not None and (bool(result.follows) or result.varies)
-
-
-@rule("firewall-reset")
-def firewall_reset(facts: Facts) -> Finding | None:
-    """A device nearer than the host sends the reset: to every connection, or to those that take one of several ways."""
-    return one_way.resets(facts) or _resets(facts)
-
-
-def _resets(facts: Facts) -> Finding | None:
-    found = failing(facts)
-    if found is None or found.reading is not Reading.RESET or facts.port is None:
-        return None
-    if one_way.explained(facts, found.address):
-        return None
-    refuser = find(facts, found)
-    if refuser.place is Place.HOST:
-        return None
-    router = facts.hops.router_at(found.address, refuser.hop) if refuser.hop else None
-    nearer = refuser.place is Place.NEARER
-    return Finding(
-        cause="firewall-reset",
-        confidence=refuser.confidence if nearer else "possible",
-        scope="path",
-        step=step_of(facts),
-        evidence=refuser.evidence,
-        values=values(router=router, hop=refuser.hop, address=found.address, port=facts.port),
-        variant="default" if router else "unnamed" if refuser.hop else "unlocated",
-        hop=refuser.hop,
-        address=router,
-    )
-
-
-@rule("no-listener")
-def no_listener(facts: Facts) -> Finding | None:
-    """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
-    return one_way.refuses(facts) or _nobody_listens(facts)
-
-
-def _nobody_listens(facts: Facts) -> Finding | None:
-    if facts.names.unresolved() or not facts.targets or not facts.attempts.blocked() or facts.port is None:
-        return None
-    found = facts.attempts.focus
-    if found is None:
-        return None
-    transport = facts.request.target.transport
-    common = values(address=found.address, port=facts.port)
-    step = "listeners" if "listeners" in facts.request.steps and facts.machine.is_local(found.address) else "connect"
-    if facts.machine.is_local(found.address):
-        if found.reading not in (Reading.RESET, Reading.ICMP):
-            return None
-        sockets = facts.get("sockets", SocketsResult, str(facts.port))
-        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
-        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
-        if listening:
-            return None
-        # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
-        binding = facts.request.code in ("WSAEACCES", "WSAEADDRNOTAVAIL")
-        return Finding(
-            cause="no-listener",
-            confidence="possible" if binding else "certain" if sockets is not None else "likely",
-            scope="remote-host",
-            step=step,
-            evidence=(
-                said(facts, found),
-                *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
-            ),
-            values=common,
-            variant="local",
-            hop=0,
-            address=found.address,
-        )
-    by_host = (
-        found.icmp is not None and found.icmp.sender is not None and plain(found.icmp.sender) == plain(found.address)
-    )
-    if transport == "udp" and found.icmp is not None and found.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
-        facts.wait_for("traceroute", found.address)
-        return Finding(
-            cause="no-listener",
-            confidence="certain",
-            scope="remote-host",
-            step="connect",
-            evidence=(said(facts, found),),
-            values=common,
-            variant="udp",
-            hop=facts.hops.distance(found.address),
-            address=found.address,
-        )
-    if found.reading is not Reading.RESET:
-        return None
-    return _host_refuses(facts, found)
-
-
-def _host_refuses(facts: Facts, found: Reach) -> Finding | None:
-    """Return ``no-listener`` for a remote TCP port whose reset comes from as far away as the host."""
-    if one_way.explained(facts, found.address):
-        return None
-    refuser = find(facts, found)
-    if refuser.place is Place.NEARER:
-        return None
-    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(found.address))
-    told = [d for d in (facts.hops.distance(found.address), path.final_ttl if path is not None else None) if d]
-    # Where the ways of two flows are of two lengths, either number would be one way's.
-    uneven = len(set(told)) > 1 and bool(flows.differ(facts, found.address))
-    return Finding(
-        cause="no-listener",
-        confidence="likely" if refuser.place is Place.HOST else "possible",
-        scope="remote-host",
-        step="connect",
-        evidence=refuser.evidence,
-        values=values(address=found.address, port=facts.port),
-        variant="forwarded" if forwarded.by_host(facts, found.address) else "default",
-        hop=told[0] if told and not uneven else None,
-        address=found.address,
-        also=(("firewall-reset", note("verdict.open-reset")),),
-    )

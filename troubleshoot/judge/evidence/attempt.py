@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note
-from troubleshoot.facts import Facts, Reach, describe, flows
+from troubleshoot.facts import Facts, Reach, Reading, describe, flows
 
 
 def failing(facts: Facts) -> Reach | None:
@@ -21,12 +21,12 @@ def step_of(facts: Facts) -> str:
     return "connect" if facts.port else "ping-remote"
 
 
-def said(facts: Facts, found: Reach) -> tuple[str, Note]:
+def attempt_evidence(facts: Facts, reach: Reach) -> tuple[str, Note]:
     """Return the attempt's fact as evidence."""
-    return (step_of(facts), describe.reach(found, facts.port, facts.request.target.transport))
+    return (step_of(facts), describe.reach(reach, facts.port, facts.request.target.transport))
 
 
-def path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+def path_evidence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What traceroute and pings showed, as far as they got, and where flows took different ways."""
     trace, ping = facts.path.peek_trace(address), facts.path.peek_ping(address)
     ways = flows.differ(facts, address)
@@ -35,3 +35,16 @@ def path_said(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
         *((("traceroute", describe.ways(ways)),) if ways else ()),
         *((("ping-remote", describe.ping(ping)),) if ping and facts.port else ()),
     )
+
+
+def any_connected(facts: Facts) -> bool:
+    """Whether some address answers: then nothing on this machine stops the target."""
+    return any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
+
+
+def failed_attempt(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+    """The failed attempt at ``address``, where it was tried."""
+    if address not in facts.targets:
+        return ()
+    found = facts.attempts.reach(address)
+    return (attempt_evidence(facts, found),) if found.failed else ()

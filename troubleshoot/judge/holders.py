@@ -1,4 +1,4 @@
-"""Rules of this machine's ports: who holds one, who may bind it, and whether any is left to go out from."""
+"""Who holds a local port, who may bind it: ``port-*``, ``listener-on-other-address``."""
 
 from __future__ import annotations
 
@@ -7,105 +7,24 @@ from datetime import UTC, datetime
 
 from probes.base import Note, note
 from probes.bind import BindResult
-from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
 from probes.sockets import SocketEntry, SocketsResult
-from troubleshoot.facts import Facts, Reading, bind_subject, describe, family_of, plain
-from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
+from troubleshoot.facts import Facts, Reading, describe, family_of, plain
+from troubleshoot.facts.ports import (
+    CLOSING,
+    binds,
+    exhausted_towards_target,
+    held_by_one,
+    in_the_way,
+    in_use,
+    on_windows,
+    refused,
+)
+from troubleshoot.judge.evidence.attempt import attempt_evidence
+from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 
 #: How much of a command line is shown; the report's observations hold more.
 _COMMAND = 200
-#: The states in which a connection only waits for its end (RFC 9293, section 3.3.2).
-CLOSING = frozenset({"time-wait", "fin-wait-1", "fin-wait-2", "closing", "last-ack", "close-wait"})
-
-
-def binds(facts: Facts) -> tuple[BindResult, ...]:
-    """Return the trials to bind the target's port, those of each address in turn."""
-    if facts.port is None and ("services-file", facts.request.target.service or "") in facts.running:
-        facts.wait_for("services-file", facts.request.target.service or "")
-    # For WSAEADDRNOTAVAIL the address is tried with any port.
-    port = 0 if facts.request.code == "WSAEADDRNOTAVAIL" else facts.port or 0
-    tried = ["0.0.0.0", "::"] if facts.request.target.host is None else list(facts.targets)
-    found = (facts.get("bind", BindResult, bind_subject(address, port)) for address in tried)
-    return tuple(result for result in found if result is not None and result.attempts)
-
-
-def refused(trials: tuple[BindResult, ...], *failures: Failure) -> tuple[BindResult, ...]:
-    """Return the trials that failed in one of these ways, done as most programs do it."""
-    return tuple(trial for trial in trials if trial.attempts[0].failure in failures)
-
-
-def held(facts: Facts) -> tuple[SocketEntry, ...]:
-    """Return the sockets on the target's port."""
-    result = facts.get("sockets", SocketsResult, str(facts.port))
-    return tuple(e for e in result.entries if e.local_port == facts.port) if result is not None else ()
-
-
-def _families(address: str, *, v6_only: bool | None) -> set[int]:
-    """The families that a socket bound to the address takes: ``::`` takes both, unless it says otherwise."""
-    if plain(address) != "::":
-        return {4} if plain(address).startswith("::ffff:") else {family_of(address)}
-    return {6} if v6_only else {4, 6}
-
-
-def clashes(entry: SocketEntry, address: str) -> bool:
-    """Whether a socket stands in the way of binding ``address`` (bind(2), ipv6(7))."""
-    if not _families(entry.local_address, v6_only=entry.v6_only) & _families(address, v6_only=False):
-        return False
-    everywhere = ("0.0.0.0", "::")
-    one, other = plain(entry.local_address), plain(address)
-    return one in everywhere or other in everywhere or one.removeprefix("::ffff:") == other.removeprefix("::ffff:")
-
-
-def owner_text(entry: SocketEntry) -> str:
-    """Return who holds a socket, as far as it can be seen."""
-    if entry.owners:
-        return ", ".join(describe.process(o.name, o.pid) for o in entry.owners[:3])
-    if entry.uid is None:
-        return "?"
-    return f"{entry.user} (uid {entry.uid})" if entry.user else f"uid {entry.uid}"
-
-
-def place(entry: SocketEntry) -> str:
-    """Return a socket's own address and port."""
-    return describe.endpoint(entry.local_address, entry.local_port)
-
-
-def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ...]:
-    """Return the trials that found the port taken.
-
-    For WSAEADDRINUSE also those that wanted a privilege: the program that met the code had it, and what holds the port
-    can be seen all the same. A trial with any port (0) finds none taken: then there is none left.
-    """
-    trials = tuple(trial for trial in trials if trial.port)
-    found = refused(trials, Failure.ADDRESS_IN_USE)
-    if found:
-        return found
-    if facts.request.code != "WSAEADDRINUSE":
-        # Windows calls access denied what another program has bound for itself alone (SO_EXCLUSIVEADDRUSE).
-        return tuple(t for t in refused(trials, Failure.ACCESS_DENIED) if on_windows(t) and _held_by_one(facts, t))
-    return refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
-
-
-def on_windows(trial: BindResult) -> bool:
-    """Whether Windows denied access: no other system keeps ranges of ports back."""
-    return trial.excluded is not None
-
-
-def _held_by_one(facts: Facts, trial: BindResult) -> bool:
-    return any(clashes(e, trial.address) for e in held(facts) if e.state not in CLOSING)
-
-
-def in_the_way(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[SocketEntry, ...]:
-    """Return the sockets that keep the port from being bound: those that clash.
-
-    Where the kernel says that it is taken and none seems to clash, all sockets of the port.
-    """
-    everything = held(facts)
-    clashing = tuple(e for e in everything if any(clashes(e, trial.address) for trial in trials))
-    if clashing or not refused(trials, Failure.ADDRESS_IN_USE):
-        return clashing
-    return everything
 
 
 def owners(entries: tuple[SocketEntry, ...]) -> Evidence:
@@ -127,7 +46,7 @@ def owners(entries: tuple[SocketEntry, ...]) -> Evidence:
                 "port-owner",
                 note(
                     "fact.owner-hidden",
-                    where=place(hidden[0]),
+                    where=describe.socket_address(hidden[0]),
                     user=user,
                 ),
             )
@@ -145,13 +64,13 @@ def _sharing(entries: tuple[SocketEntry, ...], trials: tuple[BindResult, ...]) -
                 "port-owner",
                 note(
                     "fact.dual-stack",
-                    where=place(both),
+                    where=describe.socket_address(both),
                     port=both.local_port,
                 ),
             )
         )
     listening = [e for e in entries if e.state in ("listen", "unconnected")]
-    for where, same in Counter(place(e) for e in listening).items():
+    for where, same in Counter(describe.socket_address(e) for e in listening).items():
         if same > 1:
             said.append(("port-owner", note("fact.shared-port", where=where, count=same)))
     port = trials[0].port
@@ -202,13 +121,13 @@ def port_in_use(facts: Facts) -> Finding | None:
         ("port-owner", note("fact.bind-failed", port=facts.port, errno=failed[0].attempts[0].errno or "?")),
     ]
     for entry in holding[:NAMED]:
-        held_by = owner_text(entry)
+        held_by = describe.holder(entry)
         said.append(
             (
                 "port-owner",
                 note(
                     "fact.port-held",
-                    where=place(entry),
+                    where=describe.socket_address(entry),
                     state=entry.state,
                     process=held_by,
                 ),
@@ -227,7 +146,7 @@ def port_in_use(facts: Facts) -> Finding | None:
         scope="this-machine",
         step="port-owner",
         evidence=(*said, *owners(holding), *_sharing(holding, failed)),
-        values=values(port=facts.port, process=owner_text(first) if first is not None else None),
+        values=values(port=facts.port, process=describe.holder(first) if first is not None else None),
         variant="default" if first is not None and first.owners else "unknown",
     )
 
@@ -304,9 +223,9 @@ def port_not_permitted(facts: Facts) -> Finding | None:
 
 def _denied_by_windows(facts: Facts, trial: BindResult) -> Finding | None:
     """The port lies in a range that Windows keeps back, or is refused for a reason that cannot be seen."""
-    if trial.excluded is None or _held_by_one(facts, trial):
+    if trial.excluded is None or held_by_one(facts, trial):
         return None
-    found = excluded(trial)
+    found = describe.excluded(trial)
     kept = trial.excluded.holding(trial.port)
     span = f"{kept.first}-{kept.last}" if kept is not None else None
     sure = kept is not None and not kept.administered
@@ -322,18 +241,6 @@ def _denied_by_windows(facts: Facts, trial: BindResult) -> Finding | None:
         values=values(port=trial.port, expected=span if sure else None),
         variant="excluded" if sure else "windows",
     )
-
-
-def excluded(trial: BindResult) -> Note:
-    """Return what is known of the ranges that Windows keeps back, as far as this port is concerned."""
-    known = trial.excluded
-    if known is None or known.ranges is None:
-        return note("fact.ports-unread")
-    kept = known.holding(trial.port)
-    if kept is None:
-        return note("fact.port-not-excluded", port=trial.port, count=len(known.ranges))
-    key = "fact.port-excluded-administered" if kept.administered else "fact.port-excluded"
-    return note(key, port=trial.port, prefix=f"{kept.first}-{kept.last}")
 
 
 def _denied(facts: Facts, trial: BindResult) -> Finding | None:
@@ -381,76 +288,35 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
     )
 
 
-def outgoing_ports(result: DescriptorsResult) -> int:
-    """Return how many ports the kernel picks from for outgoing connections; 0 where that is not known."""
-    if result.ephemeral_range is None:
-        return 0
-    low, high = result.ephemeral_range
-    return high - low + 1 - result.ephemeral_reserved
+def _listeners(facts: Facts) -> tuple[SocketEntry, ...]:
+    result = facts.get("sockets", SocketsResult, str(facts.port))
+    states = ("listen",) if facts.request.target.transport == "tcp" else ("unconnected", "close", "bound", "listen")
+    return tuple(e for e in result.entries if e.state in states) if result is not None else ()
 
 
-def exhausted_towards_target(facts: Facts) -> int | None:
-    """How many outgoing ports the connections to the target hold, where that is (nearly) all of them."""
-    result = facts.get("descriptors", DescriptorsResult)
-    if result is None or result.ephemeral_range is None or not facts.targets:
-        return None
-    enough = outgoing_ports(result) * facts.threshold("ephemeral_share")
-    targets = {plain(address) for address in facts.targets}
-    count = sum(
-        peer.count
-        for peer in result.ephemeral_busiest
-        if peer.remote_port == facts.port and plain(peer.remote_address).removeprefix("::ffff:") in targets
-    )
-    return count if count and count >= enough else None
-
-
-@rule("ephemeral-ports-exhausted")
-def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
-    """No free local port is left for outgoing connections, all of them or those to the target."""
-    result = facts.get("descriptors", DescriptorsResult)
-    if result is None or result.ephemeral_range is None or result.ephemeral_used is None:
-        return None
-    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
-        return None
-    low, high = result.ephemeral_range
-    total = outgoing_ports(result)
+@rule("listener-on-other-address")
+def listener_on_other_address(facts: Facts) -> Finding | None:
+    """The target is this machine and the service listens, but on another address or family."""
     focus = facts.attempts.focus
-    failed = focus is not None and focus.no_port_left
-    towards = exhausted_towards_target(facts)
-    crowded = result.ephemeral_used >= total * facts.threshold("ephemeral_share")
-    about = facts.request.code in ("WSAENOBUFS", "WSAEADDRINUSE", "WSAEADDRNOTAVAIL")
-    if not (failed and (towards or crowded)) and not (about and towards) and not (about and crowded and not failed):
+    if focus is None or facts.port is None or not facts.machine.is_local(focus.address) or not facts.attempts.blocked():
         return None
-    used = towards or result.ephemeral_used
-    said: list[tuple[str, Note]] = [
-        ("open-sockets", note("fact.ephemeral", used=result.ephemeral_used, total=total, low=low, high=high))
-    ]
-    if result.ephemeral_reserved:
-        said.append(("open-sockets", note("fact.ephemeral-reserved", count=result.ephemeral_reserved)))
-    if result.ephemeral_states:
-        states = ", ".join(f"{count} {state}" for state, count in result.ephemeral_states[:NAMED])
-        said.append(("open-sockets", note("fact.ephemeral-states", counters=states)))
-    for peer in result.ephemeral_busiest[:NAMED]:
-        where = describe.endpoint(peer.remote_address, peer.remote_port)
-        said.append(("open-sockets", note("fact.ephemeral-towards", count=peer.count, where=where, state=peer.state)))
-    for one in result.ephemeral_processes[:NAMED]:
-        if one.pid is None:
-            said.append(("open-sockets", note("fact.ephemeral-hidden", count=one.count)))
-            continue
-        process = describe.process(one.name, one.pid)
-        said.append(("open-sockets", note("fact.ephemeral-process", count=one.count, process=process)))
-    # Ports can be shared by connections to different destinations: a full range alone fails only for bind().
-    sure = failed and bool(towards or crowded)
-    resting = sum(count for state, count in result.ephemeral_states if state == "time-wait") * 2 > used
-    holder = next((p for p in result.ephemeral_processes if p.pid is not None and p.count * 2 > used), None)
+    if focus.reading not in (Reading.RESET, Reading.ICMP):
+        return None
+    elsewhere = [e for e in _listeners(facts) if plain(e.local_address) != plain(focus.address)]
+    if not elsewhere:
+        return None
+    found = ", ".join(dict.fromkeys(describe.socket_address(e) for e in elsewhere))
+    owner = next((o for e in elsewhere for o in e.owners), None)
+    process = describe.process(owner.name, owner.pid) if owner else None
     return Finding(
-        cause="ephemeral-ports-exhausted",
-        confidence="certain" if sure else "likely" if towards else "possible",
+        cause="listener-on-other-address",
+        confidence="certain",
         scope="this-machine",
-        step="open-sockets" if "open-sockets" in facts.request.steps else "connect",
-        evidence=(*attempted(facts), *said),
-        values=values(
-            found=f"{used}/{total}", process=describe.process(holder.name, holder.pid) if holder is not None else None
+        step="listeners" if "listeners" in facts.request.steps else "connect",
+        evidence=(
+            ("listeners", note("fact.listening", where=found, process=process or "?")),
+            attempt_evidence(facts, focus),
         ),
-        variant="time-wait" if resting else "process" if holder is not None else "default",
+        values=values(address=focus.address, port=facts.port, found=found),
+        address=focus.address,
     )

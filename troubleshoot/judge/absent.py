@@ -1,0 +1,118 @@
+"""Nobody is there at link level: ``host-down``, ``router-down``."""
+
+from __future__ import annotations
+
+from probes.failure import IcmpMeaning
+from probes.route import RouteKind
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_alive, neighbour_dead
+from troubleshoot.judge import forwarded
+from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failed_attempt, failing, step_of
+from troubleshoot.judge.evidence.icmp import hop_of_sender, reported_late, router_error
+from troubleshoot.judge.evidence.routes import routes_taken
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.report import Confidence
+
+
+@rule("host-down")
+def host_down(facts: Facts) -> Finding | None:
+    """The target's own link (or its last router) says that it is absent."""
+    reach = failing(facts)
+    if reach is None:
+        return None
+    facts.wait_for("tcp-path", facts.endpoint(reach.address))
+    if (behind := forwarded.down(facts, reach)) is not None:
+        return behind
+    route = facts.link.route(reach.address)
+    if route is not None and route.on_link and route.kind is RouteKind.UNICAST:
+        return _absent_here(facts, reach)
+    error = router_error(facts, reach)
+    if error is None:
+        ping = facts.path.ping(reach.address) if reach.reading is Reading.SILENT else None
+        echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
+        error = echo.icmp if echo is not None else None
+        late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+        if error is None or not late or facts.machine.is_own(error.sender):
+            return None
+    elif not reported_late(facts, reach):
+        return None
+    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or facts.path.alive(reach.address):
+        return None
+    hop = hop_of_sender(facts, reach.address, error.sender)
+    trace = facts.path.peek_trace(reach.address)
+    return Finding(
+        cause="host-down",
+        confidence="certain" if hop is not None and hop == facts.hops.last_hop(reach.address) else "likely",
+        scope="remote-host",
+        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
+        evidence=(attempt_evidence(facts, reach), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        values=values(address=reach.address, router=error.sender),
+        variant="remote",
+        hop=hop + 1 if hop is not None else None,
+        address=reach.address,
+    )
+
+
+def _absent_here(facts: Facts, reach: Reach) -> Finding | None:
+    if not facts.attempts.absent_on_link(reach.address):
+        return None
+    route = facts.link.route(reach.address)
+    link = facts.link.on_wire(reach.address)
+    if link is not None and (link.mac is not None or link.via_router or link.via_router_icmp):
+        return None
+    neighbour = facts.link.peek_neighbour(reach.address)
+    name = route.interface if route else None
+    used = next((i for i in facts.machine.interfaces() if i.name == name), None)
+    if used is not None and (used.carrier is False or not used.up):
+        return None
+    routers = [n for r in facts.link.routers if (n := facts.link.peek_neighbour(r)) is not None and r != reach.address]
+    works = any(neighbour_alive(n) for n in routers) or facts.link.other_neighbour_alive(reach.address)
+    mask_doubtful = link is None and facts.link.mask_doubtful(reach.address)
+    confidence: Confidence = "possible" if mask_doubtful else "certain" if works else "likely"
+    return Finding(
+        cause="host-down",
+        confidence=confidence,
+        scope="local-network",
+        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *((("ping-remote", describe.neighbour(neighbour)),) if neighbour else ()),
+            *(("ping-router", describe.neighbour(n)) for n in routers[:1]),
+        ),
+        values=values(address=reach.address, interface=name),
+        variant="local",
+        hop=1,
+        address=reach.address,
+    )
+
+
+@rule("router-down")
+def router_down(facts: Facts) -> Finding | None:
+    """The router that the packets need does not answer at link level."""
+    if any_connected(facts):
+        return None
+    for address, route in routes_taken(facts):
+        if route.gateway is None or route.kind is not RouteKind.UNICAST:
+            continue
+        if facts.targets and (facts.path.alive(address) or facts.hops.last_hop(address)):
+            continue  # something came back by way of it
+        neighbour = facts.link.neighbour(gateway_of(route) or route.gateway)
+        if neighbour is None or not neighbour_dead(neighbour):
+            continue
+        used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
+        if used is not None and used.carrier is False:
+            continue
+        return Finding(
+            cause="router-down",
+            confidence="certain",
+            scope="local-network",
+            step="ping-router" if "ping-router" in facts.request.steps else "connect",
+            evidence=(
+                ("ping-router", describe.neighbour(neighbour)),
+                ("router-configured", describe.route(route)),
+                *failed_attempt(facts, address),
+            ),
+            values=values(router=route.gateway, interface=route.interface),
+            hop=1,
+            address=route.gateway,
+        )
+    return None

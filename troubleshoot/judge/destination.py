@@ -1,0 +1,49 @@
+"""A destination that no network could bring a connection to: ``address-invalid``."""
+
+from __future__ import annotations
+
+from probes.address import AddressKind
+from probes.base import note
+from troubleshoot.facts import Facts
+from troubleshoot.judge.model import Finding, rule, values
+
+_NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK})
+
+
+@rule("address-invalid")
+def address_invalid(facts: Facts) -> Finding | None:
+    """The destination can never be connected to, whatever the network does."""
+    target = facts.request.target
+    if facts.request.code == "WSAEADDRINUSE" or target.host is None:
+        return None
+    # Access is refused where a port is to be bound everywhere, and to a broadcast address without SO_BROADCAST: both
+    # can be used, and have causes of their own.
+    usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if facts.request.code == "WSAEACCES" else set()
+    address = next(iter(facts.targets), target.host)
+    kind, variant = None, "default"
+    if target.port == 0 or facts.port == 0:
+        kind, variant = "port 0", "port"
+    else:
+        for candidate in facts.targets:
+            sort = facts.machine.kind(candidate)
+            never = (
+                sort in _NEVER
+                and sort not in usable
+                and not (target.transport == "udp" and sort is AddressKind.MULTICAST)
+            )
+            if not never and not facts.machine.zone_missing(candidate):
+                return None
+            address, kind = candidate, "link-local without %interface" if not never else (sort.value if sort else None)
+            variant = "zone" if not never else "unspecified" if sort is AddressKind.UNSPECIFIED else "default"
+    if kind is None:
+        return None
+    return Finding(
+        cause="address-invalid",
+        confidence="certain",
+        scope="this-machine",
+        step="address-valid",
+        evidence=(("address-valid", note("fact.address-never", address=address, kind=kind)),),
+        values=values(address=address, kind=kind),
+        variant=variant,
+        address=address,
+    )

@@ -1,0 +1,88 @@
+"""ICMP errors behind a failure: who sent one, how soon, from which hop, and whether other packets met it too."""
+
+from __future__ import annotations
+
+from probes.failure import IcmpError
+from probes.tcp_path import TcpAnswer, TcpPathResult
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
+from troubleshoot.judge.evidence.distance import routers_back, same_way_back
+
+
+def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
+    """Whether other packets than the port's meet the same refusal: ``None`` where nothing else was heard."""
+    ping = facts.path.ping(address)
+    trace = facts.path.peek_trace(address)
+    if ping is not None and ping.received:
+        return False
+    if trace is not None and trace.reached_ttl is not None:
+        return False
+    others = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
+    if trace is not None and trace.ended_by is not None:
+        others.append(trace.ended_by)
+    if any(o.meaning in UNREACHABLE and o.sender == error.sender for o in others):
+        return True
+    return None
+
+
+def router_error(facts: Facts, reach: Reach) -> IcmpError | None:
+    """The ICMP error behind the failure, where another machine than this one sent it."""
+    error = reach.icmp or icmp_to_syn(facts, reach)
+    return error if error is not None and not facts.machine.is_own(error.sender) else None
+
+
+def icmp_to_syn(facts: Facts, reach: Reach) -> IcmpError | None:
+    """What a SYN of the walk up the TTLs was told where the attempts met silence: routers limit their answers."""
+    if reach.reading is not Reading.SILENT or facts.port is None or facts.request.target.transport != "tcp":
+        return None
+    path = facts.path.tcp_path(reach.address)
+    if path is None or path.final is not TcpAnswer.ICMP:
+        return None
+    return next((hop.icmp for hop in path.hops if hop.answer is TcpAnswer.ICMP), None)
+
+
+def icmp_to_others(facts: Facts, reach: Reach) -> IcmpError | None:
+    """What pings or traceroute were told early where the port itself met silence and the host answers nothing."""
+    if reach.reading is not Reading.SILENT or facts.path.alive(reach.address):
+        return None
+    facts.wait_for("traceroute", reach.address)
+    told = facts.path.unreachables(reach.address) if facts.path.unreachable_early(reach.address) else ()
+    return told[0][1] if len({error.sender for _, error in told}) == 1 else None
+
+
+def hop_of_sender(facts: Facts, address: str, sender: str | None) -> int | None:
+    """Return the TTL at which the sender of an error stands on the way to ``address``, where that is known."""
+    if sender is not None and plain(sender) == plain(address):
+        return facts.hops.distance(address) or facts.hops.last_hop(address) + 1
+    known, trace = facts.hops.hop_of(address, sender), facts.path.peek_trace(address)
+    if known is not None and sender is not None and plain(facts.hops.router_at(address, known) or "") == plain(sender):
+        return known
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address))
+    told = next((h for h in path.hops if h.answer is TcpAnswer.ICMP), None) if path is not None else None
+    if told is not None and told.icmp is not None and told.icmp.sender == sender:
+        known = min(known or told.ttl, told.ttl)
+    if known is not None:
+        # it refuses packets of any greater TTL as well: behind a silent one it may be that one
+        if known == 1 or facts.hops.router_at(address, known - 1) is not None:
+            return known
+        ping = facts.path.peek_ping(address)
+        told_from = [(a.address, a.reply_ttl) for hop in (trace.hops if trace is not None else ()) for a in hop.answers]
+        told_from += [(e.icmp.sender, e.icmp_ttl) for e in (ping.echoes if ping is not None else ()) if e.icmp]
+        back = {routers_back(ttl) + 1 for told_by, ttl in told_from if told_by == sender and ttl is not None}
+        return back.pop() if len(back) == 1 and max(back) <= known and same_way_back(facts, address) else None
+    # A router that has no way for a packet says so before it looks at the TTL, and it says so rarely: it is then
+    # the first silent one behind a row of routers that all answered.
+    last = facts.hops.last_hop(address)
+    unbroken = last and all(facts.hops.router_at(address, ttl) is not None for ttl in range(1, last + 1))
+    return last + 1 if unbroken and sender is not None else None
+
+
+def reported_late(facts: Facts, reach: Reach) -> bool:
+    """Whether a router took its time to report the host: it tried to resolve the neighbour's address first.
+
+    A routing decision is reported within the round trip, to whichever packet; a failed address resolution to all
+    that waited for it, after up to 3 s. TCP may learn late of an early report (the socket was busy), so that pings
+    and traceroute count first.
+    """
+    waits = [wait_ms for wait_ms, _ in facts.path.unreachables(reach.address)]
+    heard_ms = reach.heard_ms if reach.icmp is not None else 0.0  # a walk's SYN is not waited for so long
+    return max(waits, default=heard_ms) - facts.path.rtt_ms(reach.address) >= facts.threshold("neighbour_wait_ms")

@@ -1,0 +1,75 @@
+"""The ways that this machine would take to the first destinations."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from probes.address import AddressKind
+from probes.interfaces import Interface
+from probes.route import RouteKind, RouteResult
+from troubleshoot.facts import Facts, family_of, plain
+
+FORBIDDING = frozenset({RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE})
+
+
+def routes_taken(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
+    """The first destinations with the way that the kernel would send packets there.
+
+    An address that stands for every one of this machine, or for one on a link that is not named, has no way to be
+    judged, whatever the kernel looks up.
+    """
+    for address in facts.names.destinations[:2]:
+        route = facts.link.route(address)
+        if (
+            route is None
+            or facts.machine.kind(address) is AddressKind.UNSPECIFIED
+            or facts.machine.zone_missing(address)
+        ):
+            continue
+        yield address, route
+
+
+def carriers(facts: Facts, family: int) -> tuple[list[Interface], list[Interface]]:
+    """The non-loopback interfaces that can carry ``family`` now, and those that cannot."""
+    good: list[Interface] = []
+    bad: list[Interface] = []
+    for interface in facts.machine.interfaces():
+        if interface.loopback:
+            continue
+        able = [
+            a
+            for a in interface.addresses
+            if a.family == family and not ipaddress.ip_address(plain(a.address)).is_link_local
+        ]
+        (good if interface.up and interface.carrier is not False and able else bad).append(interface)
+    return good, bad
+
+
+def holds(interface: Interface, address: str) -> bool:
+    """Whether the address lies in one of the interface's own subnets."""
+    wanted = ipaddress.ip_address(plain(address))
+    return any(
+        wanted in ipaddress.ip_interface(f"{plain(a.address)}/{a.prefix}").network
+        for a in interface.addresses
+        if a.family == wanted.version
+    )
+
+
+def interface_at_fault(facts: Facts, address: str, route: RouteResult) -> Interface | None:
+    """Return the interface that would carry packets to ``address`` and cannot."""
+    family = family_of(address)
+    good, bad = carriers(facts, family)
+    if route.kind is RouteKind.UNICAST:
+        used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
+        return used if used is not None and not used.loopback and (not used.up or used.carrier is False) else None
+    if route.kind is not RouteKind.NONE:
+        return None
+    # An interface that is down keeps its IPv4 addresses and loses its routes: its own subnet was meant.
+    owner = next((i for i in bad if holds(i, address)), None)
+    if owner is not None:
+        return owner
+    other_family, _ = carriers(facts, 10 - family)
+    if good or other_family or not bad:
+        return None
+    return min(bad, key=lambda i: (i.up and i.carrier is not False, not i.addresses, i.index))

@@ -1,0 +1,128 @@
+"""Somebody resets the connection, the host or a device in front of it: ``no-listener``, ``firewall-reset``."""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.failure import IcmpMeaning
+from probes.sockets import SocketsResult
+from probes.tcp_path import TcpPathResult
+from troubleshoot.facts import Facts, Reach, Reading, flows, plain
+from troubleshoot.judge import forwarded, one_way
+from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
+from troubleshoot.judge.evidence.refuser import Place, find
+from troubleshoot.judge.model import Finding, rule, values
+
+
+@rule("firewall-reset")
+def firewall_reset(facts: Facts) -> Finding | None:
+    """A device nearer than the host sends the reset: to every connection, or to those that take one of several ways."""
+    return one_way.resets(facts) or _resets(facts)
+
+
+def _resets(facts: Facts) -> Finding | None:
+    reach = failing(facts)
+    if reach is None or reach.reading is not Reading.RESET or facts.port is None:
+        return None
+    if one_way.explained(facts, reach.address):
+        return None
+    refuser = find(facts, reach)
+    if refuser.place is Place.HOST:
+        return None
+    router = facts.hops.router_at(reach.address, refuser.hop) if refuser.hop else None
+    nearer = refuser.place is Place.NEARER
+    return Finding(
+        cause="firewall-reset",
+        confidence=refuser.confidence if nearer else "possible",
+        scope="path",
+        step=step_of(facts),
+        evidence=refuser.evidence,
+        values=values(router=router, hop=refuser.hop, address=reach.address, port=facts.port),
+        variant="default" if router else "unnamed" if refuser.hop else "unlocated",
+        hop=refuser.hop,
+        address=router,
+    )
+
+
+@rule("no-listener")
+def no_listener(facts: Facts) -> Finding | None:
+    """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
+    return one_way.refuses(facts) or _nobody_listens(facts)
+
+
+def _nobody_listens(facts: Facts) -> Finding | None:
+    if facts.names.unresolved() or not facts.targets or not facts.attempts.blocked() or facts.port is None:
+        return None
+    reach = facts.attempts.focus
+    if reach is None:
+        return None
+    transport = facts.request.target.transport
+    common = values(address=reach.address, port=facts.port)
+    step = "listeners" if "listeners" in facts.request.steps and facts.machine.is_local(reach.address) else "connect"
+    if facts.machine.is_local(reach.address):
+        if reach.reading not in (Reading.RESET, Reading.ICMP):
+            return None
+        sockets = facts.get("sockets", SocketsResult, str(facts.port))
+        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
+        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
+        if listening:
+            return None
+        # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
+        binding = facts.request.code in ("WSAEACCES", "WSAEADDRNOTAVAIL")
+        return Finding(
+            cause="no-listener",
+            confidence="possible" if binding else "certain" if sockets is not None else "likely",
+            scope="remote-host",
+            step=step,
+            evidence=(
+                attempt_evidence(facts, reach),
+                *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
+            ),
+            values=common,
+            variant="local",
+            hop=0,
+            address=reach.address,
+        )
+    by_host = (
+        reach.icmp is not None and reach.icmp.sender is not None and plain(reach.icmp.sender) == plain(reach.address)
+    )
+    if transport == "udp" and reach.icmp is not None and reach.icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and by_host:
+        facts.wait_for("traceroute", reach.address)
+        return Finding(
+            cause="no-listener",
+            confidence="certain",
+            scope="remote-host",
+            step="connect",
+            evidence=(attempt_evidence(facts, reach),),
+            values=common,
+            variant="udp",
+            hop=facts.hops.distance(reach.address),
+            address=reach.address,
+        )
+    if reach.reading is not Reading.RESET:
+        return None
+    return _host_refuses(facts, reach)
+
+
+def _host_refuses(facts: Facts, reach: Reach) -> Finding | None:
+    """Return ``no-listener`` for a remote TCP port whose reset comes from as far away as the host."""
+    if one_way.explained(facts, reach.address):
+        return None
+    refuser = find(facts, reach)
+    if refuser.place is Place.NEARER:
+        return None
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(reach.address))
+    told = [d for d in (facts.hops.distance(reach.address), path.final_ttl if path is not None else None) if d]
+    # Where the ways of two flows are of two lengths, either number would be one way's.
+    uneven = len(set(told)) > 1 and bool(flows.differ(facts, reach.address))
+    return Finding(
+        cause="no-listener",
+        confidence="likely" if refuser.place is Place.HOST else "possible",
+        scope="remote-host",
+        step="connect",
+        evidence=refuser.evidence,
+        values=values(address=reach.address, port=facts.port),
+        variant="forwarded" if forwarded.by_host(facts, reach.address) else "default",
+        hop=told[0] if told and not uneven else None,
+        address=reach.address,
+        also=(("firewall-reset", note("verdict.open-reset")),),
+    )

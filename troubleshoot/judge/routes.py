@@ -1,0 +1,73 @@
+"""This machine has no way to the target: ``interface-down``, ``no-route``, ``no-default-route``."""
+
+from __future__ import annotations
+
+from probes.route import RouteKind
+from troubleshoot.facts import Facts, describe
+from troubleshoot.judge.evidence.attempt import any_connected, failed_attempt
+from troubleshoot.judge.evidence.routes import FORBIDDING, interface_at_fault, routes_taken
+from troubleshoot.judge.model import Finding, rule, values
+
+
+@rule("interface-down")
+def interface_down(facts: Facts) -> Finding | None:
+    """The interface that would carry the traffic is down, has no carrier or has no usable address."""
+    if any_connected(facts):
+        return None
+    for address, route in routes_taken(facts):
+        if route.kind is RouteKind.LOCAL:
+            continue
+        at_fault = interface_at_fault(facts, address, route)
+        if at_fault is not None:
+            return Finding(
+                cause="interface-down",
+                confidence="certain",
+                scope="this-machine",
+                step="interface",
+                evidence=(
+                    ("interface", describe.interface(at_fault)),
+                    ("router-configured", describe.route(route)),
+                    *failed_attempt(facts, address),
+                ),
+                values=values(interface=at_fault.name),
+            )
+    return None
+
+
+@rule("no-route")
+def no_route(facts: Facts) -> Finding | None:
+    """The routing table itself forbids the destination."""
+    if any_connected(facts):
+        return None
+    for address, route in routes_taken(facts):
+        if route.kind in FORBIDDING:
+            return Finding(
+                cause="no-route",
+                confidence="certain",
+                scope="this-machine",
+                step="router-configured",
+                evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
+                values=values(address=address, kind=route.kind.value, found=route.matched),
+            )
+    return None
+
+
+@rule("no-default-route")
+def no_default_route(facts: Facts) -> Finding | None:
+    """No route matches, and no router is configured that could take the packets."""
+    if any_connected(facts):
+        return None
+    for address, route in routes_taken(facts):
+        if route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
+            continue
+        if interface_at_fault(facts, address, route) is not None:
+            continue
+        return Finding(
+            cause="no-default-route",
+            confidence="certain",
+            scope="this-machine",
+            step="router-configured",
+            evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
+            values=values(address=address),
+        )
+    return None

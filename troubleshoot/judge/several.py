@@ -1,0 +1,102 @@
+"""Of several addresses some fail: ``address-family-path-broken``, ``some-addresses-dead``."""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.failure import Failure, IcmpMeaning
+from probes.ping import PingResult
+from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback
+from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
+from troubleshoot.judge.model import Finding, rule, values
+
+
+@rule("address-family-path-broken")
+def address_family_path_broken(facts: Facts) -> Finding | None:
+    """Every address of one family meets silence or a router's denial, and every one of the other connects."""
+    reaches = facts.attempts.reaches()
+    if facts.request.target.transport != "tcp" or facts.port is None or len(reaches) < 2:
+        return None
+    if not any(r.reading is Reading.CONNECTED for r in reaches) or facts.names.hosts_override():
+        return None
+    decided = [facts.attempts.decided_reach(r.address) for r in reaches]
+    dead = [r for r in decided if r.failed]
+    living = [r for r in decided if r.reading is Reading.CONNECTED]
+    families = {family_of(r.address) for r in dead}
+    if not dead or len(families) != 1 or families & {family_of(r.address) for r in living}:
+        return None
+    if not all(_lost_on_the_way(facts, r) for r in dead):
+        return None
+    first = next((r for r in dead if facts.path.peek_trace(r.address) is not None), dead[0])
+    hop = facts.hops.last_hop(first.address) or None
+    router = facts.hops.router_at(first.address, hop) if hop else None
+    route = facts.link.peek_route(first.address)
+    gateway = gateway_of(route) if route is not None and not hop else None
+    beside = facts.path.peek_ping(gateway) if gateway is not None else None
+    if route is not None and beside is not None and beside.received:
+        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
+    return Finding(
+        cause="address-family-path-broken",
+        confidence="certain" if hop else "likely",
+        scope="path",
+        step=step_of(facts),
+        evidence=(
+            *(attempt_evidence(facts, r) for r in dead[:2]),
+            *path_evidence(facts, first.address),
+            attempt_evidence(facts, living[0]),
+        ),
+        values=values(family=f"IPv{families.pop()}"),
+        hop=hop,
+        address=router,
+        also=(("some-addresses-dead", note("verdict.open-family-host")),),
+    )
+
+
+def _lost_on_the_way(facts: Facts, reach: Reach) -> bool:
+    """Whether nothing of the host answers, and nobody says that it is the host that is absent or refuses."""
+    if facts.machine.is_local(reach.address) or facts.path.alive(reach.address):
+        return False
+    if reach.reading is Reading.LOCAL:
+        return reach.failure in (Failure.HOST_UNREACHABLE, Failure.NETWORK_UNREACHABLE)
+    if reach.reading not in (Reading.SILENT, Reading.ICMP):
+        return False
+    facts.wait_for("traceroute", reach.address)
+    ping = facts.get("ping", PingResult, reach.address)
+    if facts.path.alive(reach.address):
+        return False
+    errors = [reach.icmp, *(e.icmp for e in (ping.echoes if ping else ()))]
+    late = [
+        e.icmp
+        for e in (ping.echoes if ping else ())
+        if e.icmp is not None and (e.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+    ]
+    denied = any(e is not None and e.meaning in (IcmpMeaning.PROHIBITED, IcmpMeaning.PORT_UNREACHABLE) for e in errors)
+    waited = reach.icmp is not None and reach.heard_ms >= facts.threshold("neighbour_wait_ms")
+    return not denied and not late and not waited
+
+
+@rule("some-addresses-dead")
+def some_addresses_dead(facts: Facts) -> Finding | None:
+    """The name has several addresses and only some of them answer."""
+    reaches = facts.attempts.reaches()
+    if len(reaches) < 2 or not any(r.reading is Reading.CONNECTED for r in reaches):
+        return None
+    decided = [facts.attempts.decided_reach(r.address) for r in reaches]
+    dead = [r for r in decided if r.failed]
+    living = [r for r in decided if r.reading is Reading.CONNECTED]
+    if not dead or facts.names.hosts_override() or address_family_path_broken(facts) is not None:
+        return None
+    return Finding(
+        cause="some-addresses-dead",
+        confidence="certain",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=tuple(attempt_evidence(facts, r) for r in [*dead[:3], *living[:2]]),
+        values=values(
+            name=facts.request.target.host,
+            found=", ".join(r.address for r in dead),
+            expected=", ".join(r.address for r in living),
+        ),
+        address=dead[0].address,
+        # A loopback name stands for both families, and a service listens on one: programs try the other.
+        warning=all(is_loopback(r.address) for r in decided),
+    )

@@ -1,0 +1,173 @@
+"""Packets vanish and nobody says why: ``firewall-drop``, ``path-broken``."""
+
+from __future__ import annotations
+
+from probes.base import Note, note
+from probes.drop_point import DropPointResult
+from probes.own_filter import OwnFilterResult
+from probes.ping import PingResult
+from probes.tcp_path import TcpAnswer
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
+from troubleshoot.judge import forwarded, one_way
+from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
+from troubleshoot.judge.evidence.counters import by_chance
+from troubleshoot.judge.evidence.icmp import router_error
+from troubleshoot.judge.evidence.loop import ring_of
+from troubleshoot.judge.evidence.syns import passed_ttl
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.queue import queue_full_there
+from troubleshoot.report import Confidence
+
+
+@rule("firewall-drop")
+def firewall_drop(facts: Facts) -> Finding | None:
+    """This port vanishes silently while other traffic reaches the host: always, or on one of several ways."""
+    return one_way.drops(facts) or _drops(facts)
+
+
+def _drops(facts: Facts) -> Finding | None:
+    reach = failing(facts)
+    if reach is None or reach.reading is not Reading.SILENT or facts.port is None:
+        return None
+    if not facts.path.alive(reach.address):
+        facts.path.wait_for_ping(reach.address)
+        facts.wait_for("traceroute", reach.address)
+    neighbour = facts.path.remote_neighbour_alive(reach.address)
+    if not facts.path.alive(reach.address):
+        return _stealth(facts, reach, neighbour)
+    if facts.request.target.transport == "udp":
+        return _silent_datagrams(facts, reach)
+    path = facts.path.tcp_path(reach.address)
+    if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or queue_full_there(facts) is not None:
+        return None
+    if router_error(facts, reach) is not None:
+        return None  # somebody attempt_evidence no to a SYN of the walk: no silence
+    facts.wait_for("traceroute", reach.address)
+    distance = facts.hops.distance(reach.address)
+    point = facts.get("drop-point", DropPointResult, facts.endpoint(reach.address))
+    passed = passed_ttl(facts, reach.address, path)
+    if forwarded.by_host(facts, reach.address):
+        return forwarded.drops(facts, reach, passed)
+    located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
+    hop = passed if located and passed else None
+    router = facts.hops.router_at(reach.address, hop) if hop else None
+    behind = distance is not None and passed >= distance - 1
+    variant = "host" if behind else "default"
+    return Finding(
+        cause="firewall-drop",
+        confidence="certain" if located and not behind else "likely",
+        scope="remote-host" if behind else "path",
+        step=step_of(facts),
+        evidence=(
+            attempt_evidence(facts, reach),
+            (step_of(facts), describe.vanishing(facts.port, passed)),
+            *path_evidence(facts, reach.address),
+        ),
+        values=values(hop=hop, router=router, address=reach.address, port=facts.port),
+        variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
+        hop=hop,
+        address=router,
+        also=_same_silence(facts, reach.address) if behind else (),
+    )
+
+
+def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+    """What else leaves the SYNs that reach the host without an answer."""
+    counted = facts.peek("own-filter", OwnFilterResult, facts.endpoint(address))
+    came = counted is not None and by_chance(counted) is not None
+    queue = ("accept-queue-full", _queue_open(facts))
+    return (queue, ("local-firewall", note("verdict.open-own-filter"))) if came else (queue,)
+
+
+def _queue_open(facts: Facts) -> Note:
+    """Say that a full queue looks the same, and what settles it: as root a stray segment has been sent already."""
+    if facts.request.privileged:
+        return note("verdict.open-queue", port=facts.port)
+    return note("verdict.open-queue-root", port=facts.port)
+
+
+def _silent_datagrams(facts: Facts, reach: Reach) -> Finding:
+    """UDP that is not answered while the host lives: a filter, or a service that has nothing to say."""
+    return Finding(
+        cause="firewall-drop",
+        confidence="possible",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=(attempt_evidence(facts, reach), *path_evidence(facts, reach.address)),
+        values=values(address=reach.address, port=facts.port),
+        variant="udp",
+    )
+
+
+def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Finding | None:
+    """Nothing of the host answers at all, and its network does: it is off, or it filters everything."""
+    if neighbour is None:
+        return None
+    hop = facts.hops.last_hop(reach.address) or None
+    router = facts.hops.router_at(reach.address, hop) if hop else None
+    return Finding(
+        cause="firewall-drop",
+        confidence="likely",
+        scope="remote-host",
+        step=step_of(facts),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *path_evidence(facts, reach.address),
+            ("ping-remote-subnet", describe.ping(neighbour)),
+        ),
+        values=values(hop=hop, router=router, address=reach.address, port=facts.port),
+        variant="all" if router else "all-unlocated",
+        hop=hop,
+        address=router,
+        also=(("host-down", note("verdict.open-host-down")),),
+    )
+
+
+@rule("path-broken")
+def path_broken(facts: Facts) -> Finding | None:
+    """Packets of every protocol die after a hop, and nobody says why."""
+    reach = failing(facts)
+    if reach is None or reach.reading is not Reading.SILENT:
+        return None
+    route = facts.link.route(reach.address)
+    if route is None or route.on_link or facts.path.alive(reach.address):
+        return None
+    ping, trace = facts.path.ping(reach.address), facts.path.trace(reach.address)
+    path = facts.path.tcp_path(reach.address) if facts.port and facts.request.target.transport == "tcp" else None
+    if facts.path.alive(reach.address) or (path is not None and path.final is not None):
+        return None
+    errors = [e.icmp for e in (ping.echoes if ping else ()) if e.icmp is not None]
+    if errors or (trace is not None and (trace.ended_by is not None or ring_of(trace) is not None)):
+        return None
+    if facts.path.remote_neighbour_alive(reach.address) is not None:
+        return None
+    gateway = gateway_of(route)
+    router_state = facts.link.neighbour(gateway) if gateway else None
+    if neighbour_dead(router_state):
+        return None
+    hop = facts.hops.last_hop(reach.address)
+    router = facts.hops.router_at(reach.address, hop) if hop else None
+    gateway_ping = facts.path.ping(gateway) if gateway and not hop else None
+    if gateway_ping is not None and gateway_ping.received:
+        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
+    beyond = facts.path.remote_neighbour_asked(reach.address)
+    confidence: Confidence = "likely" if hop and beyond and route.gateway_on_link is not False else "possible"
+    return Finding(
+        cause="path-broken",
+        confidence=confidence,
+        scope="path",
+        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *path_evidence(facts, reach.address),
+            *((("ping-router", describe.ping(gateway_ping)),) if gateway_ping is not None else ()),
+            *(("ping-remote-subnet", describe.ping(p)) for p in beyond[:2]),
+        ),
+        values=values(hop=hop, router=router or route.gateway, address=reach.address)
+        if hop
+        else values(address=reach.address),
+        variant="default" if hop and router else "nothing-answered",
+        hop=hop or None,
+        address=router,
+        also=(("host-down", note("verdict.open-host-down")), ("firewall-drop", note("verdict.open-stealth"))),
+    )
