@@ -18,8 +18,10 @@ from probes.system.watch import Watch
 
 #: A SYN is sent again after a second at the earliest (RFC 6298, section 2.1).
 _REPEATED_S: Final = 1.0
-#: How often the kernel is asked whether a FIN was acknowledged, seconds.
+#: How soon the kernel is asked for the first time whether a FIN was acknowledged, seconds, ...
 _ASK_AGAIN_S: Final = 0.01
+#: ... and how much longer than that each further pause is, as a part of the time that it has been under way.
+_PATIENCE: Final = 0.2
 
 
 def syns_in(wait_s: float) -> int:
@@ -109,6 +111,7 @@ class Dial:
                         if left_s <= 0:
                             break
                     if self.connected and self._part_s and on_linux():
+                        watch.rest(opened)
                         await self._part(opened)
                 except OSError as error:
                     self._fail_at_once(error)
@@ -151,19 +154,20 @@ class Dial:
             opened.shutdown(socket.SHUT_WR)
         except OSError:
             return  # reset meanwhile
-        end_s = errqueue.now().monotonic_s + self._part_s
+        begun_s = errqueue.now().monotonic_s
         while True:
-            late = errqueue.now().monotonic_s >= end_s
+            waited_s = errqueue.now().monotonic_s - begun_s
             info = tcp_info.read(opened)
             if info.retransmitted > before:
                 self.parted = False
             elif info.state and info.state not in tcp_info.FIN_SENT:
                 self.parted = True
-            elif late:
+            elif waited_s >= self._part_s:
                 self.parted = False
             if self.parted is not None:
                 return
-            await asyncio.sleep(_ASK_AGAIN_S)
+            # The counters keep what happened between two looks, so that a rare look misses nothing.
+            await asyncio.sleep(min(max(_ASK_AGAIN_S, waited_s * _PATIENCE), self._part_s - waited_s))
 
     def _fail_at_once(self, error: OSError) -> None:
         self.answered = self.at_once = True

@@ -23,7 +23,8 @@ class Watch:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
-        self._sockets: dict[socket.socket, bool] = {}
+        #: Each socket, and whether it is watched for becoming writable; ``None`` where it rests.
+        self._sockets: dict[socket.socket, bool | None] = {}
         self._by_loop = True
 
     def __enter__(self) -> Self:
@@ -46,11 +47,17 @@ class Watch:
         except NotImplementedError:
             self._by_loop = False
 
+    def rest(self, opened: socket.socket) -> None:
+        """Watch a socket no longer but own it still: one that stays writable, or unread, would turn the loop."""
+        writing = self._sockets[opened]
+        if writing is not None and self._by_loop:
+            (self._loop.remove_writer if writing else self._loop.remove_reader)(opened)
+        self._sockets[opened] = None
+
     def drop(self, opened: socket.socket) -> None:
         """Watch a socket no longer and close it."""
-        writing = self._sockets.pop(opened)
-        if self._by_loop:
-            (self._loop.remove_writer if writing else self._loop.remove_reader)(opened)
+        self.rest(opened)
+        del self._sockets[opened]
         opened.close()
 
     def wake(self) -> None:
@@ -69,9 +76,9 @@ class Watch:
     async def _ask(self) -> None:
         """Return when a socket stirs or :meth:`wake` is called, by asking again and again."""
         while not self._event.is_set():
-            readers = [opened for opened, writing in self._sockets.items() if not writing]
+            readers = [opened for opened, writing in self._sockets.items() if writing is False]
             writers = [opened for opened, writing in self._sockets.items() if writing]
             # A connection that fails is told as an exception there, not as writable (Microsoft: select function).
-            if self._sockets and any(select.select(readers, writers, writers, 0)):
+            if (readers or writers) and any(select.select(readers, writers, writers, 0)):
                 return
             await asyncio.sleep(_ASK_AGAIN_S)

@@ -108,6 +108,42 @@ def test_every_other_syn_is_lost(lab: PathLab, family: int) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("speaks", [False, True])
+def test_waiting_for_the_last_acknowledgement_costs_few_wake_ups(lab: PathLab, speaks: bool) -> None:
+    """A connected socket stays writable, and readable once the service has spoken: the loop must not turn on that."""
+    code = """
+        import selectors
+
+        class Counting(selectors.DefaultSelector):
+            turns = 0
+            def select(self, timeout=None):
+                Counting.turns += 1
+                return super().select(timeout)
+
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Counting())) as runner:
+            found = runner.run(look("tcp-loss", address=%r, port=%d, count=4, wait_s=2.0))
+        result = found, Counting.turns
+    """
+    port = 8081 if speaks else 8080
+    speaker = """
+import socket
+server = socket.create_server(("10.78.4.2", 8081), backlog=16)
+print("ready", flush=True)
+kept = []
+while True:
+    kept.append(server.accept()[0])
+    kept[-1].sendall(b"220 ready\\r\\n")
+"""
+    with lab.program("server", speaker):
+        lab.filter("r2", "forward", f"tcp flags & (fin | syn) == fin tcp dport {port} drop")
+        found, turns = lab.run(code % (SERVER[4], port), uid=NOBODY)
+    assert found.answered == (True,) * 4
+    assert found.parted == (False,) * 4
+    # Four connections, each a handful of events and at most thirty looks at its counters; spinning takes thousands.
+    assert turns < 200
+
+
+@pytest.mark.lab
 def test_what_is_lost_at_random_is_lost_of_either_kind(lab: PathLab) -> None:
     lab.filter("r2", "forward", "ip daddr 10.78.4.2 numgen random mod 100 < 40 drop")
     found = lab.observe("tcp-loss", uid=NOBODY, address=SERVER[4], port=8080, count=60)
