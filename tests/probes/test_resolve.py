@@ -35,15 +35,12 @@ from probes.resolve import (
     ResolveRequest,
     ResolveResult,
     ServerAnswer,
-    _candidates,
-    _load_dns,
-    _Question,
-    _read,
-    _Sent,
     observe,
-    read_configuration,
-    to_ascii,
 )
+from probes.system.dns import names
+from probes.system.dns.message import Question, Sent, load, read
+from probes.system.dns.names import to_ascii
+from probes.system.dns.resolv_conf import read_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -115,12 +112,12 @@ def test_the_environment_changes_search_list_and_options(tmp_path: Path, monkeyp
     ],
 )
 def test_candidates(tmp_path: Path, name: str, resolv: str, candidates: tuple[str, ...]) -> None:
-    assert _candidates(name, configured(tmp_path, resolv)) == candidates
+    assert names.candidates(name, configured(tmp_path, resolv)) == candidates
 
 
 def test_candidates_are_never_too_long(tmp_path: Path) -> None:
     name = ".".join(["a" * 60] * 4)
-    assert _candidates(name, configured(tmp_path, f"search {'b' * 60}.test\n")) == (name,)
+    assert names.candidates(name, configured(tmp_path, f"search {'b' * 60}.test\n")) == (name,)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +210,14 @@ def test_the_light_path_does_not_import_dnspython() -> None:
 @given(st.data())
 @settings(max_examples=150, deadline=None, database=None)
 def test_no_message_whatever_raises(data: st.DataObject) -> None:
-    _load_dns()
-    sent = _Sent.of(_Question(0, "a.test", "A"), edns=True)
+    load()
+    sent = Sent.of(Question(0, "a.test", "A"), edns=True)
     way = data.draw(st.sampled_from([odd_name_server.ugly_alias, odd_name_server.fine, odd_name_server.alias_loop]))
     wire = bytearray(next(way(sent.query)))
     for _ in range(data.draw(st.integers(0, 6))):
         wire[data.draw(st.integers(2, len(wire) - 1))] = data.draw(st.integers(0, 255))
     end = data.draw(st.integers(12, len(wire)))
-    answer = _read(bytes(wire[:end]), sent, "10.0.0.1", "tcp", 1.0)
+    answer = read(bytes(wire[:end]), sent, "10.0.0.1", "tcp", 1.0)
     if answer is not None:
         texts = (answer.rcode, answer.extended_error, *answer.addresses, *answer.aliases)
         assert all(text is None or text.isprintable() for text in texts)
@@ -231,7 +228,8 @@ def test_a_process_without_descriptors_accuses_nobody(tmp_path: Path) -> None:
     code = """
         import asyncio, os, resource, socket
         from probes.base import Context, NotPermitted
-        from probes.resolve import ResolveRequest, observe, _load_dns
+        from probes.resolve import ResolveRequest, observe
+        from probes.system.dns.message import load
 
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         silent.bind(("127.0.0.1", 53))
@@ -243,7 +241,7 @@ def test_a_process_without_descriptors_accuses_nobody(tmp_path: Path) -> None:
                 os.close(one)
             return await observe(ResolveRequest("a.test", wait_s=0.3), Context(root=ROOT), lambda partial: None)
 
-        _load_dns()
+        load()
         from pathlib import Path
         import sys
         ROOT = Path(sys.argv[1])

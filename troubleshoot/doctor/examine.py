@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from probes.base import CannotObserve, Context, Note, load, note
 from probes.capabilities import Ability, CapabilitiesResult, Feature
-from probes.resolve import SILENT, Answer, ResolveRequest, ResolveResult, ServerAnswer, read_configuration
+from probes.resolve import SILENT, Answer, ResolveRequest, ResolveResult, ServerAnswer
 from probes.system import platform_name
+from probes.system.dns.resolv_conf import read_configuration
 from troubleshoot.doctor.checkup import Checkup, Group, Item, State, Weight
 from troubleshoot.knowledge.text import can_show
 
