@@ -673,6 +673,22 @@ def test_a_silent_server_is_asked_over_tcp_once(lab: Lab) -> None:
 
 
 @pytest.mark.lab
+def test_a_silent_server_is_told_of_long_before_its_time_is_over(lab: Lab) -> None:
+    run = lab.ask("good.test", SILENT, CLOSED, wait_s=1.5, system_wait_s=2.0)
+    told = [at for at, partial in run.partials if partial.awaited == (SILENT,)]
+    first = next(at for at, partial in run.partials if any(a.server == SILENT for a in partial.answers))
+    assert 0.4 <= told[0] < first - 0.5
+    assert not any(CLOSED in partial.awaited for _, partial in run.partials)
+    assert run.result.awaited == ()
+
+
+@pytest.mark.lab
+def test_a_server_that_answers_is_never_told_of_as_silent(lab: Lab) -> None:
+    run = lab.ask("good.test", GOOD, SILENT)
+    assert not any(GOOD in partial.awaited for _, partial in run.partials)
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("uid", [None, NOBODY])
 def test_udp_filtered_and_tcp_works(lab: Lab, uid: int | None) -> None:
     run = lab.ask("good.test", TCP_ONLY, uid=uid)

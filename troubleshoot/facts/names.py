@@ -88,7 +88,7 @@ class Names(Theme):
         """Where packets have to go first: the target's addresses, or without any the name servers."""
         if self.targets:
             return self.targets
-        asked = {a.server for a in (self.resolve.answers if self.resolve else ())}
+        asked = {*(a.server for a in (self.resolve.answers if self.resolve else ())), *self.awaited}
         return tuple(s for s in self.servers if s in asked and not is_loopback(s))
 
     @property
@@ -128,6 +128,11 @@ class Names(Theme):
         if self.resolve is None or self.resolve.configuration is None:
             return ()
         return self.resolve.configuration.servers
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The name servers that have been asked for a while and have said nothing yet."""
+        return self.resolve.awaited if self.resolve is not None else ()
 
     @once
     def answers_of(self, server: str) -> tuple[ServerAnswer, ...]:

@@ -210,7 +210,7 @@ def _network(facts: Facts, steps: set[str]) -> Iterator[Job]:
     for address in (*facts.names.destinations, *facts.names.extra_targets):
         yield Job("address", address, AddressRequest(address))
         yield Job("route", address, RouteRequest(address))
-    if not facts.targets and not facts.names.resolving:
+    if not facts.targets:
         yield from _name_servers(facts)
     reachable = [a for a in facts.targets if _may_be_tried(facts, a)]
     if port is not None and port > 0:
@@ -564,9 +564,13 @@ def _nearest_interface(interfaces: InterfacesResult, address: str) -> str | None
 
 
 def _name_servers(facts: Facts) -> Iterator[Job]:
-    """The name did not resolve: is the way to the name servers clear, and are they there?"""
+    """The name leads nowhere yet: is the way to the name servers clear, and are they there?
+
+    Whoever has been silent for a moment is looked for while it is awaited: its neighbour's silence takes the kernel
+    three seconds to establish, about as long as the resolver takes to give up.
+    """
     for server in facts.names.destinations:
-        if facts.names.server_responds(server) is False:
+        if server in facts.names.awaited or facts.names.server_responds(server) is False:
             yield Job("ping", server, PingRequest(server, silent_wait_s=2.0))
             route = facts.link.peek_route(server)
             if route is not None and route.on_link:

@@ -24,11 +24,16 @@ _LIMITS = frozenset({Failure.TOO_MANY_FILES, Failure.NO_BUFFERS})
 
 
 class Server(msgspec.Struct):
-    """One name server while it is asked. ``heard`` once any datagram of it has come, good or bad."""
+    """One name server while it is asked.
+
+    ``asked_s`` is when the first datagram to it was sent (the loop's clock); ``heard`` once any of it has come, good or
+    bad.
+    """
 
     text: str
     family: int
     address: Any
+    asked_s: float | None = None
     heard: bool = False
 
 
@@ -58,6 +63,7 @@ async def ask_udp(context: Context, server: Server, question: Question, wait_s: 
                     outgoing = Sent.of(question, edns)
                     sent[outgoing.query.id] = outgoing
                     outgoing.at = loop.time()
+                    server.asked_s = server.asked_s or outgoing.at
                     await loop.sock_sendall(sock, outgoing.query.to_wire())
                     last = replace(last, transmissions=len(sent))
                     until = ends - wait_s * (1 - share)

@@ -115,11 +115,12 @@ class _OneServer:
         self._tcp_useless = False
         self._second_try = asyncio.Lock()
         self._group = asyncio.TaskGroup()
+        self._look_again: asyncio.TimerHandle
 
     async def run(self) -> None:
         """Ask for the name's candidates in turn, and beside them whether the server works at all."""
         survey, loop = self._survey, asyncio.get_running_loop()
-        late = loop.call_later(_SILENT_AFTER_S, self._still_silent)
+        self._look_again = loop.call_later(_SILENT_AFTER_S, self._look_for_silence)
         try:
             async with self._group as group:
                 group.create_task(self._ask(Question(1000, CONTROL_NAME, "NS", other_name=True)))
@@ -130,11 +131,15 @@ class _OneServer:
                     if all(answer in SILENT for answer in answers) or Answer.ADDRESSES in answers:
                         break
         finally:
-            late.cancel()
+            self._look_again.cancel()
             survey.silent.pop(self._server.text, None)
 
-    def _still_silent(self) -> None:
-        if not self._server.heard and all(a.server != self._server.text for a in self._survey.answers):
+    def _look_for_silence(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = (self._server.asked_s or loop.time()) + _SILENT_AFTER_S  # waiting for the budget is nobody's silence
+        if loop.time() < due_s:
+            self._look_again = loop.call_at(due_s, self._look_for_silence)
+        elif not self._server.heard and all(a.server != self._server.text for a in self._survey.answers):
             self._survey.silent[self._server.text] = None
             self._survey.changed()
 
