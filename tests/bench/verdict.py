@@ -3,10 +3,11 @@
     python tests/bench/verdict.py [--runs N] [--only CASE] [--write]
 
 Needs root: each case gets a network of namespaces of its own (tests/lab) with its fault in it. There the manual
-checklist runs once, in order, without a pause between the commands, and ``wsadiag --json`` runs N times, from the
-start of the process to its end; the median counts. Both as root and as an ordinary user. The runs of wsadiag are made
-one at a time; checklists, which mostly wait, go on beside them. A verdict that is not the expected one fails the run:
-a quick wrong answer is worth nothing. ``--write`` puts the table into README.md beside this file.
+checklist runs in order, without a pause between the commands, as the reference has it and as somebody in a hurry types
+it (``ping -i 0.2``); where packets are lost at random, several times. ``wsadiag --json`` runs N times, from the start
+of the process to its end. Medians count. All as root and as an ordinary user. The runs of wsadiag are made one at a
+time; checklists, which mostly wait, go on beside them. A verdict that is not the expected one fails the run: a quick
+wrong answer is worth nothing. ``--write`` puts the table into README.md beside this file.
 """
 
 from __future__ import annotations
@@ -35,11 +36,19 @@ from tests.lab.topology import NOBODY, Lab
 
 #: Nobody waits longer than this for one command of the checklist; none of the cases comes near it.
 LONGEST_S = 180
+#: A person in a hurry does not wait a second between two pings; ping(8) lets every user go down to 0.2 s.
+USUAL, QUICK = (), ("-i", "0.2")
+#: Random losses decide how long one checklist takes (10 s or 35 s): the median of several is told.
+CHECKLISTS_WITH_LOSS = 5
 
 
 @dataclass(frozen=True)
 class Case:
-    """One situation; ``silent`` says whether something in it does not answer, ``greets`` whether the service should."""
+    """One situation.
+
+    ``silent`` says whether something in it does not answer, ``greets`` whether the service should speak first;
+    ``checklists`` is how often the checklist is done by hand.
+    """
 
     label: str
     code: str
@@ -48,6 +57,7 @@ class Case:
     silent: bool
     faults: tuple[Mapping[str, Any], ...] = field(default=())
     greets: bool = False
+    checklists: int = 1
 
     def scenario(self) -> Scenario:
         outcome = "healthy" if self.cause is None else "fault"
@@ -105,10 +115,13 @@ CASES = (
         "packet-loss",
         silent=True,
         faults=({"kind": "loss", "router": 2, "percent": 30},),
+        checklists=CHECKLISTS_WITH_LOSS,
     ),
     Case("healthy", "10060", "{name}:{port}", None, silent=False),
     Case("no such name", "11001", "{missing_name}:{port}", "name-does-not-exist", silent=False),
 )
+
+HEAD = ("case", "as", "by hand", "`ping -i 0.2`", "wsadiag", "times sooner", "than `-i 0.2`", "aim")
 
 
 def as_user(argv: list[str], who: str) -> list[str]:
@@ -116,8 +129,8 @@ def as_user(argv: list[str], who: str) -> list[str]:
     return argv if who == "root" else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
 
 
-def checklist(lab: Lab, case: Case) -> list[list[str]]:
-    """Return the commands that a person types, in the order of the reference's list.
+def checklist(lab: Lab, case: Case, pace: tuple[str, ...]) -> list[list[str]]:
+    """Return the commands that a person types, in the order of the reference's list; ``pace`` goes to every ping.
 
     Where a service should speak first, the port is tried as with telnet: connected, and waited for the greeting.
     """
@@ -125,19 +138,17 @@ def checklist(lab: Lab, case: Case) -> list[list[str]]:
     trying = ["nc", "-w", "10", name, port] if case.greets else ["nc", "-w", "10", "-z", name, port]
     return [
         ["getent", "ahosts", name],
-        ["ping", "-c", "4", name],
-        ["ping", "-c", "4", lab.values["neighbour"]],
-        ["ping", "-c", "4", lab.values["router1"]],
+        *(["ping", *pace, "-c", "4", host] for host in (name, lab.values["neighbour"], lab.values["router1"])),
         ["traceroute", name],
         trying,
         ["ss", "-ltn"],
     ]
 
 
-def by_hand(lab: Lab, case: Case, who: str) -> list[tuple[str, float]]:
+def by_hand(lab: Lab, case: Case, who: str, pace: tuple[str, ...]) -> list[tuple[str, float]]:
     """Do the checklist; return each command with the seconds that it took."""
     took = []
-    for argv in checklist(lab, case):
+    for argv in checklist(lab, case, pace):
         started = time.perf_counter()
         done = subprocess.run(
             lab.command("client", as_user(argv, who)),
@@ -170,20 +181,42 @@ def ours(lab: Lab, scenario: Scenario, who: str, runs: int) -> list[float]:
     return took
 
 
+def typed(lab: Lab, case: Case, who: str, pace: tuple[str, ...]) -> float:
+    """Do the checklist as often as the case asks for; the median of the seconds that one took."""
+    totals = []
+    for _ in range(case.checklists):
+        took = by_hand(lab, case, who, pace)
+        totals.append(sum(seconds for _, seconds in took))
+        words = ", ".join(f"{name} {seconds:.1f}" for name, seconds in took)
+        print(f"{' '.join([case.label, who, *pace])}: {words}", file=sys.stderr, flush=True)
+    return statistics.median(totals)
+
+
 def measure(case: Case, who: str, runs: int, alone: Lock) -> tuple[str, ...]:
-    """Time both in a lab of their own; return a row of the table."""
+    """Time all three in a lab of their own; return a row of the table."""
     scenario = case.scenario()
     with ExitStack() as stack:
         with alone:
             lab = stack.enter_context(scenario.lab())
             afflict(scenario, lab)
             verdict = statistics.median(ours(lab, scenario, who, runs))
-        hand = by_hand(lab, case, who)
-    total = sum(seconds for _, seconds in hand)
-    print(f"{case.label}, {who}: {', '.join(f'{n} {s:.1f}' for n, s in hand)}", file=sys.stderr, flush=True)
+        usual, quick = typed(lab, case, who, USUAL), typed(lab, case, who, QUICK)
+    return row(case, who, usual, quick, verdict)
+
+
+def row(case: Case, who: str, usual: float, quick: float, verdict: float) -> tuple[str, ...]:
+    """Return the cells of one line; times in seconds."""
     user = "root" if who == "root" else "ordinary user"
-    aim = "10" if case.silent else "5"
-    return case.label, user, f"{total:.1f} s", f"{verdict:.2f} s", f"{total / verdict:.1f}", aim
+    times = f"{usual / verdict:.1f}", f"{quick / verdict:.1f}"
+    return (
+        case.label,
+        user,
+        f"{usual:.1f} s",
+        f"{quick:.1f} s",
+        f"{verdict:.2f} s",
+        *times,
+        "10" if case.silent else "5",
+    )
 
 
 def main() -> None:
@@ -198,8 +231,10 @@ def main() -> None:
     alone = Lock()
     with ThreadPoolExecutor(len(chosen)) as pool:
         rows = list(pool.map(lambda pair: measure(*pair, options.runs, alone), chosen))
-    head = ("case", "as", "by hand", "wsadiag", "times sooner", "aim")
-    text = table(head, rows) + f"\nMedian of {options.runs} runs of wsadiag, one of the checklist. {machine()}.\n"
+    counted = (
+        f"Medians of {options.runs} runs of wsadiag and, with losses, of {CHECKLISTS_WITH_LOSS} checklists each way"
+    )
+    text = f"{table(HEAD, rows)}\n{counted}; else one. {machine()}.\n"
     sys.stdout.write(text)
     if options.write:
         write("verdict", text)
