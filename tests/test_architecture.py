@@ -53,7 +53,6 @@ ALLOWED = {
 # Arrows that point up, each with the reason; none is left over.
 UP: dict[str, dict[str, str]] = {
     "troubleshoot/reproduce/__main__.py": {"render": "writes the page of all reproductions"},
-    "troubleshoot/steps/path.py": {"run": "the local host that is pinged is chosen by the plan"},
 }
 # Too slow to import for a command that does not need it.
 HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")

@@ -221,21 +221,11 @@ ALWAYS = {"target", "code", "host", "port", "service"}
 
 
 def finding(source: Source, call: ast.Call) -> dict[str, ast.expr]:
-    """Return the keywords of a ``Finding(…)``, with those of ``**common`` filled in."""
-    found: dict[str, ast.expr] = {}
-    unread = f"{source.where(call)}: give Finding(…) its fields by name, or as ** of one dict literal in this function"
+    """Return the keywords of a ``Finding(…)``."""
+    unread = f"{source.where(call)}: give every field of Finding(…) by name; for fields said again, write a function"
     assert not call.args, unread
-    for keyword in call.keywords:
-        if keyword.arg is not None:
-            found[keyword.arg] = keyword.value
-            continue
-        assert isinstance(keyword.value, ast.Name), unread
-        dicts = [v for v in assigned(source, keyword.value) if isinstance(v, ast.Dict)]
-        assert len(dicts) == 1, unread
-        for key, value in zip(dicts[0].keys, dicts[0].values, strict=True):
-            assert isinstance(key, ast.Constant), unread
-            found[str(key.value)] = value
-    return found
+    assert all(keyword.arg is not None for keyword in call.keywords), unread
+    return {str(keyword.arg): keyword.value for keyword in call.keywords}
 
 
 def value_names(source: Source, node: ast.expr) -> list[set[str]]:

@@ -17,12 +17,13 @@ from probes.failure import IcmpError
 from probes.ping import Echo, PingMethod, PingRequest, PingResult
 from probes.tcp_loss import TcpLossRequest, TcpLossResult
 from probes.traceroute import Hop, HopAnswer, TracerouteResult
-from troubleshoot.facts import Facts, Key, NotYet, losses
-from troubleshoot.facts.losses import Kind, Place, Sample, Told
+from troubleshoot.facts import Facts, Key, NotYet, chance, loss_series, losses
+from troubleshoot.facts.loss_series import Place
+from troubleshoot.facts.losses import Kind, Sample, Told
+from troubleshoot.intake.request import request_of
 from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
-from troubleshoot.run.compose import request_of
 
 CATALOGUE = Catalogue()
 HOST, PORT = "192.0.2.9", 8080
@@ -109,9 +110,9 @@ class Way:
         self.begin()
         while True:
             facts = self.facts()
-            wanted = list(losses.series(facts, HOST))
-            weight = losses.weight(facts, HOST)
-            place = losses.search(facts, HOST) if weight in ("certain", "likely") else None
+            wanted = list(loss_series.series(facts, HOST))
+            weight = loss_series.weight(facts, HOST)
+            place = loss_series.search(facts, HOST) if weight in ("certain", "likely") else None
             wanted += place if isinstance(place, tuple) else ()
             new = [one for one in wanted if (one.probe, one.subject) not in self.observations]
             if not new:
@@ -144,14 +145,14 @@ def runs(count: int, **way: object) -> tuple[Counter[str | None], Counter[int | 
     [(0, 10, 0.0, 0.3085), (1, 40, 0.0006, 0.1316), (5, 10, 0.1871, 0.8129), (10, 10, 0.6915, 1.0), (0, 0, 0.0, 1.0)],
 )
 def test_the_interval_is_the_exact_one(lost: int, sent: int, low: float, high: float) -> None:
-    assert list(losses.interval(lost, sent)) == pytest.approx([low, high], abs=0.0001)
+    assert list(chance.interval(lost, sent)) == pytest.approx([low, high], abs=0.0001)
 
 
 @pytest.mark.parametrize("sent", [1, 5, 21, 44, 124])
 def test_none_lost_leaves_three_by_the_number(sent: int) -> None:
-    assert losses.ceiling(0, sent) == pytest.approx(1 - 0.05 ** (1 / sent))
-    assert losses.ceiling(0, sent) <= 3 / sent
-    assert losses.ceiling(sent, sent) == 1.0
+    assert chance.ceiling(0, sent) == pytest.approx(1 - 0.05 ** (1 / sent))
+    assert chance.ceiling(0, sent) <= 3 / sent
+    assert chance.ceiling(sent, sent) == 1.0
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
@@ -160,16 +161,16 @@ def test_the_interval_holds_the_truth_95_times_of_100(share: float, sent: int) -
     outside = sum(
         math.comb(sent, k) * share**k * (1 - share) ** (sent - k)
         for k in range(sent + 1)
-        if not losses.interval(k, sent)[0] <= share <= losses.interval(k, sent)[1]
+        if not chance.interval(k, sent)[0] <= share <= chance.interval(k, sent)[1]
     )
     assert outside <= 0.05
 
 
 def test_how_rare_a_difference_is() -> None:
-    assert losses.rarer(0, 40, 0, 40) == 1.0
-    assert losses.rarer(3, 3, 3, 3) == pytest.approx(1.0)
-    assert losses.rarer(0, 3, 3, 3) == pytest.approx(1 / 20)  # all three of six fall on the other side
-    assert losses.rarer(0, 40, 20, 40) < 1e-6
+    assert chance.rarer(0, 40, 0, 40) == 1.0
+    assert chance.rarer(3, 3, 3, 3) == pytest.approx(1.0)
+    assert chance.rarer(0, 3, 3, 3) == pytest.approx(1 / 20)  # all three of six fall on the other side
+    assert chance.rarer(0, 40, 20, 40) < 1e-6
 
 
 def test_gaps_are_counted_and_not_their_length() -> None:
@@ -269,28 +270,28 @@ def test_a_limit_on_connects_is_no_loss(taken: int) -> None:
 def test_an_interruption_is_no_share() -> None:
     way = Way()
     way.begin()
-    for one in list(losses.series(way.facts(), HOST)):
+    for one in list(loss_series.series(way.facts(), HOST)):
         assert isinstance(one.request, PingRequest)
         way.ping(one.subject, one.request)
         result = way.observations["ping", one.subject].result
         assert isinstance(result, PingResult)
         gone = tuple(Echo(e.sequence) if 10 <= e.sequence < 25 else e for e in result.echoes)
         way.saw("ping", one.subject, PingResult(HOST, result.method, 40, 25, gone, 900.0, 2.0, 2.0, 2.0, 0.0))
-    for one in list(losses.series(way.facts(), HOST)):
+    for one in list(loss_series.series(way.facts(), HOST)):
         if (one.probe, one.subject) not in way.observations and isinstance(one.request, PingRequest):
             way.ping(one.subject, one.request)
         elif isinstance(one.request, TcpLossRequest):
             way.connect(one.subject, one.request)
     assert losses.told(way.facts(), HOST).lost == 15 or losses.told(way.facts(), HOST).limited
-    assert losses.weight(way.facts(), HOST) not in ("certain", "likely")
+    assert loss_series.weight(way.facts(), HOST) not in ("certain", "likely")
 
 
 def test_what_still_runs_decides_nothing() -> None:
     way = Way(share=0.5)
     way.begin()
-    series = list(losses.series(way.facts(), HOST))
+    series = list(loss_series.series(way.facts(), HOST))
     running = Facts(
         way.facts().request, CATALOGUE.judgement.thresholds, way.observations, [("ping", series[0].subject)]
     )
     with pytest.raises(NotYet):
-        losses.weight(running, HOST)
+        loss_series.weight(running, HOST)

@@ -12,7 +12,7 @@ from troubleshoot.facts import Facts, NotYet, flows
 from troubleshoot.judge import Conclusion, judge
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.report import from_json
-from troubleshoot.run.compose import load_observations, request_from
+from troubleshoot.run.saved import load_observations, request_from
 
 SAVED = Path(__file__).parents[1] / "data" / "reports" / "equal-cost-one-drops.nobody.json"
 CATALOGUE = Catalogue()

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from troubleshoot.facts.losses import interval
+from troubleshoot.facts.chance import interval
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import Report, from_json

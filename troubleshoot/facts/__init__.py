@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from probes.base import Observation
 from troubleshoot.facts.address import (
+    AFTER,
+    BEFORE,
     bind_subject,
     endpoint_subject,
     family_of,
@@ -24,14 +26,15 @@ from troubleshoot.facts.attempts import Attempts, Reach, Reading
 from troubleshoot.facts.hops import Hops
 from troubleshoot.facts.link import Link, neighbour_alive, neighbour_dead
 from troubleshoot.facts.machine import Machine
-from troubleshoot.facts.names import SILENCE, Names
+from troubleshoot.facts.names import DENIALS, SILENCE, Names
 from troubleshoot.facts.path import UNREACHABLE, Path
 from troubleshoot.facts.service import ESTABLISHED, STALLING, Service
 from troubleshoot.facts.view import Key, NotYet, View
 from troubleshoot.intake.request import Request
 
 __all__ = [
-    "ESTABLISHED", "SILENCE", "STALLING", "UNREACHABLE", "Facts", "Key", "NotYet", "Reach", "Reading", "bind_subject",
+    "AFTER", "BEFORE", "DENIALS", "ESTABLISHED", "SILENCE", "STALLING", "UNREACHABLE", "Facts", "Key", "NotYet",
+    "Reach", "Reading", "bind_subject",
     "endpoint_subject", "family_of", "gateway_of", "is_loopback", "neighbour_alive", "neighbour_dead", "plain",
     "scoped", "second_look", "service_subject",
 ]  # fmt: skip

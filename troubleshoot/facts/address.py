@@ -7,6 +7,9 @@ import ipaddress
 
 from probes.route import RouteResult
 
+#: The statistics are read twice; these are their subjects.
+BEFORE, AFTER = "before", "after"
+
 
 def scoped(address: str | None, interface: str | None) -> str | None:
     """Return a link-local address with its interface, without which nothing can be sent to it (RFC 4007)."""

@@ -21,8 +21,9 @@ from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
 from troubleshoot.facts import Reach, Reading
+from troubleshoot.facts.chance import ceiling, interval
 from troubleshoot.facts.flows import Split
-from troubleshoot.facts.losses import Sample, Told, ceiling, interval
+from troubleshoot.facts.losses import Sample, Told
 
 
 def milliseconds(value: float | None) -> str:

@@ -14,7 +14,7 @@ from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.failure import IcmpMeaning
 from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance, repetitions
 from probes.tcp_path import TcpAnswer, TcpPathResult
-from troubleshoot.facts import Facts, Reading, losses, plain, second_look
+from troubleshoot.facts import Facts, Reading, loss_series, losses, plain, second_look
 
 #: Codes that a program meets now and then where one of several ways is at fault.
 _NOW_AND_THEN = frozenset(
@@ -132,7 +132,7 @@ def split(facts: Facts, address: str) -> Split | None:
     outcome = Counter(flow.tries[0] for flow in failing).most_common(1)[0][0]
     chance = by_chance(len(failing), len(flows), again)
     if outcome is FlowOutcome.SILENCE:
-        losses.weight(facts, address)  # while a loss is measured, nothing is ruled out
+        loss_series.weight(facts, address)  # while a loss is measured, nothing is ruled out
         # either of the two packets that a silence stands for may have been lost
         chance = max(chance, min(1.0, 2 * losses.at_most(facts, address)) ** again)
     tries = sum(len(flow.tries) for flow in failing)

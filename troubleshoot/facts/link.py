@@ -96,6 +96,19 @@ class Link(Theme):
                         return True
         return False
 
+    def guess_local_host(self) -> str | None:
+        """Return another host of the local network that the kernel has met lately, if there is one."""
+        routers = {plain(r) for r in self.routers}
+        targets = {plain(a) for a in self._names.destinations}
+        table = self._view.peek("neighbours", NeighboursResult)
+        families = {family_of(a) for a in self._names.destinations}
+        for met in table.table if table is not None else ():
+            known = met.mac is not None and not met.router and family_of(met.address) in families
+            link_local = ipaddress.ip_address(plain(met.address)).is_link_local
+            if known and not link_local and plain(met.address) not in routers | targets:
+                return met.address
+        return None
+
     def on_wire(self, address: str) -> LinkResult | None:
         """Return what the wire itself says of the address (root only)."""
         return self._view.get("link", LinkResult, address)

@@ -21,6 +21,8 @@ MAX_ADDRESSES = 8
 MAX_EXTRA = 3
 #: Answers that are none: the server (or the way to it) kept silent or said that it is not there.
 SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
+#: Answers that the name, or an address of it, does not exist.
+DENIALS = frozenset({Answer.NXDOMAIN, Answer.NO_DATA})
 
 
 class Names(Theme):

@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from troubleshoot.intake.target import Target
-from troubleshoot.knowledge.catalogue import Kind
+from troubleshoot.knowledge.catalogue import Catalogue, Kind
+from troubleshoot.knowledge.text import fill
+from troubleshoot.options import Options
+
+#: What is said to a service to see whether long packets pass, bytes: more than the packets of an Ethernet hold.
+_SAID = 1800
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +41,43 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     speaks_first: bool = False
     tls: bool = False
     say_hex: str = ""
+
+
+def request_of(name: str, target: Target, options: Options, catalogue: Catalogue, *, privileged: bool) -> Request:
+    """Build the request that plan and judge work on."""
+    entry = catalogue.code(name)
+    entry = catalogue.code(entry.alias_of) if entry.alias_of else entry
+    checklist = catalogue.checklist(entry.name)
+    service = catalogue.service(target.service, target.transport) if target.service else None
+    question = service
+    if target.transport == "udp" and target.port is not None:
+        question = catalogue.service_on(target.port, target.transport)
+    manners = service if target.port is None else catalogue.service_on(target.port, target.transport)
+    manners = manners if manners is not None and manners.transport == "tcp" == target.transport else None
+    return Request(
+        code=entry.name,
+        number=entry.number,
+        kind=entry.kind,
+        target=target,
+        steps=tuple(s.id for s in checklist),
+        reference_steps=tuple(s.id for s in checklist if not s.added),
+        family=options.family,
+        pid=options.pid,
+        local_host=options.local_host,
+        router=options.router,
+        remote_neighbour=options.remote_neighbour,
+        service_port=service.port if service is not None else None,
+        question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
+        privileged=privileged,
+        speaks_first=manners is not None and manners.speaks_first,
+        tls=manners is not None and manners.tls,
+        say_hex=_dialogue(manners.dialogue, target) if manners is not None and manners.dialogue else "",
+    )
+
+
+def _dialogue(text: str, target: Target) -> str:
+    """Return what a client says, long enough to fill more than one packet, as hexadecimal digits."""
+    host = (target.host or "").partition("%")[0]
+    values = {"host": f"[{host}]" if ":" in host else host, "padding": ""}
+    values["padding"] = "x" * (_SAID - len(fill(text, values).encode()))
+    return fill(text, values).encode().hex()

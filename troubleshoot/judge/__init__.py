@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.address import AddressKind
-from troubleshoot.facts import Facts, NotYet, Reading, is_loopback
+from troubleshoot.facts import Facts, NotYet
 from troubleshoot.judge import (
     absent,
     destination,
@@ -28,6 +27,7 @@ from troubleshoot.judge import (
     stack,
     told,
 )
+from troubleshoot.judge.healthy import works
 from troubleshoot.judge.model import DECLARED, RULES, Finding, Standing
 from troubleshoot.knowledge.catalogue import Judgement as Order
 from troubleshoot.report import Outcome
@@ -108,7 +108,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
             complete=final and not incomplete,
         )
     try:
-        healthy = _healthy(facts)
+        healthy = works(facts)
         undecided = False
     except NotYet:
         healthy, undecided = False, True
@@ -128,36 +128,3 @@ def judge(facts: Facts, order: Order) -> Conclusion:
     return Conclusion(
         outcome="inconclusive", finding=None, others=others, standings=standings, final=done, complete=done
     )
-
-
-def _healthy(facts: Facts) -> bool:
-    """Whether the target works now and nothing on the checklist is at fault."""
-    request = facts.request
-    if request.kind in ("network", "name-service"):
-        return _reached(facts)
-    if request.kind == "api-misuse":
-        return False
-    if facts.running:
-        raise NotYet("local checks")
-    if "connect" in request.steps and facts.targets and not facts.machine.is_local(facts.targets[0]):
-        everywhere = facts.machine.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
-        return not facts.machine.hidden() if everywhere else _reached(facts)
-    return not facts.machine.hidden() and not any(r.reading is Reading.LOCAL for r in facts.attempts.reaches())
-
-
-def _reached(facts: Facts) -> bool:
-    if facts.request.kind == "name-service" and facts.port is None:
-        return facts.names.is_literal or (facts.names.resolved() is not None and not facts.names.unresolved())
-    reaches = facts.attempts.reaches()
-    if not reaches:
-        if facts.names.resolving or ("services-file", facts.request.target.service or "") in facts.running:
-            raise NotYet("resolve")
-        return False
-    if facts.port is None and any(facts.path.alive(r.address) for r in reaches):
-        return True
-    for reach in reaches:
-        facts.attempts.wait_for(reach.address)
-        facts.wait_for("flows", facts.endpoint(reach.address))
-    if all(is_loopback(r.address) for r in reaches):
-        return any(r.reading is Reading.CONNECTED for r in reaches)
-    return all(r.reading is Reading.CONNECTED for r in reaches)

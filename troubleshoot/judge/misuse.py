@@ -8,8 +8,7 @@ from probes.buffers import BuffersResult
 from probes.datagram import DatagramResult
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
-from troubleshoot.facts import Facts, family_of
-from troubleshoot.judge import usage, winsock
+from troubleshoot.facts import Facts, family_of, usage, winsock
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 from troubleshoot.judge.stack import dead_exchanges
 

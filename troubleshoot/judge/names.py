@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.resolve import Answer, ResolveResult, ServerAnswer
-from troubleshoot.facts import SILENCE, Facts, Reading, describe, family_of, plain
+from troubleshoot.facts import DENIALS, SILENCE, Facts, Reading, describe, family_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
 REFUSALS = frozenset({Answer.REFUSED, Answer.FORMERR, Answer.NOTIMP})
 FAILURES = frozenset({Answer.SERVFAIL, Answer.OTHER_RCODE, Answer.MALFORMED})
-DENIALS = frozenset({Answer.NXDOMAIN, Answer.NO_DATA})
 
 
 def _name(facts: Facts) -> str:
@@ -250,12 +249,9 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
     words = _words(facts)
     knowing = [w for w in words if w.answer is Answer.ADDRESSES]
     denying = [w for w in words if w.answer in DENIALS]
-    common = {
-        "scope": "name-service",
-        "values": values(
-            name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None
-        ),
-    }
+    given = values(
+        name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None
+    )
     step = "check-dns" if "check-dns" in facts.request.steps else "resolve-name"
     if knowing and denying:
         stops = facts.names.unresolved()
@@ -266,7 +262,8 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
             evidence=_said([*knowing, *denying]),
             warning=not stops and "check-dns" not in facts.request.reference_steps,
             address=denying[0].server,
-            **common,  # type: ignore[arg-type]
+            scope="name-service",
+            values=given,
         )
     if len(knowing) < 2 or facts.names.hosts_override():
         return None
@@ -287,7 +284,8 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
             evidence=_said(knowing),
             address=knowing[-1].server,
             warning=not dead,
-            **common,  # type: ignore[arg-type]
+            scope="name-service",
+            values=given,
         )
     living = [a for a in facts.names.extra_targets if facts.attempts.decided_reach(a).reading is Reading.CONNECTED]
     if not living:
@@ -305,7 +303,8 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
             ),
         ),
         address=wrong.server,
-        **common,  # type: ignore[arg-type]
+        scope="name-service",
+        values=given,
     )
 
 

@@ -12,7 +12,8 @@ from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of, flows, losses
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of, flows, loss_series, losses
+from troubleshoot.facts.chance import interval
 from troubleshoot.facts.losses import Kind
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
@@ -251,14 +252,14 @@ def packet_loss(facts: Facts) -> Finding | None:
 
 def _loses(facts: Facts, reach: Reach) -> Finding | None:
     address, port = reach.address, facts.port
-    confidence = losses.weight(facts, address)
+    confidence = loss_series.weight(facts, address)
     if confidence is None or one_way.explained(facts, address):
         return None
     found = losses.told(facts, address)
     connects = Kind.SYN in (*found.losing, *(s.kind for s in found.limited if s.lost))
-    place = losses.search(facts, address) if confidence != "possible" else None
-    place = place if isinstance(place, losses.Place) else None
-    low, high = losses.interval(found.lost, found.sent)
+    place = loss_series.search(facts, address) if confidence != "possible" else None
+    place = place if isinstance(place, loss_series.Place) else None
+    low, high = interval(found.lost, found.sent)
     share = {"count": found.lost, "sent": found.sent, "low": round(100 * low), "high": round(100 * high)}
     echoed = Kind.ECHO in found.losing and "ping-remote" in facts.request.steps
     lost = [(describe.loss(s, address, port), s.kind) for s in found.telling]
@@ -269,7 +270,7 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
         step="ping-remote" if echoed else step_of(facts),
         evidence=(
             *(("ping-remote" if kind is Kind.ECHO else step_of(facts), fact) for fact, kind in lost),
-            *(("traceroute", describe.hop_loss(*router)) for router in losses.asked(facts, address)),
+            *(("traceroute", describe.hop_loss(*router)) for router in loss_series.asked(facts, address)),
             attempt_evidence(facts, reach),
         ),
         values=values(

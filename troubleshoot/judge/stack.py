@@ -6,14 +6,14 @@ import ipaddress
 
 from probes.address import AddressKind, AddressResult
 from probes.address_family import AddressFamilyResult, Combination
-from probes.base import note
+from probes.base import Note, note
 from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
-from troubleshoot.facts import Facts, Reading, family_of, plain
+from troubleshoot.facts import Facts, Reading, family_of, plain, winsock
 from troubleshoot.facts.ports import binds
-from troubleshoot.judge import winsock
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
+from troubleshoot.report import Confidence
 
 #: What socket() says of what the kernel does not have, or is not allowed to give.
 _NOT_OFFERED = frozenset({"EAFNOSUPPORT", "EPFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"})
@@ -49,27 +49,30 @@ def address_not_local(facts: Facts) -> Finding | None:
             (("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),) if trial else ()
         )
         near = _near_miss(facts, address)
-        confidence = (
+        confidence: Confidence = (
             "possible" if reach.reading is Reading.CONNECTED or not (facts.names.is_literal or near) else "likely"
         )
         own = ", ".join(result.near[:3])
-        common = {"scope": "this-machine", "step": "address-valid", "address": address}
         shown: Evidence = (("address-valid", note("fact.address-foreign", address=address, near=own or "-")), *proof)
         if near is not None:
             return Finding(
                 cause="address-not-local",
-                confidence=confidence,  # type: ignore[arg-type]
+                confidence=confidence,
                 evidence=(*shown, ("address-valid", note("fact.address-near", address=address, near=near))),
                 values=values(address=address, found=near),
                 variant="near",
-                **common,  # type: ignore[arg-type]
+                scope="this-machine",
+                step="address-valid",
+                address=address,
             )
         return Finding(
             cause="address-not-local",
-            confidence=confidence,  # type: ignore[arg-type]
+            confidence=confidence,
             evidence=shown,
             values=values(address=address),
-            **common,  # type: ignore[arg-type]
+            scope="this-machine",
+            step="address-valid",
+            address=address,
         )
     return None
 
@@ -163,47 +166,32 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     lost = not (result.ipv6_loopback if family == 6 else result.ipv4_loopback)
     if not ordinary and not (switched_off and lost):
         return None
-    common = {"cause": "address-family-unavailable", "scope": "this-machine", "step": "address-family"}
     # A name with both families still works over the other one, unless the code says that it was this one.
-    confidence = "certain" if only else "likely" if facts.request.code in _FAMILY_CODES else "possible"
+    confidence: Confidence = "certain" if only else "likely" if facts.request.code in _FAMILY_CODES else "possible"
     missing: Evidence = (
         ("address-family", note("fact.family-missing", family=name)),
         *_refusals(ordinary),
         *(_reasons(facts, result) if ordinary else ()),
     )
+    variant, more = "default", tuple[Note, ...]()
     if absent and not refused_by_policy:
-        return Finding(
-            confidence=confidence,  # type: ignore[arg-type]
-            evidence=(*missing, ("address-family", note("fact.family-absent", family=name))),
-            values=values(family=name),
-            variant="module",
-            **common,  # type: ignore[arg-type]
-        )
-    if ordinary and (result.ipv6_present or family == 4 or refused_by_policy):
-        return Finding(
-            confidence=confidence,  # type: ignore[arg-type]
-            evidence=(*missing, ("address-family", note("fact.family-policy", family=name))),
-            values=values(family=name),
-            variant="policy",
-            **common,  # type: ignore[arg-type]
-        )
-    if switched_off:
-        return Finding(
-            confidence=confidence,  # type: ignore[arg-type]
-            evidence=(
-                *missing,
-                ("address-family", note("fact.family-disabled", path="net.ipv6.conf.all.disable_ipv6")),
-                *attempted(facts),
-            ),
-            values=values(family=name),
-            variant="sysctl",
-            **common,  # type: ignore[arg-type]
-        )
+        variant, more = "module", (note("fact.family-absent", family=name),)
+    elif ordinary and (result.ipv6_present or family == 4 or refused_by_policy):
+        variant, more = "policy", (note("fact.family-policy", family=name),)
+    elif switched_off:
+        variant, more = "sysctl", (note("fact.family-disabled", path="net.ipv6.conf.all.disable_ipv6"),)
     return Finding(
-        confidence=confidence,  # type: ignore[arg-type]
-        evidence=missing,
+        cause="address-family-unavailable",
+        confidence=confidence,
+        scope="this-machine",
+        step="address-family",
+        evidence=(
+            *missing,
+            *(("address-family", fact) for fact in more),
+            *(attempted(facts) if variant == "sysctl" else ()),
+        ),
         values=values(family=name),
-        **common,  # type: ignore[arg-type]
+        variant=variant,
     )
 
 

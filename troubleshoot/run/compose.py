@@ -7,18 +7,14 @@ from typing import Any
 
 import msgspec
 
-from probes.base import TABLE, Note, Observation, Status, load, note
+from probes.base import Note, Status, note
 from probes.flows import FlowOutcome
 from troubleshoot import __version__
-from troubleshoot.errors import UserError
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
-from troubleshoot.intake.request import Request
-from troubleshoot.intake.target import Target, parse_target
-from troubleshoot.judge import Conclusion
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.judge import Conclusion, healthy
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue, Language
 from troubleshoot.knowledge.text import fill, places, say, worded
-from troubleshoot.options import Options
 from troubleshoot.report import (
     Alternative,
     ErrorCode,
@@ -32,13 +28,12 @@ from troubleshoot.report import (
     Vantage,
     Verdict,
 )
+from troubleshoot.run.saved import SAVED
 from troubleshoot.steps import StepView
 
 _MAX_ALTERNATIVES = 4
 #: What a program meets whose source port is one of those that fail.
 _MET = {FlowOutcome.SILENCE: "ETIMEDOUT", FlowOutcome.RESET: "ECONNREFUSED"}
-#: What is said to a service to see whether long packets pass, bytes: more than the packets of an Ethernet hold.
-_SAID = 1800
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,88 +47,6 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     packets: int
     packet_limit: int | None
     language: Language
-
-
-def request_of(name: str, target: Target, options: Options, catalogue: Catalogue, *, privileged: bool) -> Request:
-    """Build the request that plan and judge work on."""
-    entry = catalogue.code(name)
-    entry = catalogue.code(entry.alias_of) if entry.alias_of else entry
-    checklist = catalogue.checklist(entry.name)
-    service = catalogue.service(target.service, target.transport) if target.service else None
-    question = service
-    if target.transport == "udp" and target.port is not None:
-        question = catalogue.service_on(target.port, target.transport)
-    manners = service if target.port is None else catalogue.service_on(target.port, target.transport)
-    manners = manners if manners is not None and manners.transport == "tcp" == target.transport else None
-    return Request(
-        code=entry.name,
-        number=entry.number,
-        kind=entry.kind,
-        target=target,
-        steps=tuple(s.id for s in checklist),
-        reference_steps=tuple(s.id for s in checklist if not s.added),
-        family=options.family,
-        pid=options.pid,
-        local_host=options.local_host,
-        router=options.router,
-        remote_neighbour=options.remote_neighbour,
-        service_port=service.port if service is not None else None,
-        question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
-        privileged=privileged,
-        speaks_first=manners is not None and manners.speaks_first,
-        tls=manners is not None and manners.tls,
-        say_hex=_dialogue(manners.dialogue, target) if manners is not None and manners.dialogue else "",
-    )
-
-
-def _dialogue(text: str, target: Target) -> str:
-    """Return what a client says, long enough to fill more than one packet, as hexadecimal digits."""
-    host = (target.host or "").partition("%")[0]
-    values = {"host": f"[{host}]" if ":" in host else host, "padding": ""}
-    values["padding"] = "x" * (_SAID - len(fill(text, values).encode()))
-    return fill(text, values).encode().hex()
-
-
-_SAVED = ("family", "pid", "local_host", "router", "remote_neighbour")
-
-
-def request_from(report: Report, catalogue: Catalogue) -> Request:
-    """Rebuild the request of a saved report; raises :class:`UserError` where it does not fit this catalogue."""
-    if report.error.name not in catalogue.numbers:
-        raise UserError(f"a report about {report.error.name}, which this version does not know")
-    try:
-        options = msgspec.convert({k: report.request.get(k) for k in _SAVED}, Options)
-    except msgspec.ValidationError as error:
-        raise UserError(f"request: {error}") from None
-    target = parse_target(report.target.input, catalogue)
-    return request_of(report.error.name, target, options, catalogue, privileged=report.vantage.privileged)
-
-
-def load_observations(report: Report) -> dict[Key, Observation[Any]]:
-    """Read the probes' records of a saved report back into their types; raises :class:`UserError`."""
-    found: dict[Key, Observation[Any]] = {}
-    for position, record in enumerate(report.probes):
-        name = record.get("probe")
-        if name not in TABLE:
-            raise UserError(f"probes[{position}]: no probe is called {name!r}")
-        try:
-            observation = msgspec.convert({**record, "result": None}, Observation[Any])
-            result = record.get("result")
-            typed = msgspec.convert(result, load(name).result) if result is not None else None
-        except msgspec.ValidationError as error:
-            raise UserError(f"probes[{position}] ({name}): {error}") from None
-        found[observation.probe, observation.subject] = Observation(
-            probe=observation.probe,
-            subject=observation.subject,
-            status=observation.status,
-            started=observation.started,
-            duration_ms=observation.duration_ms,
-            vantage=observation.vantage,
-            result=typed,
-            reason=observation.reason,
-            error=observation.error,
-        )
-    return found
 
 
 def compose(
@@ -193,7 +106,7 @@ class _Composer:
             verdict=self.verdict(),
             steps=tuple(self.step(identifier) for identifier in request.steps),
             probes=tuple(msgspec.to_builtins(o) for o in self.facts.observations.values()),
-            request={key: getattr(request, key) for key in _SAVED},
+            request={key: getattr(request, key) for key in SAVED},
             language=around.language,
             interrupted=around.interrupted,
             packets=around.packets,
@@ -345,10 +258,10 @@ class _Composer:
             actions = [self.say(note("verdict.healthy-action", code=self.request.code))]
         else:
             failed = [i for i, v in self.views.items() if v.status == "failed"]
-            failed_step = "connect" if "connect" in failed else next(iter(failed), None)
+            failed_step = healthy.stopped_at(open_, failed)
             key = "verdict.inconclusive" if failed else "verdict.inconclusive-nothing"
             if open_ is not None:
-                failed_step, key = open_.step, "verdict.inconclusive-partly"
+                key = "verdict.inconclusive-partly"
             actions = [self.say(n) for n in self.settling()]
         tried = "connect" if self.facts.port is not None else "ping-remote"
         transport = self.request.target.transport
@@ -376,13 +289,12 @@ class _Composer:
                 for sample in found.telling
             ]
             evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found)))] if found.sent else []
-        certain = outcome == "healthy" and (hidden is None or losses.clear(self.facts, hidden[1]))
         return Verdict(
             outcome=outcome,
             cause=None,
             failed_step=failed_step,
             location=None,
-            confidence="certain" if certain else "likely" if outcome == "healthy" else "possible",
+            confidence=healthy.confidence(self.facts) if outcome == "healthy" else "possible",
             summary=self.say(note(key, target=self.target_text())),
             actions=tuple(actions),
             evidence=tuple(evidence),

@@ -22,18 +22,19 @@ from msgspec.structs import replace
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
-from troubleshoot.facts import Facts, Key, NotYet
+from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
-from troubleshoot.intake.request import Request
+from troubleshoot.intake.request import Request, request_of
 from troubleshoot.intake.target import Target, parse_target
 from troubleshoot.judge import Conclusion, judge
 from troubleshoot.knowledge.catalogue import Catalogue, Language
 from troubleshoot.knowledge.text import say
 from troubleshoot.options import Options
 from troubleshoot.report import Report, Vantage
-from troubleshoot.run.compose import Circumstances, compose, load_observations, request_from, request_of
+from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.events import StepEvent
-from troubleshoot.run.plan import AFTER, BEFORE, Job, wanted
+from troubleshoot.run.plan import Job, wanted
+from troubleshoot.run.saved import load_observations, request_from
 from troubleshoot.steps import STEPS, StepView
 
 #: A cancelled probe gets this long to close its sockets.

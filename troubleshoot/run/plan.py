@@ -26,7 +26,7 @@ from probes.hosts_file import HostsFileRequest
 from probes.interfaces import InterfacesRequest, InterfacesResult
 from probes.link import LinkRequest
 from probes.mtu_hop import MtuHopRequest
-from probes.neighbours import NeighboursRequest, NeighboursResult
+from probes.neighbours import NeighboursRequest
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.own_filter import OwnFilterRequest
 from probes.path_mtu import PathMtuRequest
@@ -44,6 +44,7 @@ from probes.traceroute import TracerouteRequest
 from probes.transfer import Dialogue, TransferRequest
 from probes.wire import WireRequest
 from troubleshoot.facts import (
+    BEFORE,
     Facts,
     NotYet,
     Reach,
@@ -52,14 +53,12 @@ from troubleshoot.facts import (
     family_of,
     flows,
     gateway_of,
-    losses,
+    loss_series,
     neighbour_dead,
     plain,
     second_look,
 )
 
-#: The statistics are read twice; these are their subjects.
-BEFORE, AFTER = "before", "after"
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
 #: Steps that need the target to be looked at over the network.
@@ -302,7 +301,7 @@ def _around(facts: Facts, steps: set[str], looked_into: list[str]) -> Iterator[J
         yield Job("ping", router, PingRequest(router))
         yield Job("neighbours", router, NeighboursRequest((router,)))
     if "ping-local-host" in steps:
-        local_host = request.local_host or guess_local_host(facts)
+        local_host = request.local_host or facts.link.guess_local_host()
         yield Job("neighbours", "", NeighboursRequest())
         if local_host is not None:
             yield Job("ping", local_host, PingRequest(local_host))
@@ -329,20 +328,6 @@ def _silent_so_far(facts: Facts, address: str) -> bool:
     reach = facts.attempts.reach(address)
     quiet = reach.reading in (Reading.UNDECIDED, Reading.SILENT)
     return quiet and ping.waited_ms >= facts.threshold("look_around_ms") and not facts.path.alive(address)
-
-
-def guess_local_host(facts: Facts) -> str | None:
-    """Return another host of the local network that the kernel has met lately, if there is one."""
-    routers = {plain(r) for r in facts.link.routers}
-    targets = {plain(a) for a in facts.names.destinations}
-    table = facts.peek("neighbours", NeighboursResult)
-    families = {family_of(a) for a in facts.names.destinations}
-    for found in table.table if table is not None else ():
-        known = found.mac is not None and not found.router and family_of(found.address) in families
-        linklocal = ipaddress.ip_address(plain(found.address)).is_link_local
-        if known and not linklocal and plain(found.address) not in routers | targets:
-            return found.address
-    return None
 
 
 def _what_failed(facts: Facts) -> Iterator[Job]:
@@ -497,10 +482,10 @@ def _drop_point(facts: Facts, focus: Reach) -> Iterator[Job]:
 def _losses(facts: Facts, address: str) -> Iterator[Job]:
     """Series that tell a loss in numbers, and where there is one, after which hop it begins."""
     try:
-        for series in losses.series(facts, address):
+        for series in loss_series.series(facts, address):
             yield Job(series.probe, series.subject, series.request)
-        if losses.weight(facts, address) in ("certain", "likely"):
-            place = losses.search(facts, address)
+        if loss_series.weight(facts, address) in ("certain", "likely"):
+            place = loss_series.search(facts, address)
             for series in place if isinstance(place, tuple) else ():
                 yield Job(series.probe, series.subject, series.request)
     except NotYet:

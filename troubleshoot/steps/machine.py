@@ -10,7 +10,8 @@ from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.sockets import SocketsResult
-from troubleshoot.facts import Facts, NotYet, bind_subject, describe, family_of
+from troubleshoot.facts import Facts, NotYet, bind_subject, describe, family_of, usage, winsock
+from troubleshoot.facts.memory import short_of_memory
 from troubleshoot.facts.ports import (
     CLOSING,
     binds,
@@ -19,8 +20,6 @@ from troubleshoot.facts.ports import (
     in_use,
     outgoing_ports,
 )
-from troubleshoot.judge import usage, winsock
-from troubleshoot.judge.limits import short_of_memory
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 

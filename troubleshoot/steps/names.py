@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.resolve import Answer, ServerAnswer
-from troubleshoot.facts import SILENCE, Facts, NotYet, describe, plain
-from troubleshoot.judge.names import DENIALS
+from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, describe, plain
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, no_name, skipped, step, unavailable
 

@@ -11,6 +11,8 @@ from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
 from troubleshoot.facts import (
+    AFTER,
+    BEFORE,
     Facts,
     Key,
     NotYet,
@@ -19,13 +21,13 @@ from troubleshoot.facts import (
     describe,
     flows,
     is_loopback,
+    loss_series,
     losses,
     neighbour_alive,
     neighbour_dead,
 )
 from troubleshoot.facts.losses import Kind
 from troubleshoot.report import StepStatus
-from troubleshoot.run.plan import AFTER, BEFORE, guess_local_host
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
 #: Counters whose growth during the run says something about refusals and losses.
@@ -74,7 +76,7 @@ def ping_local_host(facts: Facts) -> StepView:
         raise NotYet("resolve")
     if given is None and ("neighbours", "") in facts.running:
         raise NotYet("neighbours")
-    address = given or guess_local_host(facts)
+    address = given or facts.link.guess_local_host()
     if address is None:
         return StepView(
             "unavailable", note("reason.no-local-host"), note("reason.no-local-host"), (("neighbours", ""),)
@@ -164,14 +166,14 @@ def ping_remote(facts: Facts) -> StepView:
 
 def _losing(facts: Facts, address: str, kinds: tuple[Kind, ...], keys: tuple[Key, ...]) -> StepView | None:
     """What the series say that look for a loss, where they met one; echoes are where a loss shows first."""
-    weight = losses.weight(facts, address)
+    weight = loss_series.weight(facts, address)
     told = losses.told(facts, address)
     lost = [sample for kind in kinds if (sample := told.of(kind)).lost]
     if not lost or lost[0].sent <= PingRequest(address).count:
         return None
     first = Kind.ECHO in kinds or not told.of(Kind.ECHO).lost
     status: StepStatus = "failed" if weight in ("certain", "likely") and first else "warning"
-    series = tuple((one.probe, one.subject) for one in losses.series(facts, address))
+    series = tuple((one.probe, one.subject) for one in loss_series.series(facts, address))
     probe = "ping" if Kind.ECHO in kinds else "tcp-loss"
     own = tuple(key for key in series if key[0] == probe)
     why = note("reason.echoes-limited") if lost[0] in told.limited and Kind.ECHO in kinds else None
