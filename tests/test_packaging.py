@@ -99,7 +99,9 @@ def test_sdist_holds_code_data_and_tests(dist: Path) -> None:
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    for name in ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "tests/run"):
+    papers = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/decisions/README.md")
+    others = ("report.schema.json", "pyproject.toml", "tests/run", ".github/workflows/ci.yml")
+    for name in (*papers, *others):
         assert name in names
     assert tracked("troubleshoot", "probes", "catalogue", "tests") <= names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith((".venv", ".git/"))]

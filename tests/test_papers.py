@@ -19,11 +19,18 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("paper", [p for p in PAPERS if p.is_file()], ids=name_of)
+@pytest.mark.parametrize("paper", PAPERS, ids=name_of)
 def test_files_that_are_named_exist(paper: Path) -> None:
     text = paper.read_text(encoding="utf-8")
     assert [name for name in NAMED.findall(text) if not (ROOT / name).exists()] == []
     assert [name for name in LINK.findall(text) if not (paper.parent / name).exists()] == []
+
+
+def test_every_test_that_is_named_exists() -> None:
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_[a-z_]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if f"def {name}(" not in tests] == []
 
 
 def test_every_decision_is_in_the_list() -> None:
