@@ -20,7 +20,8 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[[variant]]``: names and their values; the file then stands for many scenarios, one for each combination of the
   values of each table. ``$name`` in any text of the file is the value (of its own type where it is the whole text);
   ``family`` also gives ``$host`` (the server's address as a target is written), ``$six`` (``6`` or nothing) and
-  ``$other`` (that of the other family). A combination is called FILE.VALUE-VALUE-…
+  ``$other`` (that of the other family). A combination is called FILE.VALUE-VALUE-…; ``confidence`` is none of the
+  values, but what ``[expect]`` asks of these combinations
 """
 
 from __future__ import annotations
@@ -138,12 +139,15 @@ def load(path: Path) -> list[Scenario]:
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     tables = data.pop("variant", [{}])
     found = []
-    for values in (values for table in tables for values in combinations(table)):
-        name = f"{path.stem}.{'-'.join(map(str, values.values()))}" if values else path.stem
-        try:
-            found.append(_scenario(name, path.stem, values, filled_in(data, values)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path.name}: {name}: {error!r}") from error
+    for table in tables:
+        sure = {"confidence": table.pop("confidence")} if "confidence" in table else {}
+        for values in combinations(table):
+            name = f"{path.stem}.{'-'.join(map(str, values.values()))}" if values else path.stem
+            try:
+                own = filled_in({**data, "expect": data["expect"] | sure}, values)
+                found.append(_scenario(name, path.stem, values, own))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path.name}: {name}: {error!r}") from error
     return found
 
 
