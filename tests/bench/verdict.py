@@ -31,7 +31,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench.table import machine, table, write
-from tests.lab.scenario import Expected, Scenario, afflict, diagnose, judge
+from tests.lab.play import afflict, diagnose, judge
+from tests.lab.scenario import Expected, Scenario
 from tests.lab.topology import NOBODY, Lab
 
 #: Nobody waits longer than this for one command of the checklist; none of the cases comes near it.

@@ -601,22 +601,6 @@ class Sysctl:
             require(said == str(wanted), f"{self}: {key} is {said}")
 
 
-@fault("symptom")
-@dataclass(frozen=True)
-class Symptom:
-    """The other faults together keep the client from connecting: a plain connect() is tried and must not succeed."""
-
-    address: str = "{server}"
-    port: str = "{port}"
-
-    def inject(self, lab: Lab) -> None:
-        """Nothing: this is the check of a combination."""
-
-    def verify(self, lab: Lab) -> None:
-        outcome = try_tcp(lab, "client", lab.fill(self.address), int(lab.fill(self.port)), 0.4)
-        require(outcome != 0, f"{self}: the client connects all the same")
-
-
 @fault("bad-input")
 @dataclass(frozen=True)
 class BadInput:

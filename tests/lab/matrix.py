@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.lab.scenario import Outcome, Scenario, sample
+from tests.lab.play import Outcome
+from tests.lab.scenario import Scenario, sample
 
 #: Verdicts by which somebody is said to have refused.
 REFUSALS = ("no-listener", "firewall-reset", "firewall-reject")

@@ -27,8 +27,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.lab.matrix import fold
+from tests.lab.play import Outcome
 from tests.lab.run import SKIPPED, attempt, enter, line
-from tests.lab.scenario import Accepted, Expected, Outcome, Scenario
+from tests.lab.scenario import Accepted, Expected, Scenario
 
 CODES = ("10060", "10061", "10065", "10054", "10053", "10051")
 #: Codes of connections that stall or break: what lets a connection be made explains no refusal.

@@ -30,7 +30,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from tests.lab.matrix import matrix, refusers  # noqa: E402
-from tests.lab.scenario import GRADES, Outcome, Scenario, in_turns, load_all, percentile, play, sample  # noqa: E402
+from tests.lab.play import GRADES, Outcome, percentile, play  # noqa: E402
+from tests.lab.scenario import Scenario, in_turns, load_all, sample  # noqa: E402
 from tests.lab.topology import rootless, unavailable  # noqa: E402
 
 README = Path(__file__).resolve().parent / "README.md"

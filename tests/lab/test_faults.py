@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.faults import FAULTS, NotReal, make, try_tcp
 from tests.lab.plan import MAX_ROUTERS, draw
+from tests.lab.play import symptom
 from tests.lab.scenario import load_all
 from tests.lab.topology import Lab, LabError, unavailable
 
@@ -45,6 +46,16 @@ def test_the_healthy_lab_connects(healthy: Lab) -> None:
     for node in ("client", "neighbour", "mate"):
         for address in (healthy.values["server"], healthy.values["server6"]):
             assert try_tcp(healthy, node, address, healthy.plan.port, 2.0) == 0
+
+
+@pytest.mark.lab
+def test_faults_that_let_the_client_connect_are_no_symptom(healthy: Lab) -> None:
+    """The check that follows every run whose faults should keep the client out."""
+    scenarios = {scenario.name: scenario for scenario in load_all()}
+    with pytest.raises(NotReal):
+        symptom(scenarios["firewall-drop-path"], healthy)
+    for name in ("no-listener", "healthy-plain", "firewall-drop-name"):  # closed anyway, no fault, no address
+        symptom(scenarios[name], healthy)
 
 
 def test_every_fault_is_used() -> None:

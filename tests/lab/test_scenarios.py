@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.scenario import FOLDER, Scenario, in_turns, load, load_all, play, sample
+from tests.lab.play import play
+from tests.lab.scenario import FOLDER, Scenario, in_turns, load, load_all, sample
 from tests.lab.topology import unavailable
 
 #: Files with variants are sampled here, and played by one user each; `python tests/lab/run.py` plays them all.

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.lab.matrix import matrix, put_in, refusers, verdict
+from tests.lab.play import Outcome, judge
 from tests.lab.run import EVERYTHING, REPETITIONS, chosen
-from tests.lab.scenario import Accepted, Expected, Outcome, judge, load_all
+from tests.lab.scenario import Accepted, Expected, load_all
 from tests.lab.tools import PLAYED, names
 
 TRACED = "traceroute to 10.0.0.9 (10.0.0.9), 12 hops max, 60 byte packets\n 1  10.0.0.1  0.6 ms  0.5 ms  0.6 ms\n"

@@ -27,8 +27,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.lab.play import afflict, diagnose
 from tests.lab.run import SKIPPED, enter, rewrite
-from tests.lab.scenario import Scenario, afflict, diagnose, load_all
+from tests.lab.scenario import Scenario, load_all
 from tests.lab.topology import Lab, which
 
 PACKAGES = {"nmap": "nmap", "mtr": "mtr-tiny", "curl": "curl", "traceroute": "traceroute"}
