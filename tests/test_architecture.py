@@ -33,6 +33,7 @@ ROOMS = {
     "run": False,
     "steps": True,
     "judge": True,
+    "asks": True,
     "facts": True,
     "reproduce": False,
     "doctor": False,

@@ -8,10 +8,10 @@ from probes.base import Observation, Status
 from probes.resolve import Answer, ResolverConfiguration, ResolveResult, ServerAnswer
 from probes.route import RouteKind, RouteResult
 from troubleshoot.facts import Facts
+from troubleshoot.intake.request import request_of
 from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
-from troubleshoot.run.compose import request_of
 from troubleshoot.run.plan import wanted
 
 CATALOGUE = Catalogue()

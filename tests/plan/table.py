@@ -26,8 +26,8 @@ from probes.base import Observation, Status  # noqa: E402
 from troubleshoot.facts import Facts  # noqa: E402
 from troubleshoot.knowledge.catalogue import Catalogue  # noqa: E402
 from troubleshoot.report import Report, from_json  # noqa: E402
-from troubleshoot.run.compose import load_observations, request_from  # noqa: E402
 from troubleshoot.run.plan import wanted  # noqa: E402
+from troubleshoot.run.saved import load_observations, request_from  # noqa: E402
 
 REPORTS = ROOT / "tests" / "data" / "reports"
 GOLDEN = ROOT / "tests" / "data" / "plan"

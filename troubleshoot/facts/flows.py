@@ -10,24 +10,11 @@ from collections import Counter
 
 import msgspec
 
-from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.failure import IcmpMeaning
-from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance, repetitions
-from probes.tcp_path import TcpAnswer, TcpPathResult
-from troubleshoot.facts import Facts, Reading, loss_series, losses, plain, second_look
+from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsResult, by_chance, repetitions
+from probes.tcp_path import TcpPathResult
+from troubleshoot.facts import Facts, loss_series, losses, plain, second_look
 
-#: Codes that a program meets now and then where one of several ways is at fault.
-_NOW_AND_THEN = frozenset(
-    {
-        "WSAETIMEDOUT",
-        "WSAECONNREFUSED",
-        "WSAECONNRESET",
-        "WSAECONNABORTED",
-        "WSAEHOSTUNREACH",
-        "WSAENETUNREACH",
-        "WSAEHOSTDOWN",
-    }
-)
 #: So many ports that fail again and again are worth a word, although chance is not ruled out.
 _SUSPECTS = 4
 #: The better an outcome, the further its packets got; local failures tell nothing of the way.
@@ -79,37 +66,6 @@ def differ(facts: Facts, address: str) -> dict[int, tuple[str, ...]]:
         if icmp is not None and icmp.sender is not None and icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
             met.setdefault(ttl, {})[plain(icmp.sender)] = None
     return {ttl: tuple(devices) for ttl, devices in sorted(met.items()) if len(devices) > 1}
-
-
-def called_for(facts: Facts, address: str) -> FlowsRequest | None:
-    """Return the request to try several source ports, where it may depend on them what a program meets.
-
-    Either the port connects now although the program met an error that fits one bad way among several; or it does not,
-    and other SYNs to it, from other ports, fared better.
-    """
-    route, reach = facts.link.peek_route(address), facts.attempts.reach(address)
-    if route is None or route.gateway is None or facts.port is None or facts.request.target.transport != "tcp":
-        return None
-    if facts.machine.is_local(address) or facts.path.slow(address) or facts.request.code not in _NOW_AND_THEN:
-        return None
-    if reach.reading is not Reading.CONNECTED and not _others_fared_better(facts, address, reach.reading):
-        return None
-    rtt_ms = max(facts.path.rtt_ms(address), reach.heard_ms if reach.reading is not Reading.SILENT else 0.0)
-    return FlowsRequest(address, facts.port, wait_s=min(0.9, max(0.25, 0.1 + 3 * rtt_ms / 1000)))
-
-
-def _others_fared_better(facts: Facts, address: str, reading: Reading) -> bool:
-    better = {
-        Reading.RESET: (TcpAnswer.ACCEPTED,),
-        Reading.ICMP: (TcpAnswer.ACCEPTED, TcpAnswer.RESET),
-        Reading.SILENT: (TcpAnswer.ACCEPTED, TcpAnswer.RESET),
-    }
-    for subject in (facts.endpoint(address), facts.endpoint(second_look(address))):
-        path = facts.peek("tcp-path", TcpPathResult, subject)
-        if path is not None and path.final in better.get(reading, ()):
-            return True
-    answers = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
-    return reading is Reading.RESET and answers is not None and answers.answer is TtlAnswer.MIXED
 
 
 def split(facts: Facts, address: str) -> Split | None:

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
+from troubleshoot.asks.model import Job
 from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.request import Request, request_of
@@ -33,7 +34,7 @@ from troubleshoot.options import Options
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.events import StepEvent
-from troubleshoot.run.plan import Job, wanted
+from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
 from troubleshoot.steps import STEPS, StepView
 

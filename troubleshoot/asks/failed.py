@@ -1,0 +1,211 @@
+"""What only makes sense to ask once an attempt has failed, or has been silent for a while."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from probes.address_family import AddressFamilyRequest
+from probes.answer_ttl import AnswerTtlRequest
+from probes.descriptors import DescriptorsRequest
+from probes.drop_point import DropPointRequest
+from probes.failure import Failure
+from probes.interfaces import InterfacesResult
+from probes.link import LinkRequest
+from probes.network_subsystem import NetworkSubsystemRequest
+from probes.own_filter import OwnFilterRequest
+from probes.ping import PingRequest, PingResult
+from probes.route import RouteKind
+from probes.stray_ack import StrayAckRequest
+from probes.tcp_path import TcpPathRequest, TcpPathResult
+from probes.wire import WireRequest
+from troubleshoot.asks.model import Job, ask
+from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, neighbour_dead, plain
+from troubleshoot.facts import second_look as second_look_subject
+
+
+def _quiet(facts: Facts, focus: Reach) -> bool:
+    return focus.reading is Reading.UNDECIDED and focus.heard_ms >= facts.threshold("look_around_ms")
+
+
+def in_focus(facts: Facts) -> tuple[str, ...]:
+    """Return the address that the verdict will be about, if there is one."""
+    focus = facts.attempts.focus
+    return (focus.address,) if focus is not None else ()
+
+
+def unanswered(facts: Facts) -> tuple[str, ...]:
+    """Return the address of another machine at which attempts have failed, or met silence for a while."""
+    focus = facts.attempts.focus
+    if focus is None or facts.machine.is_local(focus.address):
+        return ()
+    return (focus.address,) if focus.failed or _quiet(facts, focus) else ()
+
+
+def _silent(facts: Facts, focus: Reach) -> bool:
+    return focus.reading is Reading.SILENT or _quiet(facts, focus)
+
+
+@ask("ping")
+def second_look(facts: Facts, address: str) -> Iterator[Job]:
+    """The same pings again, a few seconds later."""
+    if _may_be_reported_later(facts, address):
+        yield Job("ping", second_look_subject(address), PingRequest(address))
+
+
+@ask("descriptors", "address-family")
+def no_way_out(facts: Facts, address: str) -> Iterator[Job]:
+    """Is a port left to go out from, and is the family there at all?"""
+    focus = facts.attempts.reach(address)
+    if focus.failure in (Failure.ADDRESS_NOT_AVAILABLE, Failure.FAMILY_UNSUPPORTED) or focus.no_port_left:
+        yield Job("descriptors", "", DescriptorsRequest(facts.request.pid, 0.0, facts.request.target.transport))
+        yield Job("address-family", "", AddressFamilyRequest(facts.request.pid))
+
+
+@ask("network-subsystem")
+def not_even_here(facts: Facts, address: str) -> Iterator[Job]:
+    """This machine itself does not answer: does its loopback work?"""
+    if facts.machine.is_local(address) and facts.attempts.reach(address).failed:
+        yield Job("network-subsystem", "", NetworkSubsystemRequest())
+
+
+def _reset_from_afar(facts: Facts, focus: Reach) -> bool:
+    route = facts.link.peek_route(focus.address)
+    return focus.reading is Reading.RESET and facts.port is not None and route is not None and not route.on_link
+
+
+@ask("answer-ttl")
+def reset_ttl(facts: Facts, address: str) -> Iterator[Job]:
+    """With which TTL does the reset arrive, beside the host's other answers?"""
+    focus = facts.attempts.reach(address)
+    if facts.port is None or not _reset_from_afar(facts, focus):
+        return
+    ping = facts.path.peek_ping(address)
+    expected = tuple({e.reply_ttl for e in (ping.echoes if ping else ()) if e.reply_ttl is not None})
+    if expected or ("ping", address) not in facts.running:
+        request = AnswerTtlRequest(address, facts.port, rtt_ms=focus.heard_ms, expected=expected)
+        yield Job("answer-ttl", facts.endpoint(address), request)
+
+
+@ask("tcp-path")
+def tcp_path_again(facts: Facts, address: str) -> Iterator[Job]:
+    """Is the reset sent from the same hop when it is asked for again?"""
+    ended = ("tcp-path", facts.endpoint(address)) not in facts.running
+    if facts.port is not None and ended and _reset_from_afar(facts, facts.attempts.reach(address)):
+        subject = facts.endpoint(second_look_subject(address))
+        yield Job("tcp-path", subject, TcpPathRequest(address, facts.port))
+
+
+@ask("drop-point")
+def drop_point(facts: Facts, address: str) -> Iterator[Job]:
+    """Where SYNs are heard of less far than the host is: do they vanish there, or do the routers only say little?"""
+    focus = facts.attempts.reach(address)
+    subject = facts.endpoint(address)
+    path = facts.peek("tcp-path", TcpPathResult, subject)
+    distance = facts.hops.distance(address)
+    ended = path is not None and ("tcp-path", subject) not in facts.running
+    if focus.reading is not Reading.SILENT or facts.port is None or path is None or not ended or distance is None:
+        return
+    if path.final is None and path.passed_ttl < distance - 1:
+        rtt_ms = max(1.0, facts.path.rtt_ms(address))
+        request = DropPointRequest(address, facts.port, path.passed_ttl + 1, distance - 1, rtt_ms)
+        yield Job("drop-point", subject, request)
+
+
+@ask("own-filter")
+def own_filter(facts: Facts, address: str) -> Iterator[Job]:
+    """Without root: does a connection that meets silence, or a reset from hop 1, leave this machine at all?"""
+    if facts.request.privileged:
+        return
+    focus = facts.attempts.reach(address)
+    route = facts.link.peek_route(address)
+    if facts.request.target.transport != "tcp" or facts.port is None or route is None or route.interface is None:
+        return
+    path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address))
+    at_once = focus.reading is Reading.RESET and path is not None and path.final_ttl == 1 and not route.on_link
+    if _silent(facts, focus) or at_once:
+        rtt_ms = max(1.0, facts.path.rtt_ms(address))
+        request = OwnFilterRequest(address, facts.port, route.interface, rtt_ms)
+        yield Job("own-filter", facts.endpoint(address), request)
+
+
+@ask("wire")
+def wire(facts: Facts, address: str) -> Iterator[Job]:
+    """As root: do SYNs leave this machine, and does an answer arrive that no socket hears?"""
+    focus, port = facts.attempts.reach(address), facts.port
+    if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
+        return
+    if _silent(facts, focus) or focus.reading is Reading.RESET:
+        yield Job("wire", facts.endpoint(address), WireRequest(address, port))
+
+
+@ask("stray-ack")
+def stray_ack(facts: Facts, address: str) -> Iterator[Job]:
+    """As root: does a host that is there reset a stray segment to a port that says nothing to SYNs?"""
+    focus, port = facts.attempts.reach(address), facts.port
+    if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
+        return
+    if _silent(facts, focus) and facts.path.alive(address):
+        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port))
+
+
+@ask("link")
+def link(facts: Facts, address: str) -> Iterator[Job]:
+    """As root: who answers for the address on the wire, directly or by way of the router?"""
+    focus, route = facts.attempts.reach(address), facts.link.peek_route(address)
+    interfaces = facts.peek("interfaces", InterfacesResult)
+    if not facts.request.privileged or route is None or interfaces is None or facts.path.alive(address):
+        return
+    if not _silent(facts, focus) and focus.reading not in (Reading.ICMP, Reading.LOCAL):
+        return
+    if route.kind is RouteKind.UNICAST and route.on_link and route.interface is not None:
+        router = next((d.gateway for d in route.defaults if d.gateway), None)
+        yield Job("link", address, LinkRequest(address, route.interface, router))
+        return
+    name = route.interface or _nearest_interface(interfaces, address)
+    told = focus.icmp is not None and not facts.machine.is_own(focus.icmp.sender)
+    if name is not None and not told and _could_be_local(interfaces, name, address):
+        yield Job("link", address, LinkRequest(address, name, None))
+
+
+def _may_be_reported_later(facts: Facts, address: str) -> bool:
+    """Whether pings that met silence are worth repeating before anything is concluded from it.
+
+    A path that is slow loses its first seconds to address resolution at every router. And a router may have kept
+    back its report of a dead host: a Linux router sends six in a row and then one a second, and questions to a dead
+    name server behind it use them up.
+    """
+    first = facts.peek("ping", PingResult, address)
+    ended = first is not None and ("ping", address) not in facts.running
+    quiet = first is not None and not first.received and not any(e.icmp or e.failure for e in first.echoes)
+    route = facts.link.peek_route(address)
+    gateway = gateway_of(route) if route is not None else None
+    if not ended or not quiet or gateway is None or facts.path.alive(address):
+        return False
+    undecided = facts.attempts.reach(address).reading in (Reading.UNDECIDED, Reading.SILENT)
+    return undecided and not neighbour_dead(facts.link.peek_neighbour(gateway))
+
+
+def _could_be_local(interfaces: InterfacesResult, name: str, address: str) -> bool:
+    """Whether a mask that is too narrow could be what keeps the address from being local (same /16 or /48)."""
+    prefix = 16 if family_of(address) == 4 else 48
+    wanted_ = ipaddress.ip_network(f"{plain(address)}/{prefix}", strict=False)
+    return any(
+        found.name == name and ipaddress.ip_address(plain(own.address)) in wanted_
+        for found in interfaces.interfaces
+        for own in found.addresses
+        if own.family == family_of(address)
+    )
+
+
+def _nearest_interface(interfaces: InterfacesResult, address: str) -> str | None:
+    """The interface whose own addresses begin like the target's."""
+    best: tuple[int, str] | None = None
+    wanted_ = int(ipaddress.ip_address(plain(address)))
+    for found in interfaces.interfaces:
+        for own in found.addresses if not found.loopback and found.up else ():
+            if own.family == family_of(address):
+                distance = wanted_ ^ int(ipaddress.ip_address(plain(own.address)))
+                if best is None or distance < best[0]:
+                    best = (distance, found.name)
+    return best[1] if best is not None else None

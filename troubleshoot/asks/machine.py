@@ -1,0 +1,140 @@
+"""This machine: its network, families, memory, descriptors, and the port that is to be bound."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from probes.address import AddressKind, AddressResult
+from probes.address_family import AddressFamilyRequest
+from probes.bind import BindRequest
+from probes.buffers import BuffersRequest
+from probes.datagram import DatagramRequest
+from probes.descriptors import DescriptorsRequest
+from probes.interfaces import InterfacesRequest
+from probes.network_subsystem import NetworkSubsystemRequest
+from probes.proxy import ProxyRequest
+from probes.sockets import SocketsRequest
+from probes.statistics import StatisticsRequest
+from troubleshoot.asks.model import Job, ask
+from troubleshoot.asks.names import what_it_stands_for
+from troubleshoot.asks.target import answered_or_quiet
+from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, plain
+
+#: Where a datagram is thrown away, should it ever leave (RFC 863).
+_DISCARD = 9
+
+
+@ask("network-subsystem", "interfaces")
+def subsystem(facts: Facts) -> Iterator[Job]:
+    """The system's own network, loopback first."""
+    if "network-subsystem" in facts.request.steps:
+        yield Job("network-subsystem", "", NetworkSubsystemRequest())
+        yield Job("interfaces", "", InterfacesRequest())
+
+
+@ask("address-family", "resolve", "hosts-file", "services-file", "address")
+def families(facts: Facts) -> Iterator[Job]:
+    """Which families and protocols the system offers, and which the target needs."""
+    if "address-family" in facts.request.steps:
+        yield Job("address-family", "", AddressFamilyRequest(facts.request.pid))
+        yield from what_it_stands_for(facts)
+
+
+@ask("buffers")
+def buffers(facts: Facts) -> Iterator[Job]:
+    """The memory of sockets."""
+    if "buffers" in facts.request.steps:
+        yield Job("buffers", "", BuffersRequest(facts.request.pid))
+
+
+@ask("descriptors")
+def descriptors(facts: Facts) -> Iterator[Job]:
+    """The descriptors of the process and of the system, and the local ports in use."""
+    request = facts.request
+    if "open-sockets" in request.steps or (request.pid is not None and "api-usage" in request.steps):
+        watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
+        yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s, request.target.transport))
+
+
+@ask("resolve", "hosts-file", "services-file", "address", "sockets", "bind")
+def port(facts: Facts) -> Iterator[Job]:
+    """Bind the port where the program would; for WSAEADDRNOTAVAIL the address, whoever it belongs to."""
+    request, target = facts.request, facts.request.target
+    if "port-owner" not in request.steps and request.code != "WSAEADDRNOTAVAIL":
+        return
+    yield from what_it_stands_for(facts)
+    foreign = request.code == "WSAEADDRNOTAVAIL"
+    # The address is in question, not the port: any port will do, so that none is refused for its own sake.
+    wanted = 0 if foreign else facts.port
+    if wanted is None:
+        return
+    own = [
+        a
+        for a in facts.targets
+        if facts.machine.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))
+    ]
+    if target.host is None:
+        own = [everywhere for everywhere in ("0.0.0.0", "::") if request.family in (None, family_of(everywhere))]
+    for address in own:
+        if wanted:
+            yield Job("sockets", str(wanted), SocketsRequest(wanted, target.transport))
+        subject = bind_subject(address, wanted)
+        yield Job("bind", subject, BindRequest(address, wanted, target.transport, request.pid))
+
+
+def _could_be_bound(facts: Facts, address: str) -> bool:
+    """Whether the address is of a kind that a machine can have (known once its kind is)."""
+    result = facts.peek("address", AddressResult, address)
+    kinds = (AddressKind.UNICAST, AddressKind.LINK_LOCAL, AddressKind.LOOPBACK)
+    return result is not None and result.kind in kinds and not result.zone_missing
+
+
+def _unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(plain(host)).is_unspecified
+    except ValueError:
+        return False
+
+
+@ask("datagram")
+def broadcast(facts: Facts) -> Iterator[Job]:
+    """Does a datagram to a broadcast address leave? Without SO_BROADCAST the kernel refuses it before it is sent."""
+    if facts.request.code != "WSAEACCES":
+        return
+    for address in facts.targets:
+        result = facts.peek("address", AddressResult, address)
+        if result is not None and result.kind is AddressKind.BROADCAST:
+            port = facts.port or _DISCARD
+            yield Job("datagram", f"{address} {port}", DatagramRequest(address, port))
+
+
+@ask("interfaces")
+def interfaces(facts: Facts) -> Iterator[Job]:  # noqa: ARG001 - whatever the target is
+    """The interfaces and their addresses."""
+    yield Job("interfaces", "", InterfacesRequest())
+
+
+@ask("statistics")
+def statistics(facts: Facts) -> Iterator[Job]:
+    """The protocol counters before anything is sent; the engine reads them again at the end."""
+    if "connect" in facts.request.steps or "statistics" in facts.request.steps:
+        yield Job("statistics", BEFORE, StatisticsRequest())
+
+
+@ask("proxy")
+def proxy(facts: Facts) -> Iterator[Job]:
+    """A proxy that programs here are told to use."""
+    yield Job("proxy", "", ProxyRequest(facts.request.target.host))
+
+
+@ask("sockets")
+def listeners(facts: Facts) -> Iterator[Job]:
+    """Who listens on the target's port, where it is this machine's.
+
+    After the attempt: a queue that was full then is full now, and a listener that came later is not blamed.
+    """
+    port = facts.port
+    for address in facts.targets:
+        if port is not None and facts.machine.is_local(address) and answered_or_quiet(facts, address):
+            yield Job("sockets", str(port), SocketsRequest(port, facts.request.target.transport))

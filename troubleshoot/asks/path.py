@@ -1,0 +1,82 @@
+"""The way to an address: pings, the first neighbour, routers hop by hop, and how large packets fare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from probes.mtu_hop import MtuHopRequest
+from probes.neighbours import NeighboursRequest
+from probes.path_mtu import PathMtuRequest
+from probes.ping import PingRequest
+from probes.route import RouteKind, RouteRequest, RouteResult
+from probes.tcp_path import TcpPathRequest
+from probes.traceroute import TracerouteRequest
+from troubleshoot.asks.model import Job, ask
+from troubleshoot.facts import Facts
+
+
+def _followed(facts: Facts, address: str) -> RouteResult | None:
+    """The route to an address whose way is looked at, ``None`` where there is nothing to follow, or not yet."""
+    found = facts.link.peek_route(address)
+    return found if found is not None and found.kind in (RouteKind.UNICAST, RouteKind.LOCAL) else None
+
+
+@ask("ping")
+def echoes(facts: Facts, address: str) -> Iterator[Job]:
+    """Pings to the address; where a system's routes cannot be read, that much is left."""
+    if facts.unseen("route", address) or _followed(facts, address) is not None:
+        yield Job("ping", address, PingRequest(address))
+
+
+def _over_network(facts: Facts, address: str) -> RouteResult | None:
+    found = _followed(facts, address) if not facts.unseen("route", address) else None
+    return found if found is not None and found.kind is not RouteKind.LOCAL else None
+
+
+@ask("neighbours")
+def neighbour(facts: Facts, address: str) -> Iterator[Job]:
+    """Does an address on our own link answer at link level?"""
+    found = _over_network(facts, address)
+    if found is not None and found.on_link:
+        yield Job("neighbours", address, NeighboursRequest((address,)))
+
+
+@ask("traceroute")
+def traceroute(facts: Facts, address: str) -> Iterator[Job]:
+    """The routers on the way."""
+    if _over_network(facts, address) is not None:
+        yield Job("traceroute", address, TracerouteRequest(address))
+
+
+@ask("tcp-path")
+def tcp_path(facts: Facts, address: str) -> Iterator[Job]:
+    """SYNs to the port with growing TTL: how far do they get?"""
+    tcp = facts.port is not None and facts.request.target.transport == "tcp"
+    if tcp and facts.port is not None and _over_network(facts, address) is not None:
+        yield Job("tcp-path", facts.endpoint(address), TcpPathRequest(address, facts.port))
+
+
+@ask("path-mtu", "mtu-hop")
+def mtu(facts: Facts, address: str) -> Iterator[Job]:
+    """How long may packets to the address be?"""
+    if "path-mtu" in facts.request.steps:
+        yield Job("path-mtu", address, PathMtuRequest(address))
+        yield from shrinks(facts, address)
+
+
+@ask("route", "path-mtu", "mtu-hop")
+def mtu_alone(facts: Facts, address: str) -> Iterator[Job]:
+    """The same where nothing else of the network is looked at."""
+    if "path-mtu" in facts.request.steps:
+        yield Job("route", address, RouteRequest(address))
+        yield Job("path-mtu", address, PathMtuRequest(address))
+        yield from shrinks(facts, address)
+
+
+def shrinks(facts: Facts, address: str) -> Iterator[Job]:
+    """Ask up to which hop do packets get that do not arrive."""
+    sizes, hops = facts.service.hole(address), facts.hops.distance(address)
+    if sizes is None or (facts.path.peek_trace(address) is not None and not facts.hops.last_hop(address) and hops != 1):
+        return
+    silent = tuple(ttl for ttl in range(1, hops or 1) if facts.hops.router_at(address, ttl) is None)
+    yield Job("mtu-hop", address, MtuHopRequest(address, *sizes, hops, facts.path.rtt_ms(address), silent))
