@@ -52,9 +52,7 @@ ALLOWED = {
     "troubleshoot/render/style.py": {"os": "asks how wide the terminal is that it is given"},
 }
 # Arrows that point up, each with the reason; none is left over.
-UP: dict[str, dict[str, str]] = {
-    "troubleshoot/reproduce/__main__.py": {"render": "writes the page of all reproductions"},
-}
+UP: dict[str, dict[str, str]] = {}
 # Too slow to import for a command that does not need it.
 HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from troubleshoot.knowledge.files import Folder
+from troubleshoot.knowledge.parts import Parts
+
 ROOT = Path(__file__).parent.parent
 #: A package of PyPI whose import name is the name of our data folder.
 STRANGER = "catalogue"
@@ -90,9 +93,23 @@ def test_wheel_ships_two_packages_and_no_catalogue_of_its_own(dist: Path) -> Non
 def test_wheel_holds_every_module_and_the_whole_catalogue(dist: Path) -> None:
     with zipfile.ZipFile(wheel_of(dist)) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    data = {"troubleshoot/_catalogue" + name.removeprefix("catalogue") for name in tracked("catalogue")}
-    assert len(data) > 100
-    assert data | tracked("troubleshoot", "probes") == names
+        compiled = Parts(wheel.read("troubleshoot/_catalogue"))
+    assert names == {"troubleshoot/_catalogue", *tracked("troubleshoot", "probes")}
+    files = Folder(str(ROOT / "catalogue"))
+    parts = list(files.names())
+    assert len(parts) > 100
+    for part in parts:
+        assert compiled.part(part) == json.loads(json.dumps(files.part(part))), part
+
+
+def test_wheel_runs_from_where_it_lies(dist: Path) -> None:
+    """A zip on the path of modules: nothing but the loader can read what is in it."""
+    code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('troubleshoot', alter_sys=True)"
+    done = run(sys.executable, "-I", "-c", code, wheel_of(dist), "explain", "10061", cwd=dist)
+    assert "WSAECONNREFUSED" in done.stdout
+    listed = run(sys.executable, "-I", "-c", code, wheel_of(dist), "probe", cwd=dist).stdout
+    assert "traceroute " in listed
+    assert "  \n" not in listed
 
 
 def test_sdist_holds_code_data_and_tests(dist: Path) -> None:

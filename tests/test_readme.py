@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from troubleshoot import report
-from troubleshoot.cli import entry
+from troubleshoot.cli import output
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,11 +86,11 @@ def test_exit_statuses() -> None:
     assert told == {
         *report.EXIT_STATUS.values(),
         2,
-        entry.INTERRUPTED,
-        entry.CRASHED,
-        entry.NOT_WRITTEN,
-        entry.STARVED,
-        entry.PIPE_CLOSED,
+        output.INTERRUPTED,
+        output.CRASHED,
+        output.NOT_WRITTEN,
+        output.STARVED,
+        output.PIPE_CLOSED,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from troubleshoot.knowledge.catalogue import Language
+from troubleshoot.knowledge.kinds import Language
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ from probes.base import CannotObserve, Context
 from probes.capabilities import FILES, TOOLS
 from troubleshoot.doctor import examine as doctor
 from troubleshoot.doctor.checkup import GROUPS, Checkup, Item
-from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue, Language
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.knowledge.text import places
 from troubleshoot.render.doctor import document, page
 from troubleshoot.render.layout import cells

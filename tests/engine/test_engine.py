@@ -230,7 +230,7 @@ def test_nonsense_is_refused_before_any_packet() -> None:
 def test_a_probe_that_might_send_too_much_is_not_started(most: int) -> None:
     catalogue = Catalogue()
     usual = catalogue.judgement
-    catalogue.judgement = replace(usual, thresholds={**usual.thresholds, "packets_most": most})
+    catalogue.judgement = usual.replaced(thresholds={**usual.thresholds, "packets_most": most})
     context = Context()
     report = asyncio.run(diagnose("10061", "127.0.0.1:1", catalogue=catalogue, context=context))
     assert report.packets == context.packets_sent <= most == report.packet_limit

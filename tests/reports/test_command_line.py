@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.reports import made
-from troubleshoot.cli.entry import explain_request
+from troubleshoot.cli import plain
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.render.layout import cells
 from troubleshoot.report import to_json
@@ -156,9 +156,9 @@ def test_explain_is_a_page() -> None:
 
 
 def test_both_ways_to_explain_say_the_same() -> None:
-    quick, slow = wsadiag("explain", "-2147014835"), wsadiag("explain", "-2147014835", "--errno", "linux")
-    assert explain_request(["explain", "-2147014835"]) == ("-2147014835", False)
-    assert explain_request(["explain", "-2147014835", "--errno", "linux"]) is None
+    quick, slow = wsadiag("explain", "-2147014835"), wsadiag("explain", "--", "-2147014835")
+    assert plain.read(["explain", "-2147014835"]) is not None
+    assert plain.read(["explain", "--", "-2147014835"]) is None
     assert quick.stdout == slow.stdout
     assert quick.stdout.startswith("10061 WSAECONNREFUSED: Connection refused\n")
 

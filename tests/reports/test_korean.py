@@ -13,8 +13,8 @@ from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.text import read_back, worded
 from troubleshoot.render.layout import cells
 from troubleshoot.render.reproduce import render
-from troubleshoot.reproduce.claims import claims, codes, said_of
-from troubleshoot.reproduce.records import Claim, Reproduction
+from troubleshoot.reproduce.claims import Claim, claims, codes, said_of
+from troubleshoot.reproduce.records import Reproduction
 
 HANGUL = re.compile("[가-힣]")
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.reports import made
-from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.render.layout import cells
 from troubleshoot.render.style import Style
 from troubleshoot.render.text import Lexicon, headline, outline, screen

@@ -1,7 +1,7 @@
 """Run every reproducer that Windows can run, under wine, and print what came of it as TOML.
 
     python tests/windows/record.py > catalogue/reproduced-wine.toml
-    python -m troubleshoot.reproduce --page > tests/engine/REPRODUCED.md
+    python tests/engine/reproduced.py > tests/engine/REPRODUCED.md
 
 Inside wine the same file runs the reproducers, one after the other in one process.
 """
@@ -26,7 +26,8 @@ _HEADER = """\
 def inside() -> dict[str, dict[str, str]]:
     """Carry out all reproducers in this process of Windows; those that give up Winsock itself go last."""
     from troubleshoot.reproduce import windows
-    from troubleshoot.reproduce.records import SUCCESS, Trace
+    from troubleshoot.reproduce.claims import SUCCESS
+    from troubleshoot.reproduce.records import Trace
     from troubleshoot.reproduce.table import TABLE
 
     found: dict[str, dict[str, str]] = {}

@@ -1,1 +1,1 @@
-"""The command line: the console script, and one module for each command."""
+"""The command line: the console script, its words, and one module for each command."""

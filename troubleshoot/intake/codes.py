@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Literal, get_args
 
 from troubleshoot.knowledge.text import Refusal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from troubleshoot.knowledge.catalogue import Catalogue
+    from troubleshoot.knowledge.kinds import System
 
-System = Literal["linux", "macos", "windows"]
-SYSTEMS: tuple[System, ...] = get_args(System)
+SYSTEMS: tuple[System, ...] = ("linux", "macos", "windows")
 SYSTEM_NAMES: dict[System, str] = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 
 #: The greatest number that an ``errno`` or ``getaddrinfo`` error of the three systems can have, rounded up.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from troubleshoot.intake.target import Target
-from troubleshoot.knowledge.catalogue import Catalogue, Kind
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.kinds import Kind
 from troubleshoot.knowledge.text import fill
 from troubleshoot.options import Options
 

@@ -110,9 +110,9 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
     if scheme in ("tcp", "udp"):
         return Target(input=text, host=host, port=port, transport=scheme, service=service, remarks=tuple(remarks))
     if catalogue is None:
-        from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415 - most targets are no URLs
+        from troubleshoot.knowledge.catalogue import catalogue as installed  # noqa: PLC0415 - most targets are no URLs
 
-        catalogue = Catalogue()
+        catalogue = installed()
     known = next(
         (s for name, s in catalogue.services.items() if scheme == name or scheme in s.schemes),
         None,

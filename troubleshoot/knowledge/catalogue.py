@@ -1,316 +1,74 @@
-"""Read what is known: codes, steps, causes, wording and thresholds, checked as they are read.
+"""What is known: codes, steps, causes, wording and thresholds, each part read when it is first asked for.
 
-The data are TOML files in the project's ``catalogue`` folder, which a wheel carries as
-``troubleshoot/_catalogue``. Every complaint about them names the file, the key and what would fit.
+The data are TOML files in the project's ``catalogue`` folder; a wheel carries them compiled into one file. Every
+complaint about them names the file, the key and what would fit.
 """
 
 from __future__ import annotations
 
 import functools
-import tomllib
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+import os
 
-import msgspec
+from troubleshoot.errors import CatalogueError
+from troubleshoot.knowledge.model import (
+    CauseEntry,
+    CauseText,
+    ChecklistStep,
+    ClaimEntry,
+    CodeEntry,
+    Judgement,
+    Measured,
+    PosixNumbers,
+    ReproduceEntry,
+    ServiceEntry,
+    StepEntry,
+    WindowsClaimEntry,
+)
 
-from troubleshoot.errors import UserError
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from collections.abc import Iterable
 
-Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-network-meaning"]
-Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
-Language = Literal["en", "ko"]
+    from troubleshoot.knowledge.cache import Source
+    from troubleshoot.knowledge.kinds import Language
+
+__all__ = [
+    "COMPILED",
+    "LANGUAGES",
+    "Catalogue",
+    "CatalogueError",
+    "CauseEntry",
+    "CauseText",
+    "CodeEntry",
+    "Judgement",
+    "ServiceEntry",
+    "catalogue",
+]
+
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
-
-
-class CatalogueError(UserError):
-    """A data file of the catalogue does not fit its schema."""
-
-
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Common settings of all catalogue records."""
-
-
-class Words(_Entry, frozen=True):
-    """One text in each language."""
-
-    en: str
-    ko: str
-
-    def in_(self, language: Language) -> str:
-        """Return the text in ``language``."""
-        return self.ko if language == "ko" else self.en
-
-
-class ChecklistLine(_Entry, frozen=True):
-    """One line of a code's own checklist: a ``step`` of its own, or all steps of another code (``inherit``)."""
-
-    step: str | None = None
-    inherit: str | None = None
-
-
-class NoteText(_Entry, frozen=True):
-    """A note in one language; ``source`` is there only where a citation holds words of ours."""
-
-    text: str = ""
-    source: str = ""
-
-
-class SourcedNote(_Entry, frozen=True):
-    """Where the reference contradicts itself or today's systems: both sides, and who says so."""
-
-    text: str
-    source: str
-    ko: NoteText | None = None
-
-    def in_(self, language: Language) -> NoteText:
-        """Return note and source in ``language``, in English what it lacks."""
-        if language == "en" or self.ko is None:
-            return NoteText(text=self.text, source=self.source)
-        return NoteText(text=self.ko.text or self.text, source=self.ko.source or self.source)
-
-
-class CodeText(_Entry, frozen=True):
-    """What a code's page says beyond title and meaning, in one language."""
-
-    berkeley: str | None = None
-    tcpip: str | None = None
-    developer_hints: tuple[str, ...] = ()
-
-
-class CodeEntry(_Entry, frozen=True):
-    """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
-
-    ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
-    the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
-    of those that are sentences.
-    """
-
-    number: int
-    name: str
-    kind: Kind
-    title: Words
-    meaning: Words
-    described: bool = True
-    alias_of: str | None = None
-    posix: str | None = None
-    berkeley: str | None = None
-    tcpip: str | None = None
-    functions: tuple[str, ...] = ()
-    also_raised_by: tuple[str, ...] = ()
-    see_also: tuple[str, ...] = ()
-    developer_hints: tuple[str, ...] = ()
-    notes: tuple[SourcedNote, ...] = ()
-    checklist: tuple[ChecklistLine, ...] = ()
-    ko: CodeText = CodeText()
-
-    def text(self, language: Language) -> CodeText:
-        """Return the texts in ``language``, in English what it lacks.
-
-        The hints are one list: they are taken over only whole.
-        """
-        ko = self.ko if language == "ko" else CodeText()
-        whole = len(ko.developer_hints) == len(self.developer_hints)
-        return CodeText(
-            berkeley=self.berkeley and (ko.berkeley or self.berkeley),
-            tcpip=self.tcpip and (ko.tcpip or self.tcpip),
-            developer_hints=ko.developer_hints if whole else self.developer_hints,
-        )
-
-    @property
-    def hex(self) -> str:
-        """The number as eight hexadecimal digits, ``0x0000274D``."""
-        return f"0x{self.number:08X}"
-
-    @property
-    def hresult(self) -> str:
-        """The HRESULT that wraps it (``FACILITY_WIN32``), ``0x8007274D``."""
-        return f"0x{0x80070000 | self.number:08X}"
-
-
-class PosixNumbers(_Entry, frozen=True):
-    """One POSIX name's number on each system; ``None`` where the system lacks it."""
-
-    winsock: str
-    linux: int | None = None
-    macos: int | None = None
-    windows: int | None = None
-
-
-class Commands(_Entry, frozen=True):
-    """The command that carries a step out by hand, for each system. Placeholders: see ``steps.toml``."""
-
-    linux: str
-    windows: str
-    macos: str
-
-
-class StepEntry(_Entry, frozen=True):
-    """One step id of the contract: its title, what it tells, and how to do it by hand."""
-
-    title: Words
-    purpose: Words
-    by_hand: Commands | None = None
-
-
-class CauseText(_Entry, frozen=True):
-    """A cause in one language.
-
-    ``summary`` holds one sentence for each variant (``default`` is required), ``actions`` likewise lists of
-    sentences: a variant without a list of its own takes the default's. An action with a placeholder that has
-    no value in a given case is left out of it.
-    """
-
-    title: str
-    explanation: str
-    summary: dict[str, str]
-    actions: dict[str, tuple[str, ...]]
-
-
-class CauseEntry(_Entry, frozen=True):
-    """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it."""
-
-    id: str
-    scopes: tuple[Scope, ...]
-    en: CauseText
-    ko: CauseText
-
-    def text(self, language: Language) -> CauseText:
-        """Return the texts in ``language``."""
-        return self.ko if language == "ko" else self.en
-
-
-class ServiceEntry(_Entry, frozen=True):
-    """One well-known service: its registered port, and how it behaves when a connection opens.
-
-    ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on). ``dialogue``
-    is what a client may say at once, with places for ``{host}`` and for ``{padding}`` that makes it long.
-    """
-
-    port: int
-    transport: Literal["tcp", "udp"] = "tcp"
-    aliases: tuple[str, ...] = ()
-    schemes: tuple[str, ...] = ()
-    speaks_first: bool = False
-    tls: bool = False
-    question_hex: str = ""
-    dialogue: str = ""
-
-
-class Judgement(_Entry, frozen=True):
-    """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others."""
-
-    order: tuple[str, ...]
-    thresholds: dict[str, float]
-
-
-class ChecklistStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a resolved checklist; ``origin`` is the entry it was taken from, ``added`` marks ours."""
-
-    id: str
-    origin: str | None = None
-    added: bool = False
-
-
-T = TypeVar("T")
-
-
-def root() -> Traversable:
-    """Return the catalogue's folder: inside an installed package, else beside it."""
-    here = Path(__file__).resolve().parents[1]
-    for folder in (here / "_catalogue", here.parent / "catalogue"):
-        if folder.is_dir():
-            return folder
-    # Inside a zip. Imported only here: importlib.resources takes a fifth of the time of `explain`.
-    from importlib import resources  # noqa: PLC0415
-
-    return resources.files("troubleshoot") / "_catalogue"
-
-
-def _read(file: Traversable, kind: type[T]) -> T:
-    """Decode one TOML file strictly; raises :class:`CatalogueError`."""
-    return _convert(_toml(file), kind, file)
-
-
-def _read_table(file: Traversable, kind: type[T]) -> dict[str, T]:
-    """Decode a TOML file that holds one record under each key; raises :class:`CatalogueError`."""
-    return {key: _convert(value, kind, file, key) for key, value in _toml(file).items()}
-
-
-def _toml(file: Traversable) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CatalogueError(f"{file.name}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"{file.name}: not TOML: {error}") from None
-
-
-def _convert(data: object, kind: type[T], file: Traversable, key: str = "") -> T:
-    """Check ``data`` against ``kind``; ``key`` is where in the file it stands."""
-    try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        inside = where.strip("`").removeprefix("$").lstrip(".")
-        place = ".".join(filter(None, (key, inside))) or "top level"
-        what = what.replace("`", "")
-        raise CatalogueError(f"{file.name}: {place}: {what[:1].lower()}{what[1:]}{_what_fits(kind, inside)}") from None
-
-
-def _what_fits(kind: type, place: str) -> str:
-    """Return what the schema has at ``place`` (``checklist[0]``): the values of a choice, the keys of a record."""
-    from msgspec import inspect  # noqa: PLC0415 - only for a complaint
-
-    node = inspect.type_info(kind)
-    for part in filter(None, place.replace("[...]", "[0]").replace("[", ".[").split(".")):
-        if isinstance(node, inspect.UnionType):  # an optional record
-            node = next(kind for kind in node.types if not isinstance(kind, inspect.NoneType))
-        if isinstance(node, inspect.StructType):
-            node = next(field.type for field in node.fields if field.encode_name == part)
-        elif isinstance(node, inspect.DictType):
-            node = node.value_type
-        elif isinstance(node, inspect.VarTupleType):
-            node = node.item_type
-    if isinstance(node, inspect.LiteralType):
-        return f"; one of {', '.join(map(str, node.values))}"
-    if isinstance(node, inspect.StructType):
-        return f"; the keys are {', '.join(field.encode_name for field in node.fields)}"
-    return ""
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    """Return the end of a complaint about ``word``: the names most like it, else all of them."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a complaint
-
-    names = list(known)
-    return f"; did you mean {', '.join(get_close_matches(word, names)) or ', '.join(names)}?"
+#: The compiled catalogue's place within the package ``troubleshoot``, where the wheel's build puts it.
+COMPILED = "_catalogue"
 
 
 class Catalogue:
-    """The catalogue, each part read when it is first asked for.
+    """The catalogue in ``folder`` (TOML files), in the installed one where none is given.
 
-    ``folder`` is for tests of the schema check; everybody else takes the default.
+    Most want :func:`catalogue`, which every part of a process shares.
     """
 
-    def __init__(self, folder: Traversable | None = None) -> None:
-        self._folder = folder if folder is not None else root()
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self._source = _installed() if folder is None else _in_folder(os.fspath(folder))
+        self._codes: dict[str, CodeEntry] = {}
+        self._causes: dict[str, CauseEntry] = {}
+        self._wording: dict[Language, dict[str, str]] = {}
 
     # -- codes ---------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def _code_files(self) -> dict[str, Traversable]:
-        """Code name → file. The file's name carries number and name, so that one code costs one file."""
-        return {
-            f.name[:-5].partition("-")[2]: f for f in (self._folder / "codes").iterdir() if f.name.endswith(".toml")
-        }
-
-    @functools.cached_property
     def numbers(self) -> dict[str, int]:
         """Code name → number, of every code."""
-        return {name: int(file.name.partition("-")[0]) for name, file in self._code_files.items()}
+        found: dict[str, int] = self._source.part("numbers")
+        return found
 
     def names_of(self, number: int) -> tuple[str, ...]:
         """Return the names that share ``number``, the described one first."""
@@ -323,18 +81,9 @@ class Catalogue:
 
     def code(self, name: str) -> CodeEntry:
         """Return one entry; raises ``KeyError`` for a name that is none."""
-        return self._code(name)
-
-    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
-    def _code(self, name: str) -> CodeEntry:
-        file = self._code_files[name]
-        entry = _read(file, CodeEntry)
-        if file.name != f"{entry.number}-{entry.name}.toml":
-            raise CatalogueError(f"{file.name}: name: the file would be {entry.number}-{entry.name}.toml")
-        for line in entry.checklist:
-            if (line.step is None) == (line.inherit is None):
-                raise CatalogueError(f"{file.name}: checklist: each line holds either step or inherit")
-        return entry
+        if name not in self._codes:
+            self._codes[name] = CodeEntry.of(self._source.part(f"codes/{name}"))
+        return self._codes[name]
 
     def codes(self) -> tuple[CodeEntry, ...]:
         """Return all entries by number, then name."""
@@ -364,8 +113,8 @@ class Catalogue:
                 found: Iterable[ChecklistStep] = (ChecklistStep(id=line.step),)
             else:
                 assert line.inherit is not None  # noqa: S101 - checked when the entry was read
-                if line.inherit not in self._code_files:
-                    unknown = f"checklist: no code is called {line.inherit}{_nearest(line.inherit, self._code_files)}"
+                if line.inherit not in self.numbers:
+                    unknown = f"checklist: no code is called {line.inherit}{_nearest(line.inherit, self.numbers)}"
                     raise CatalogueError(f"{entry.number}-{entry.name}.toml: {unknown}")
                 other = self._reference_steps(self.code(line.inherit), (*path, entry.name))
                 found = (ChecklistStep(id=s.id, origin=s.origin or line.inherit) for s in other)
@@ -376,23 +125,24 @@ class Catalogue:
 
     def added_steps(self, entry: CodeEntry) -> tuple[str, ...]:
         """Return the steps that we add for this code: its own list in ``added.toml``, else its kind's."""
-        return self._added.get(entry.name, self._added.get(entry.kind, ()))
+        return tuple(self._added.get(entry.name, self._added.get(entry.kind, ())))
 
     @functools.cached_property
-    def _added(self) -> dict[str, tuple[str, ...]]:
-        return _read(self._folder / "added.toml", dict[str, tuple[str, ...]])
+    def _added(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = self._source.part("added")
+        return found
 
     # -- the rest ------------------------------------------------------------------------------------------
 
     @functools.cached_property
     def posix(self) -> dict[str, PosixNumbers]:
         """POSIX name (``ECONNREFUSED``, ``EAI_NONAME``) → its numbers and its Winsock twin."""
-        return _read_table(self._folder / "posix.toml", PosixNumbers)
+        return {name: PosixNumbers.of(entry) for name, entry in self._source.part("posix").items()}
 
     @functools.cached_property
     def steps(self) -> dict[str, StepEntry]:
         """Step id → entry, in the contract's order."""
-        return _read_table(self._folder / "steps.toml", StepEntry)
+        return {name: StepEntry.of(entry) for name, entry in self._source.part("steps").items()}
 
     @functools.cached_property
     def causes(self) -> dict[str, CauseEntry]:
@@ -402,21 +152,20 @@ class Catalogue:
     @functools.cached_property
     def cause_names(self) -> frozenset[str]:
         """Every cause id that has a file."""
-        return frozenset(f.name[:-5] for f in (self._folder / "causes").iterdir() if f.name.endswith(".toml"))
+        return frozenset(self._source.part("causes"))
 
-    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
     def cause(self, name: str) -> CauseEntry:
-        """Return one cause; raises :class:`CatalogueError` where there is no such file."""
-        file = self._folder / "causes" / f"{name}.toml"
-        entry = _read(file, CauseEntry)
-        if file.name != f"{entry.id}.toml":
-            raise CatalogueError(f"{file.name}: id: the file would be {entry.id}.toml")
-        return entry
+        """Return one cause; raises :class:`CatalogueError` where there is none."""
+        if name not in self._causes:
+            if name not in self.cause_names:
+                raise CatalogueError(f"{name}.toml: no such cause")
+            self._causes[name] = CauseEntry.of(self._source.part(f"causes/{name}"))
+        return self._causes[name]
 
     @functools.cached_property
     def services(self) -> dict[str, ServiceEntry]:
         """Service name → what is registered and known of it."""
-        return _read_table(self._folder / "services.toml", ServiceEntry)
+        return {name: ServiceEntry.of(entry) for name, entry in self._source.part("services").items()}
 
     def service(self, name: str, transport: str = "tcp") -> ServiceEntry | None:
         """Return the entry of a service by its name or an alias of it, ``None`` for an unknown one.
@@ -434,14 +183,87 @@ class Catalogue:
     @functools.cached_property
     def judgement(self) -> Judgement:
         """Order and thresholds of the judge."""
-        return _read(self._folder / "judgement.toml", Judgement)
+        return Judgement.of(self._source.part("judgement"))
 
     def probes(self, language: Language) -> dict[str, str]:
         """Return what the probes do, in a language other than English: that is in their modules."""
-        return _read(self._folder / "probes.toml", dict[str, dict[str, str]]).get(language, {})
+        found: dict[str, str] = self._source.part("probes").get(language, {})
+        return found
 
-    @functools.cache  # noqa: B019 - one catalogue lives as long as the process
     def wording(self, language: Language) -> dict[str, str]:
         """Return every sentence and label of ``language`` by its key, ``table.name``."""
-        tables = _read(self._folder / f"wording.{language}.toml", dict[str, dict[str, str]])
-        return {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
+        if language not in self._wording:
+            self._wording[language] = self._source.part(f"wording.{language}")
+        return self._wording[language]
+
+    # -- what can be made to happen ------------------------------------------------------------------------
+
+    @functools.cached_property
+    def claimed(self) -> tuple[str, ...]:
+        """Every code that has claims, in the order of ``reproduce.toml``."""
+        return tuple(self._source.part("reproduce")["codes"])
+
+    @functools.cached_property
+    def reproduce(self) -> ReproduceEntry:
+        """What ``reproduce.toml`` says beside its claims."""
+        return ReproduceEntry.of(self._source.part("reproduce")["entry"])
+
+    def claims(self, code: str) -> dict[str, ClaimEntry]:
+        """Return the claims of ``code`` by id, in the file's order; none for an unknown code."""
+        return {name: ClaimEntry.of(entry) for name, entry in self._claims_of(code, "claims").items()}
+
+    def windows_claims(self, code: str) -> dict[str, WindowsClaimEntry]:
+        """Return the claims of ``code`` that Windows alone can show, by id."""
+        return {name: WindowsClaimEntry.of(entry) for name, entry in self._claims_of(code, "windows").items()}
+
+    def _claims_of(self, code: str, table: str) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = self._source.part(f"claims/{code}")[table] if code in self.numbers else {}
+        return found
+
+    @functools.cached_property
+    def wine(self) -> Measured:
+        """What Windows' Python met under wine; ``tests/windows/record.py`` writes the file."""
+        return Measured.of(self._source.part("wine"))
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """Return the installed catalogue, read once in a process."""
+    return Catalogue()
+
+
+def folder() -> str | None:
+    """Return the folder of TOML files beside this package, ``None`` where the compiled catalogue is installed."""
+    beside = os.path.join(os.path.dirname(_package()), "catalogue")
+    return beside if os.path.isdir(beside) and not os.path.exists(os.path.join(_package(), COMPILED)) else None
+
+
+def _package() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _installed() -> Source:
+    from troubleshoot.knowledge import cache, parts  # noqa: PLC0415
+
+    beside = folder()
+    if beside is not None:
+        return cache.of_folder(beside)
+    path = os.path.join(_package(), COMPILED)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError:
+        data = __loader__.get_data(path)  # type: ignore[name-defined]  # the package is in a zip
+    return parts.Parts(data)
+
+
+def _in_folder(path: str) -> Source:
+    from troubleshoot.knowledge.files import Folder  # noqa: PLC0415 - tests and tools; it imports what checks TOML
+
+    return Folder(path)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    from troubleshoot.knowledge.check import nearest  # noqa: PLC0415 - only for a complaint
+
+    return nearest(word, known)

@@ -8,13 +8,29 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from troubleshoot.errors import UserError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.knowledge.catalogue import Language
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    from troubleshoot.knowledge.kinds import Language
+
+    class Sayable(Protocol):
+        """What :func:`say` takes: :class:`probes.base.Note`, or a :class:`Refusal`."""
+
+        @property
+        def key(self) -> str:
+            """``table.name`` of the sentence."""
+            ...
+
+        @property
+        def values(self) -> tuple[tuple[str, str], ...]:
+            """The values that fill its places."""
+            ...
+
 
 #: Both forms as a sentence writes them → the one after a consonant, the one after a vowel.
 _PARTICLES = {
@@ -32,20 +48,6 @@ _MANY_ZEROS = 12
 _RIEUL = 8  # the place of ㄹ among the 27 finals of a syllable (Unicode, section 3.12)
 
 
-class Sayable(Protocol):
-    """What :func:`say` takes: :class:`probes.base.Note`, or a :class:`Refusal`."""
-
-    @property
-    def key(self) -> str:
-        """``table.name`` of the sentence."""
-        ...
-
-    @property
-    def values(self) -> tuple[tuple[str, str], ...]:
-        """The values that fill its places."""
-        ...
-
-
 class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure of ours
     """Words of the command line that mean nothing: which, and what would fit, as a sentence of the catalogue."""
 
@@ -55,9 +57,9 @@ class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure
         self.values = tuple((name, str(value)) for name, value in values.items())
 
     def __str__(self) -> str:
-        from troubleshoot.knowledge.catalogue import Catalogue  # noqa: PLC0415 - only where somebody reads it
+        from troubleshoot.knowledge.catalogue import catalogue  # noqa: PLC0415 - only where somebody reads it
 
-        return say(self, Catalogue().wording("en"))
+        return say(self, catalogue().wording("en"))
 
 
 def fill(sentence: str, values: Mapping[str, str]) -> str:

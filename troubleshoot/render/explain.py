@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from troubleshoot.knowledge.catalogue import Catalogue, CodeEntry, Language
 from troubleshoot.knowledge.text import fill
 from troubleshoot.render.layout import cells, pad, wrap
-from troubleshoot.render.style import Style
-from troubleshoot.reproduce.records import SUCCESS, Reproducible
+from troubleshoot.reproduce.claims import SUCCESS, Reproducible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from troubleshoot.knowledge.catalogue import Catalogue
+    from troubleshoot.knowledge.kinds import Language
+    from troubleshoot.knowledge.model import CodeEntry
+    from troubleshoot.render.style import Style
 
 _SYSTEMS = (("linux", "Linux"), ("macos", "macOS"), ("windows", "Windows"))
 

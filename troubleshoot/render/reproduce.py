@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.knowledge.text import fill
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
-from troubleshoot.reproduce.claims import (
-    claims,
-    codes,
-    impossible,
-    measured_on,
-    measured_under_wine,
-    said_of,
-    windows_claims,
-)
-from troubleshoot.reproduce.records import SUCCESS, Call, Reproduction
+from troubleshoot.reproduce.claims import SUCCESS, said_of
+from troubleshoot.reproduce.records import Call, Reproduction
 
 _WIDTH = 80
 
@@ -27,50 +20,14 @@ def render(reproductions: Iterable[Reproduction], language: Language = "en") -> 
 
     The calls read as in a trace, whatever the language is.
     """
-    wording = Catalogue().wording(language)
+    wording = catalogue().wording(language)
     return "\n\n".join(_paragraph(one, wording, said_of(one, language)) for one in reproductions)
 
 
 def not_possible(code: str, reason: str, language: Language = "en") -> str:
     """Return why the code cannot be made to happen, wrapped to 80 columns."""
-    text = fill(Catalogue().wording(language)["ui.reproduce-impossible"], {"code": code, "reason": reason})
+    text = fill(catalogue().wording(language)["ui.reproduce-impossible"], {"code": code, "reason": reason})
     return "\n".join(wrap(safe(text), _WIDTH, rest="  "))
-
-
-def page() -> str:
-    """Return the catalogue's claims as a page in Markdown: code, claim, what Linux returns, what Winsock has."""
-    wine = measured_under_wine()
-    lines = [
-        "# What can be reproduced",
-        "",
-        f"Generated from `catalogue/reproduce.toml`; every line held on {measured_on()}, and a test holds it to the",
-        "kernel that it runs on. `wsadiag reproduce CODE` shows the calls. *Winsock has* is what Microsoft documents.",
-        f"The last column is what {wine.measured_on} returned (`catalogue/reproduced-wine.toml`):",
-        "wine puts Winsock on top of Linux, so that where the two columns differ it is no proof of what Windows does.",
-        "",
-        "| code | call | where | Linux returns | Winsock has | under wine |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for code in codes():
-        for claim in claims(code):
-            note = f"<br>{claim.note}" if claim.note else ""
-            seen = "no error" if claim.errno == SUCCESS else f"`{claim.errno}`"
-            winsock = f"`{claim.winsock}`" if claim.winsock else "no such error"
-            there = _measured(wine.observed.get(code, {}).get(claim.id))
-            lines.append(f"| `{code}` | `{claim.function}` | {claim.state}{note} | {seen} | {winsock} | {there} |")
-        for claim in windows_claims(code):
-            there = _measured(wine.observed.get(code, {}).get(claim.id))
-            lines.append(f"| `{code}` | `{claim.function}` | {claim.state} | no such call | `{code}` | {there} |")
-    lines += ["", "## What nothing on a modern Linux returns", "", "| code | reason |", "| --- | --- |"]
-    lines += [f"| `{code}` | {reason} |" for code in codes() if (reason := impossible(code))]
-    return "\n".join(lines) + "\n"
-
-
-def _measured(found: str | None) -> str:
-    """Return an observed error, ``no error``, or why there is none, as a cell of a table."""
-    if found is None:
-        return "not tried"
-    return "no error" if found == SUCCESS else f"`{found}`" if found.startswith("WSA") else found
 
 
 def _paragraph(one: Reproduction, wording: Mapping[str, str], said: tuple[str, str]) -> str:

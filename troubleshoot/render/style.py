@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TextIO
 
-import msgspec
+from troubleshoot.knowledge.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
 
 _MARKS = {
     "passed": ("✓", "ok", "32"),
@@ -17,7 +20,7 @@ _MARKS = {
 }
 
 
-class Style(msgspec.Struct, frozen=True, kw_only=True):
+class Style(Record):
     """``width`` in cells. ``unicode`` is whether marks beyond ASCII can be written, ``colour`` whether ANSI may be."""
 
     width: int = 80

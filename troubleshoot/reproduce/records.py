@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
-#: What ``observed`` and a claim's ``errno`` say where the call succeeds.
-SUCCESS = "OK"
+from troubleshoot.reproduce.claims import Claim
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -22,36 +24,11 @@ class Call(msgspec.Struct, frozen=True):
     times: int = 1
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """One claim of the catalogue (``reproduce.toml``): ``function`` called in ``state`` ends in ``errno`` on Linux.
-
-    ``winsock`` is the code that Winsock has for this situation, ``None`` where it does not know the situation or
-    sees nothing wrong with it; ``errno`` is :data:`SUCCESS` where Linux sees nothing wrong. ``note`` says what
-    differs and why, ``source`` who says so.
-    """
-
-    id: str
-    code: str
-    function: str
-    state: str
-    errno: str
-    winsock: str | None
-    note: str = ""
-    source: str = ""
-
-
-class Reproducible(msgspec.Struct, frozen=True):
-    """What can be made to happen of a code: its claims, or why there are none (``None``: nothing is known)."""
-
-    claims: tuple[Claim, ...] = ()
-    impossible: str | None = None
-
-
 class Reproduction(msgspec.Struct, frozen=True):
     """One claim, tried on this machine.
 
     ``calls`` are all calls in order; the last one is the one that the claim is about, and ``observed`` its error
-    (:data:`SUCCESS` where it succeeded, ``None`` where it was never made). ``matches`` tells whether that is
+    (``OK`` where it succeeded, ``None`` where it was never made). ``matches`` tells whether that is
     what the claim says, ``shows_code`` whether it is the twin of ``code``, and ``same_as_winsock`` whether it is
     the twin of what Winsock has for this situation. ``remark`` says why it could not be tried, or what the claim
     notes. ``isolated`` tells whether it ran in a network namespace of its own. ``system`` is ``linux`` or ``windows``:
@@ -77,3 +54,8 @@ class Trace(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...]
     reason: str | None
     isolated: bool
+
+
+def plain(reproductions: Iterable[Reproduction]) -> list[dict[str, Any]]:
+    """Return the records as plain data, for JSON."""
+    return [msgspec.to_builtins(one, enc_hook=Claim.plain) for one in reproductions]

@@ -18,9 +18,9 @@ import msgspec
 
 from probes.system import platform_name
 from troubleshoot.errors import UserError
-from troubleshoot.knowledge.catalogue import Language
-from troubleshoot.reproduce.claims import claims, codes, impossible, windows_claims, winsock_twin
-from troubleshoot.reproduce.records import SUCCESS, Claim, Reproduction, Trace
+from troubleshoot.knowledge.kinds import Language
+from troubleshoot.reproduce.claims import SUCCESS, Claim, claims, codes, impossible, windows_claims, winsock_twin
+from troubleshoot.reproduce.records import Reproduction, Trace
 
 #: A reproduction takes some milliseconds, a few of them up to 4 s: the kernel's own time-outs.
 TIMEOUT_S = 15

@@ -13,7 +13,8 @@ from troubleshoot import __version__
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, flows, losses
 from troubleshoot.judge import Conclusion, healthy
 from troubleshoot.judge.model import Finding
-from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.knowledge.text import fill, places, say, worded
 from troubleshoot.report import (
     Alternative,

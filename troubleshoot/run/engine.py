@@ -28,7 +28,9 @@ from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.request import Request, request_of
 from troubleshoot.intake.target import Target, parse_target
 from troubleshoot.judge import Conclusion, judge
-from troubleshoot.knowledge.catalogue import Catalogue, Language
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.catalogue import catalogue as installed
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.knowledge.text import say
 from troubleshoot.options import Options
 from troubleshoot.report import Report, Vantage
@@ -67,7 +69,7 @@ async def diagnose(
     Raises :class:`troubleshoot.errors.UserError` for a code or target that means nothing, before any packet.
     """
     options = options or Options()
-    catalogue = catalogue or Catalogue()
+    catalogue = catalogue or installed()
     context = context or Context(budget=budget or Budget())
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
@@ -99,7 +101,7 @@ def run(
 
 def replay(report: Report, language: Language) -> Report:
     """Judge a saved report again, with today's rules and in ``language``. Touches no network."""
-    catalogue = Catalogue()
+    catalogue = installed()
     request = request_from(report, catalogue)
     observations = load_observations(report)
     facts = Facts(request, catalogue.judgement.thresholds, observations)
@@ -165,7 +167,7 @@ def _port_of(service: str | None, transport: str) -> int | None:
     try:
         return socket.getservbyname(service, transport)
     except OSError:
-        entry = Catalogue().service(service, transport)
+        entry = installed().service(service, transport)
         return entry.port if entry is not None else None
 
 

@@ -1,0 +1,54 @@
+"""``wsadiag CODE TARGET``: the diagnosis itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from troubleshoot.cli.commands import loaded
+from troubleshoot.cli.options import options_of, system_of, target_of
+from troubleshoot.cli.output import style
+from troubleshoot.intake.codes import parse_code
+from troubleshoot.knowledge.text import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from troubleshoot.cli.session import Session
+
+
+def run(
+    session: Session,
+    *,
+    code: str,
+    target: str | None,
+    json: bool,
+    errno: str | None,
+    verbose: bool,
+    quiet: bool,
+    **given: Any,
+) -> int:
+    """Diagnose and print the report; ``given`` are the options of the run."""
+    name = parse_code(code, session.catalogue, system_of(errno))
+    if target is None:
+        raise Refusal("usage.missing-target", code=code)
+    if verbose and quiet:
+        raise Refusal("usage.option-quiet")
+    options = options_of(session, **given)
+    aim = target_of(target, session.catalogue)
+
+    from troubleshoot.cli.show import show  # noqa: PLC0415
+    from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
+
+    loaded()
+    if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        from troubleshoot.render.live import LiveView  # noqa: PLC0415
+
+        heading = f"{session.catalogue.code(name).number} {name}: {aim.input}"
+        height = os.get_terminal_size(sys.stdout.fileno()).lines
+        with LiveView(heading, session.wording, style(), height=height) as view:
+            report = engine.run(name, aim, options, on_event=view.event, code_input=code)
+    else:
+        report = engine.run(name, aim, options, code_input=code)
+    return show(report, session, json=json, verbose=verbose, quiet=quiet)

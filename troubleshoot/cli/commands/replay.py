@@ -1,0 +1,58 @@
+"""``wsadiag replay REPORT.json``: judge a saved report again, without a network."""
+
+from __future__ import annotations
+
+import sys
+
+from troubleshoot.cli.commands import loaded
+from troubleshoot.cli.show import show
+from troubleshoot.errors import UserError
+from troubleshoot.knowledge.text import Refusal
+from troubleshoot.report import from_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from troubleshoot.cli.session import Session
+    from troubleshoot.report import Report
+
+#: A report of a long run takes some hundred kilobytes.
+_MAX_REPORT_MB = 32
+
+
+def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool) -> int:
+    """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
+    if verbose and quiet:
+        raise Refusal("usage.option-quiet")
+    saved = _saved(report, session)
+
+    from troubleshoot.run import engine  # noqa: PLC0415
+
+    loaded()
+    return show(engine.replay(saved, session.language), session, json=json, verbose=verbose, quiet=quiet)
+
+
+def _saved(file: str, session: Session) -> Report:
+    data = _read(file)
+    try:
+        return from_json(data)
+    except UserError as error:
+        raise Refusal("usage.replay-bad", file=file, reason=session.translated(str(error))) from None
+    except RecursionError:
+        reason = session.translated("not a report: nested too deeply")
+        raise Refusal("usage.replay-bad", file=file, reason=reason) from None
+
+
+def _read(file: str) -> bytes:
+    limit = _MAX_REPORT_MB << 20
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with open(file, "rb") as opened:
+                data = opened.read(limit + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Refusal("usage.replay-unreadable", file=file, reason=reason) from None
+    if len(data) > limit:
+        raise Refusal("usage.replay-large", file=file, megabytes=_MAX_REPORT_MB)
+    return data

@@ -1,0 +1,119 @@
+"""What the options and the target hold, checked: each complaint says what would fit."""
+
+from __future__ import annotations
+
+from troubleshoot.intake.codes import SYSTEMS
+from troubleshoot.knowledge.text import Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from troubleshoot.cli.session import Session
+    from troubleshoot.intake.target import Target
+    from troubleshoot.knowledge.catalogue import Catalogue
+    from troubleshoot.knowledge.kinds import System
+    from troubleshoot.options import Options
+
+_TIMEOUT_S = (0.1, 600.0)
+_DIGITS = frozenset("0123456789")
+
+
+def check_language(lang: str | None) -> None:
+    """``--lang`` was heard before all else; here it is checked."""
+    if lang not in (None, "en", "ko"):
+        raise Refusal("usage.option-lang", value=lang)
+
+
+def system_of(errno: str | None) -> System | None:
+    """Return the system of ``--errno``."""
+    if errno is None:
+        return None
+    for system in SYSTEMS:
+        if system == errno.lower():
+            return system
+    raise Refusal("usage.option-errno", value=errno)
+
+
+def options_of(
+    session: Session,
+    *,
+    timeout: str,
+    ipv4: bool,
+    ipv6: bool,
+    pid: str | None,
+    local_host: str | None = None,
+    router: str | None = None,
+    remote_neighbour: str | None = None,
+) -> Options:
+    """Return the options of a diagnosis."""
+    from troubleshoot.options import Options  # noqa: PLC0415
+
+    if ipv4 and ipv6:
+        raise Refusal("usage.option-families")
+    seconds = _seconds(timeout)
+    if seconds is None or not _TIMEOUT_S[0] <= seconds <= _TIMEOUT_S[1]:
+        raise Refusal("usage.option-timeout", value=timeout)
+    process = None if pid is None else _whole(pid)
+    if pid is not None and (process is None or not 0 < process < 1 << 31):
+        raise Refusal("usage.option-pid", value=pid)
+    return Options(
+        timeout_s=seconds,
+        family=4 if ipv4 else 6 if ipv6 else None,
+        pid=process,
+        local_host=_address("--local-host", local_host),
+        router=_address("--router", router),
+        remote_neighbour=_address("--remote-neighbour", remote_neighbour),
+        language=session.language,
+    )
+
+
+def _whole(text: str) -> int | None:
+    """Return a plain decimal number, else ``None``: no sign and no foreign digits."""
+    return int(text) if 1 <= len(text) <= 10 and _DIGITS.issuperset(text) else None
+
+
+def _seconds(text: str) -> float | None:
+    """Return a plain decimal number, else ``None``: no exponents, no ``inf``."""
+    whole, point, part = text.partition(".")
+    if _whole(whole) is None or (point and (_whole(part) is None or len(part) > 6)):
+        return None
+    return float(text)
+
+
+def _address(option: str, text: str | None) -> str | None:
+    from troubleshoot.intake.target import is_address  # noqa: PLC0415
+
+    if text is None:
+        return None
+    bare = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
+    if not is_address(bare):
+        raise Refusal("usage.option-address", option=option, value=text)
+    return bare
+
+
+def target_of(word: str, catalogue: Catalogue) -> Target:
+    """Return the target; a service name that nobody knows is refused before the run begins."""
+    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
+
+    target = parse_target(word, catalogue)
+    if target.service is not None:
+        _known_service(target.service, target.transport, catalogue)
+    return target
+
+
+def _known_service(service: str, transport: str, catalogue: Catalogue) -> None:
+    import socket  # noqa: PLC0415
+
+    try:
+        socket.getservbyname(service, transport)
+    except OSError:
+        pass
+    else:
+        return
+    names = {name for main, entry in catalogue.services.items() for name in (main, *entry.aliases)}
+    if service.lower() in names:
+        return
+    import difflib  # noqa: PLC0415
+
+    near = ", ".join(difflib.get_close_matches(service.lower(), names, 3))
+    key = "usage.target-service-near" if near else "usage.target-service"
+    raise Refusal(key, service=service, transport=transport, near=near)

@@ -1,0 +1,96 @@
+"""The words of the command line: commands, their arguments and options, each said once.
+
+Help, the reader of plain lines and the parser are made from these tables.
+"""
+
+from __future__ import annotations
+
+from troubleshoot.knowledge.record import Record
+
+#: The command that is meant where none is named. It stays out of sight: help and completion show its options as
+#: those of ``wsadiag`` itself.
+DEFAULT = "diagnose"
+#: Put in a negative number's place before it reaches the parser, which would take it for a bundle of options;
+#: :func:`troubleshoot.intake.codes.parse_code` reads both.
+MINUS = "\N{MINUS SIGN}"
+
+
+class Option(Record):
+    """An option: how it is written, and what stands for its value (nothing for a flag)."""
+
+    names: tuple[str, ...]
+    metavar: str = ""
+    default: str | None = None
+
+
+class Argument(Record):
+    """A word by its place; ``many`` takes all that are left."""
+
+    metavar: str
+    required: bool = False
+    many: bool = False
+
+
+class Command(Record):
+    """What a command takes, by name, in the order of its help."""
+
+    arguments: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+OPTIONS = {
+    "json": Option(names=("--json",)),
+    "timeout": Option(names=("--timeout",), metavar="SECONDS", default="10"),
+    "ipv4": Option(names=("-4",)),
+    "ipv6": Option(names=("-6",)),
+    "pid": Option(names=("--pid",), metavar="PID"),
+    "local_host": Option(names=("--local-host",), metavar="ADDRESS"),
+    "router": Option(names=("--router",), metavar="ADDRESS"),
+    "remote_neighbour": Option(names=("--remote-neighbour",), metavar="ADDRESS"),
+    "errno": Option(names=("--errno",), metavar="SYSTEM"),
+    "no_network": Option(names=("--no-network",)),
+    "lang": Option(names=("--lang",), metavar="LANGUAGE"),
+    "verbose": Option(names=("-v", "--verbose")),
+    "quiet": Option(names=("-q", "--quiet")),
+    "help": Option(names=("-h", "--help")),
+    "version": Option(names=("--version",)),
+    "install_completion": Option(names=("--install-completion",)),
+    "show_completion": Option(names=("--show-completion",)),
+}
+ARGUMENTS = {
+    "code": Argument(metavar="CODE", required=True),
+    "target": Argument(metavar="TARGET"),
+    "words": Argument(metavar="WORD...", many=True),
+    "name": Argument(metavar="NAME"),
+    "report": Argument(metavar="REPORT.json", required=True),
+}
+#: The options of ``wsadiag`` itself.
+TOP = ("version", "install_completion", "show_completion")
+#: Whatever else stands beside one of these, the parser writes a script for the shell.
+COMPLETION = ("--install-completion", "--show-completion")
+COMMANDS = {
+    DEFAULT: Command(
+        arguments=("code", "target"),
+        options=(
+            *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour", "errno", "lang"),
+            *("verbose", "quiet", "help"),
+        ),
+    ),
+    "explain": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
+    "codes": Command(arguments=("words",), options=("json", "lang", "help")),
+    "probe": Command(arguments=("name", "target"), options=("json", "timeout", "ipv4", "ipv6", "pid", "lang", "help")),
+    "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
+    "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
+    "replay": Command(arguments=("report",), options=("json", "lang", "verbose", "quiet", "help")),
+}
+
+
+def is_negative(word: str) -> bool:
+    """Whether ``word`` is a negative number, and no option: ``-4`` and ``-6`` alone remain the options they are."""
+    digits = word[1:]
+    return (
+        word[:1] == "-"
+        and digits[:1] in tuple("0123456789")
+        and not digits.strip("0123456789abcdefABCDEFxX")
+        and word not in ("-4", "-6")
+    )

@@ -1,0 +1,259 @@
+"""What the catalogue holds, one record for each form of entry.
+
+English is always there. Korean may lack while an entry is a draft: then the English stands in its place.
+"""
+
+from __future__ import annotations
+
+from troubleshoot.knowledge.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from troubleshoot.knowledge.kinds import Kind, Language, Scope, Transport
+
+
+class Words(Record):
+    """One text in each language."""
+
+    en: str
+    ko: str = ""
+
+    def in_(self, language: Language) -> str:
+        """Return the text in ``language``, in English where it lacks."""
+        return (self.ko if language == "ko" else "") or self.en
+
+
+class ChecklistLine(Record):
+    """One line of a code's own checklist: a ``step`` of its own, or all steps of another code (``inherit``)."""
+
+    step: str | None = None
+    inherit: str | None = None
+
+
+class NoteText(Record):
+    """A note in one language; ``source`` is there only where a citation holds words of ours."""
+
+    text: str = ""
+    source: str = ""
+
+
+class SourcedNote(Record):
+    """Where the reference contradicts itself or today's systems: both sides, and who says so."""
+
+    text: str
+    source: str
+    ko: NoteText | None = None
+
+    def in_(self, language: Language) -> NoteText:
+        """Return note and source in ``language``, in English what it lacks."""
+        if language == "en" or self.ko is None:
+            return NoteText(text=self.text, source=self.source)
+        return NoteText(text=self.ko.text or self.text, source=self.ko.source or self.source)
+
+
+class CodeText(Record):
+    """What a code's page says beyond title and meaning, in one language."""
+
+    berkeley: str | None = None
+    tcpip: str | None = None
+    developer_hints: tuple[str, ...] = ()
+
+
+class CodeEntry(Record):
+    """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
+
+    ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
+    the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
+    of those that are sentences.
+    """
+
+    number: int
+    name: str
+    kind: Kind
+    title: Words
+    meaning: Words
+    described: bool = True
+    alias_of: str | None = None
+    posix: str | None = None
+    berkeley: str | None = None
+    tcpip: str | None = None
+    functions: tuple[str, ...] = ()
+    also_raised_by: tuple[str, ...] = ()
+    see_also: tuple[str, ...] = ()
+    developer_hints: tuple[str, ...] = ()
+    notes: tuple[SourcedNote, ...] = ()
+    checklist: tuple[ChecklistLine, ...] = ()
+    ko: CodeText = CodeText()
+
+    def text(self, language: Language) -> CodeText:
+        """Return the texts in ``language``, in English what it lacks.
+
+        The hints are one list: they are taken over only whole.
+        """
+        ko = self.ko if language == "ko" else CodeText()
+        whole = len(ko.developer_hints) == len(self.developer_hints)
+        return CodeText(
+            berkeley=self.berkeley and (ko.berkeley or self.berkeley),
+            tcpip=self.tcpip and (ko.tcpip or self.tcpip),
+            developer_hints=ko.developer_hints if whole else self.developer_hints,
+        )
+
+    @property
+    def hex(self) -> str:
+        """The number as eight hexadecimal digits, ``0x0000274D``."""
+        return f"0x{self.number:08X}"
+
+    @property
+    def hresult(self) -> str:
+        """The HRESULT that wraps it (``FACILITY_WIN32``), ``0x8007274D``."""
+        return f"0x{0x80070000 | self.number:08X}"
+
+
+class PosixNumbers(Record):
+    """One POSIX name's number on each system; ``None`` where the system lacks it."""
+
+    winsock: str
+    linux: int | None = None
+    macos: int | None = None
+    windows: int | None = None
+
+
+class Commands(Record):
+    """The command that carries a step out by hand, for each system. Placeholders: see ``steps.toml``."""
+
+    linux: str
+    windows: str
+    macos: str
+
+
+class StepEntry(Record):
+    """One step id of the contract: its title, what it tells, and how to do it by hand."""
+
+    title: Words
+    purpose: Words
+    by_hand: Commands | None = None
+
+
+class CauseText(Record):
+    """A cause in one language.
+
+    ``summary`` holds one sentence for each variant (``default`` is required), ``actions`` likewise lists of
+    sentences: a variant without a list of its own takes the default's. An action with a placeholder that has
+    no value in a given case is left out of it.
+    """
+
+    title: str
+    explanation: str
+    summary: dict[str, str]
+    actions: dict[str, tuple[str, ...]]
+
+
+class CauseTranslation(Record):
+    """A :class:`CauseText` as far as it is translated."""
+
+    title: str = ""
+    explanation: str = ""
+    summary: dict[str, str] = {}
+    actions: dict[str, tuple[str, ...]] = {}
+
+
+class CauseEntry(Record):
+    """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it."""
+
+    id: str
+    scopes: tuple[Scope, ...]
+    en: CauseText
+    ko: CauseTranslation = CauseTranslation()
+
+    def text(self, language: Language) -> CauseText:
+        """Return the texts in ``language``, in English what it lacks; a list of actions is taken over whole."""
+        if language == "en":
+            return self.en
+        return CauseText(
+            title=self.ko.title or self.en.title,
+            explanation=self.ko.explanation or self.en.explanation,
+            summary={**self.en.summary, **self.ko.summary},
+            actions={**self.en.actions, **self.ko.actions},
+        )
+
+
+class ServiceEntry(Record):
+    """One well-known service: its registered port, and how it behaves when a connection opens.
+
+    ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on). ``dialogue``
+    is what a client may say at once, with places for ``{host}`` and for ``{padding}`` that makes it long.
+    """
+
+    port: int
+    transport: Transport = "tcp"
+    aliases: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    speaks_first: bool = False
+    tls: bool = False
+    question_hex: str = ""
+    dialogue: str = ""
+
+
+class Judgement(Record):
+    """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others."""
+
+    order: tuple[str, ...]
+    thresholds: dict[str, float]
+
+
+class ClaimText(Record):
+    """What a claim says, in one language."""
+
+    state: str = ""
+    note: str = ""
+
+
+class ClaimEntry(Record):
+    """One claim of ``reproduce.toml``: ``function`` called in ``state`` ends in ``errno`` on Linux."""
+
+    function: str
+    state: str
+    errno: str
+    winsock: str | None = None
+    note: str = ""
+    source: str = ""
+    ko: ClaimText = ClaimText()
+
+
+class WindowsClaimEntry(Record):
+    """One claim of ``reproduce.toml`` that Windows alone can show."""
+
+    function: str
+    state: str
+    source: str
+    ko: ClaimText = ClaimText()
+
+
+class ReproduceText(Record):
+    """``impossible`` by code, ``reasons`` by their English sentence; both sides of a reason hold the same places."""
+
+    impossible: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+
+
+class ReproduceEntry(Record):
+    """``reproduce.toml`` without its claims: where they were last seen to hold, which codes cannot happen and why."""
+
+    measured_on: str
+    impossible: dict[str, str]
+    ko: ReproduceText = ReproduceText()
+
+
+class Measured(Record):
+    """What a system returned: ``observed`` by code and claim, an error's name, ``OK`` or why there is none."""
+
+    measured_on: str
+    observed: dict[str, dict[str, str]]
+
+
+class ChecklistStep(Record):
+    """One step of a resolved checklist; ``origin`` is the entry it was taken from, ``added`` marks ours."""
+
+    id: str
+    origin: str | None = None
+    added: bool = False
