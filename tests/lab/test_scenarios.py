@@ -79,3 +79,20 @@ def test_a_sample_holds_every_value_of_every_variant() -> None:
         return {(one.file, key, str(value)) for one in scenarios for key, value in one.values.items()}
 
     assert values(chosen) == values(everything)
+
+
+def test_a_variant_may_say_how_sure_its_verdicts_must_be(tmp_path: Path) -> None:
+    """By a key that is no value: it names no combination and fills in no text."""
+    path = tmp_path / "two.toml"
+    path.write_text(
+        'title = "$at"\ncode = "10060"\ntarget = "{server}:{port}"\n'
+        '[[variant]]\nat = [1, 2]\nconfidence = "likely"\n[[variant]]\nat = 3\n'
+        '[expect]\noutcome = "healthy"\nconfidence = "certain"\n',
+        encoding="utf-8",
+    )
+    told = {one.name: (one.values, one.expect.firmness("nobody")) for one in load(path)}
+    assert told == {
+        "two.1": ({"at": 1}, ("likely",)),
+        "two.2": ({"at": 2}, ("likely",)),
+        "two.3": ({"at": 3}, ("certain",)),
+    }
