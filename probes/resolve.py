@@ -9,21 +9,11 @@ once. Sources: RFC 1035, RFC 6891 (EDNS), RFC 7766 (TCP), RFC 8914 (extended err
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
-from probes.system.blocking import in_thread
-from probes.system.dns import CONTROL_NAME, SILENT, Answer, ResolverConfiguration, ServerAnswer
-from probes.system.late import importing
-
-if TYPE_CHECKING:
-    from probes.system.dns.survey import Survey
+from probes.base import NotApplicable, Probe, ProbeTarget
+from probes.system.dns import SILENT, Answer, ResolverConfiguration, ServerAnswer
+from probes.system.late import body_of
 
 __all__ = [
     "SILENT",
@@ -96,112 +86,6 @@ class ResolveResult(msgspec.Struct, frozen=True):
     awaited: tuple[str, ...] = ()
 
 
-async def observe(
-    request: ResolveRequest, context: Context, progress: Callable[[ResolveResult], None]
-) -> ResolveResult:
-    """Ask for the name's addresses; see the module's text.
-
-    Ends at the latest after ``system_wait_s`` or twice ``wait_s``, whichever is longer. Raises
-    :class:`NotApplicable` for a name that cannot be asked for (``reason.name-…``).
-    """
-    with importing():
-        from probes.system.dns import names, resolv_conf  # noqa: PLC0415 - the plan needs the types alone
-        from probes.system.dns.survey import Survey  # noqa: PLC0415
-
-    literal = names.literal(request.name)
-    if literal is not None:
-        fits = request.family in (None, 6 if ":" in literal else 4)
-        return ResolveResult(request.name, request.name, True, (literal,) if fits else (), None, (), None)
-    ascii_name = names.to_ascii(request.name)
-    configuration = resolv_conf.read_configuration(context)
-    candidates = names.candidates(ascii_name, configuration)
-    types = {None: ("A", "AAAA"), 4: ("A",), 6: ("AAAA",)}[request.family]
-    system: SystemAnswer | None = None
-
-    def tell() -> None:
-        progress(_result(request, ascii_name, configuration, system, survey))
-
-    async def ask_system() -> None:
-        nonlocal system
-        system = await _ask_system(ascii_name, request)
-        tell()
-
-    survey = Survey(
-        context, tell, servers=configuration.servers, candidates=candidates, types=types, wait_s=request.wait_s
-    )
-    async with asyncio.TaskGroup() as group:
-        if context.root == Path("/"):
-            group.create_task(ask_system())
-        if candidates:
-            group.create_task(survey.run())
-    return _result(request, ascii_name, configuration, system, survey)
-
-
-def _result(
-    request: ResolveRequest,
-    ascii_name: str,
-    configuration: ResolverConfiguration,
-    system: SystemAnswer | None,
-    survey: Survey,
-) -> ResolveResult:
-    """Return what is known by now."""
-    answers, first = survey.answers, survey.first
-    addresses: tuple[str, ...] = ()
-    if system is not None and system.finished:
-        addresses = system.addresses
-    elif first is not None:
-        said = (a.addresses for a in answers if (a.server, a.name) == first)
-        addresses = tuple(dict.fromkeys(address for group in said for address in group))
-    return ResolveResult(
-        name=request.name,
-        ascii_name=ascii_name,
-        literal=False,
-        addresses=addresses,
-        system=system,
-        answers=answers,
-        configuration=configuration,
-        candidates=survey.candidates,
-        other_name=CONTROL_NAME if survey.candidates else None,
-        search_matched=first[1] if first else None,
-        own_errors=tuple(survey.own_errors),
-        awaited=tuple(survey.silent),
-    )
-
-
-async def _ask_system(ascii_name: str, request: ResolveRequest) -> SystemAnswer:
-    """Ask getaddrinfo(3), in a thread that nobody waits for after ``system_wait_s``."""
-    family = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}[request.family]
-    # As bytes: Python would put a text through its own IDNA codec, which refuses names that glibc takes.
-    name = ascii_name.encode("ascii")
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    addresses: tuple[str, ...] = ()
-    eai: str | None = None
-    finished = True
-    try:
-        async with asyncio.timeout(request.system_wait_s):
-            # SOCK_STREAM: one entry an address. No AI_ADDRCONFIG: it would hide what the name has.
-            found = await in_thread(
-                lambda: socket.getaddrinfo(name, None, family, socket.SOCK_STREAM), "system resolver"
-            )
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-    except TimeoutError:
-        finished = False
-    except socket.gaierror as problem:
-        eai = _eai_name(problem.errno)
-    except OSError:
-        eai = "EAI_SYSTEM"
-    return SystemAnswer(addresses, eai, (loop.time() - started) * 1000, finished)
-
-
-def _eai_name(number: int | None) -> str:
-    """Return the symbolic name of an error of getaddrinfo(3)."""
-    for name in reversed(dir(socket)):  # where NONAME and NODATA are one (Windows, FreeBSD), it is the former
-        if name.startswith("EAI_") and getattr(socket, name) == number:
-            return name
-    return f"EAI_{number}"
-
-
 def _request_for(target: ProbeTarget) -> ResolveRequest:
     if target.host is None:
         raise NotApplicable("reason.no-host-given")
@@ -212,7 +96,7 @@ PROBE = Probe(
     name="resolve",
     request=ResolveRequest,
     result=ResolveResult,
-    observe=observe,
+    observe=body_of(__name__),
     request_for=_request_for,
     subject=lambda request: request.name,
     deadline_s=7.0,

@@ -137,9 +137,26 @@ def test_a_probe_imports_no_other_probe_and_nothing_of_what_follows(path: Path) 
     # Besides the standard library these four, and the few modules that all probes share.
     libraries = ("msgspec", "psutil", "icmplib", "dns")
     shared = ("probes.base", "probes.failure", "probes.system")
+    own = (
+        f"probes.{path.stem}" if path.parent.name == "bodies" else "probes.base"
+    )  # a body knows its request and result
     for module in imports(path):
-        known = of_package(module, *shared, *libraries) or module.partition(".")[0] in sys.stdlib_module_names
+        known = of_package(module, own, *shared, *libraries) or module.partition(".")[0] in sys.stdlib_module_names
         assert known, module
+
+
+def test_only_a_run_loads_the_body_of_a_probe() -> None:
+    bodies = {f"probes.bodies.{p.stem}" for p in MODULES if p.parent.name == "bodies" and p.stem != "__init__"}
+    assert bodies
+    late = {
+        p.stem for p in MODULES if p.parent.name == "probes" and "body_of(__name__)" in p.read_text(encoding="utf-8")
+    }
+    assert {f"probes.bodies.{stem}" for stem in late} == bodies
+    code = "import sys, troubleshoot.run.engine; print([m for m in sys.modules if m.startswith('probes.bodies')])"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pathlab import DEAD, NOBODY, R2, SERVER, PathLab
 
-from probes.answer_ttl import AnswerTtlRequest, AnswerTtlResult, TtlAnswer, _Search, _Shot, thresholds
+from probes.answer_ttl import AnswerTtlRequest, AnswerTtlResult, TtlAnswer
+from probes.bodies.answer_ttl import _Search, _Shot, thresholds
 from probes.failure import IcmpMeaning
 
 OPEN, CLOSED = 8080, 8081

@@ -14,7 +14,8 @@ import children
 import pytest
 
 from probes.base import Context, NotApplicable, NotPermitted
-from probes.descriptors import DescriptorsRequest, DescriptorsResult, observe
+from probes.bodies.descriptors import observe
+from probes.descriptors import DescriptorsRequest, DescriptorsResult
 
 
 def look(pid: int | None, watch_s: float = 0.05, context: Context | None = None) -> DescriptorsResult:

@@ -10,7 +10,8 @@ import pytest
 from pathlab import NOBODY, SERVER, PathLab
 
 from probes.base import Context, NotApplicable
-from probes.flows import CHANCE, FlowOutcome, FlowsRequest, by_chance, observe, repetitions
+from probes.bodies.flows import observe
+from probes.flows import CHANCE, FlowOutcome, FlowsRequest, by_chance, repetitions
 
 #: A filter that meets about half of all flows, always the same ones.
 HALF = "tcp dport 8080 jhash tcp sport mod 2 seed 0x7 == 0"

@@ -28,15 +28,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.base import Context, NotApplicable, ProbeTarget
-from probes.resolve import (
-    PROBE,
-    Answer,
-    ResolverConfiguration,
-    ResolveRequest,
-    ResolveResult,
-    ServerAnswer,
-    observe,
-)
+from probes.bodies.resolve import observe
+from probes.resolve import PROBE, Answer, ResolverConfiguration, ResolveRequest, ResolveResult, ServerAnswer
 from probes.system.dns import names
 from probes.system.dns.message import Question, Sent, load, read
 from probes.system.dns.names import to_ascii
@@ -199,7 +192,8 @@ def test_the_light_path_does_not_import_dnspython() -> None:
     code = """
         import asyncio, sys
         from probes.base import Context
-        from probes.resolve import ResolveRequest, observe
+        from probes.resolve import ResolveRequest
+        from probes.bodies.resolve import observe
         for name in ("127.0.0.1", "localhost"):
             asyncio.run(observe(ResolveRequest(name), Context(), lambda _: None))
         assert "dns" not in sys.modules
@@ -228,7 +222,8 @@ def test_a_process_without_descriptors_accuses_nobody(tmp_path: Path) -> None:
     code = """
         import asyncio, os, resource, socket
         from probes.base import Context, NotPermitted
-        from probes.resolve import ResolveRequest, observe
+        from probes.resolve import ResolveRequest
+        from probes.bodies.resolve import observe
         from probes.system.dns.message import load
 
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -274,7 +269,8 @@ CHILD = """
 import asyncio, json, os, pickle, sys, time
 sys.path.insert(0, {root!r})
 from probes.base import Context
-from probes.resolve import ResolveRequest, observe
+from probes.resolve import ResolveRequest
+from probes.bodies.resolve import observe
 
 asked = json.loads(sys.argv[1])
 cancel_after_s = asked.pop("cancel_after_s", None)
@@ -909,7 +905,8 @@ def test_a_recorded_tree_is_not_mixed_with_this_machine(lab: Lab, tmp_path: Path
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
         from probes.base import Context
-        from probes.resolve import ResolveRequest, observe
+        from probes.resolve import ResolveRequest
+        from probes.bodies.resolve import observe
         context = Context(root=Path({str(tmp_path)!r}))
         result = asyncio.run(observe(ResolveRequest("good.test"), context, lambda partial: None))
         sys.stdout.buffer.write(pickle.dumps(result))

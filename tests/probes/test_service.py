@@ -18,8 +18,9 @@ import pytest
 from pathlab import NOBODY, SERVER, PathLab
 
 from probes.base import Context, NotApplicable
+from probes.bodies.service import observe
 from probes.failure import Failure
-from probes.service import KEPT, ServiceOutcome, ServiceRequest, ServiceResult, observe
+from probes.service import KEPT, ServiceOutcome, ServiceRequest, ServiceResult
 from probes.system import certificate
 
 LOOPBACK = ("127.0.0.1", "::1")

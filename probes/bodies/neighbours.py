@@ -1,0 +1,266 @@
+"""Give the kernel a reason to look for a neighbour, and watch its table until it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from probes.base import Context, NotApplicable, NotPermitted
+from probes.neighbours import Neighbour, NeighboursRequest, NeighboursResult, NeighbourState
+from probes.system import need_linux
+from probes.system.linux import errqueue, packet, rtnetlink
+
+#: No more addresses are asked in one run; for the others the table is read only.
+MAX_ASKED = 8
+#: At most so many other entries of the table are reported.
+MAX_TABLE = 1024
+#: A neighbour on the own link answers within a fraction of this, or not at all.
+_DIRECT_WAIT_S = 0.9
+#: The table is read again so often, in case a notice was lost.
+_REREAD_S = 0.5
+_DISCARD_PORT = 9
+
+_STATES = {
+    rtnetlink.NUD_INCOMPLETE: NeighbourState.INCOMPLETE,
+    rtnetlink.NUD_REACHABLE: NeighbourState.REACHABLE,
+    rtnetlink.NUD_STALE: NeighbourState.STALE,
+    rtnetlink.NUD_DELAY: NeighbourState.DELAY,
+    rtnetlink.NUD_PROBE: NeighbourState.PROBE,
+    rtnetlink.NUD_FAILED: NeighbourState.FAILED,
+    rtnetlink.NUD_NOARP: NeighbourState.NOARP,
+    rtnetlink.NUD_PERMANENT: NeighbourState.PERMANENT,
+}
+#: The kernel is still finding out.
+_UNDECIDED = (NeighbourState.INCOMPLETE, NeighbourState.DELAY, NeighbourState.PROBE)
+#: The kernel has a link address, with more or less fresh proof of it.
+_HELD = (
+    NeighbourState.REACHABLE,
+    NeighbourState.STALE,
+    NeighbourState.DELAY,
+    NeighbourState.PROBE,
+    NeighbourState.PERMANENT,
+)
+
+_Key = tuple[int, bytes]
+
+
+class _Board(msgspec.Struct):
+    """The neighbour table as it is now: read once, kept up by the kernel's notices."""
+
+    context: Context
+    entries: dict[_Key, rtnetlink.NeighbourEntry] = msgspec.field(default_factory=dict)
+    changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+
+    def read(self) -> None:
+        """Read the whole table again."""
+        self.entries = {(entry.index, entry.address): entry for entry in rtnetlink.neighbours(self.context)}
+
+    def on_notice(self, watch: socket.socket) -> None:
+        """Take the kernel's notices in, and wake whoever waits."""
+        with contextlib.suppress(OSError):  # ENOBUFS: notices were lost, the next reading makes up for it
+            data, (sender, _groups) = watch.recvfrom(1 << 16)
+            for entry in rtnetlink.neighbour_changes(data) if sender == 0 else ():
+                self.entries[entry.index, entry.address] = entry
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake everyone who waits in :meth:`change`."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def state(self, key: _Key) -> NeighbourState:
+        """Return the state of one entry."""
+        entry = self.entries.get(key)
+        return _STATES.get(entry.state, NeighbourState.ABSENT) if entry else NeighbourState.ABSENT
+
+    async def change(self, until_s: float) -> bool:
+        """Wait for a change (or read again after a while); false once the loop's clock has reached ``until_s``."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now >= until_s:
+            return False
+        try:
+            async with asyncio.timeout_at(min(until_s, now + _REREAD_S)):
+                await self.changed.wait()
+        except TimeoutError:
+            self.read()
+        return True
+
+
+async def observe(
+    request: NeighboursRequest,
+    context: Context,
+    progress: Callable[[NeighboursResult], None],
+) -> NeighboursResult:
+    """Read the table and have the asked addresses resolved, all side by side.
+
+    Nothing is sent for an address that the routing table does not reach directly. An entry with a link address is
+    asked by hand where a packet socket may be opened, because the kernel trusts its memory too long to notice a
+    router that has just died; otherwise a change of state or an ICMP error of the neighbour itself tells.
+    """
+    need_linux("neighbours")
+    for address in request.addresses:
+        if _plain(address) is None:
+            raise NotApplicable("reason.not-an-address", text=address[:80])
+    links = {link.index: link for link in rtnetlink.links(context)}
+    board = _Board(context)
+    loop = asyncio.get_running_loop()
+    with rtnetlink.open_neighbour_watch(context) as watch:  # before the reading, so that nothing falls between
+        board.read()
+        loop.add_reader(watch.fileno(), board.on_notice, watch)
+        try:
+            asked = [_unknown(address) for address in request.addresses]
+
+            async def one(number: int, address: str) -> None:
+                asked[number] = await _ask(context, board, links, address, request.wait_s, quiet=number >= MAX_ASKED)
+                progress(_result(asked, board, links))
+
+            async with asyncio.TaskGroup() as group:
+                for number, address in enumerate(request.addresses):
+                    group.create_task(one(number, address))
+        finally:
+            loop.remove_reader(watch.fileno())
+    return _result(asked, board, links)
+
+
+def _unknown(address: str, interface: str | None = None) -> Neighbour:
+    return Neighbour(address, interface, NeighbourState.ABSENT, None)
+
+
+def _result(asked: list[Neighbour], board: _Board, links: dict[int, rtnetlink.Link]) -> NeighboursResult:
+    names = {(neighbour.interface, _plain(neighbour.address)) for neighbour in asked}
+    table = [neighbour for neighbour in _table(board, links) if (neighbour.interface, neighbour.address) not in names]
+    return NeighboursResult(tuple(asked), tuple(table[:MAX_TABLE]))
+
+
+def _table(board: _Board, links: dict[int, rtnetlink.Link]) -> Iterator[Neighbour]:
+    """Yield what ``ip neighbour`` shows: no multicast, no own addresses, nothing that has gone."""
+    for (index, address), entry in board.entries.items():
+        state = _STATES.get(entry.state)
+        if state in (None, NeighbourState.NOARP):
+            continue
+        link = links.get(index)
+        yield Neighbour(
+            address=str(ipaddress.ip_address(address)),
+            interface=link.name if link else None,
+            state=state,
+            mac=entry.mac.hex(":") or None,
+            router=bool(entry.flags & rtnetlink.NTF_ROUTER),
+            confirmed=state is NeighbourState.REACHABLE,
+        )
+
+
+def _plain(address: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(ipaddress.ip_address(address).packed))
+    except ValueError:
+        return None
+
+
+async def _ask(
+    context: Context,
+    board: _Board,
+    links: dict[int, rtnetlink.Link],
+    address: str,
+    wait_s: float,
+    *,
+    quiet: bool,
+) -> Neighbour:
+    """Find one neighbour out; with ``quiet`` only look."""
+    literal = ipaddress.ip_address(address)
+    zone = literal.scope_id if isinstance(literal, ipaddress.IPv6Address) else None
+    plain = str(ipaddress.ip_address(literal.packed))
+    index = next((number for number, link in links.items() if zone in (link.name, str(number))), None)
+    try:
+        route = rtnetlink.route_to(context, plain, interface=index)
+    except OSError:
+        return _unknown(address)
+    link = links.get(route.interface or 0)
+    if link is None or route.type != rtnetlink.RTN_UNICAST or route.gateway not in (None, plain):
+        return _unknown(address, link.name if link else None)
+    if link.flags & (rtnetlink.IFF_NOARP | rtnetlink.IFF_LOOPBACK):
+        return Neighbour(address, link.name, NeighbourState.NOARP, None)
+
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    key = (link.index, literal.packed)
+    state = board.state(key)
+    heard_mac: bytes | None = None
+    requests = 0
+    answered = False
+    if not quiet:
+        async with context.budget.slot():
+            by_hand = link.hardware_type == rtnetlink.ARPHRD_ETHER
+            if by_hand and state in _HELD:
+                heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
+            if requests == 0:
+                answered = await _by_kernel(context, board, key, plain, start + wait_s)
+            if not answered and requests == 0 and by_hand and board.state(key) is NeighbourState.ABSENT:
+                # a local filter kept the datagram from ever reaching the link
+                heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
+    answered = answered or heard_mac is not None
+    entry = board.entries.get(key)
+    final = board.state(key)
+    mac = heard_mac or (entry.mac if entry else b"")
+    return Neighbour(
+        address=address,
+        interface=link.name,
+        state=final,
+        mac=mac.hex(":") or None,
+        router=bool(entry and entry.flags & rtnetlink.NTF_ROUTER),
+        confirmed=answered or (requests == 0 and final is NeighbourState.REACHABLE),
+        duration_ms=None if quiet else (loop.time() - start) * 1000,
+        requests=requests,
+        answered=answered,
+    )
+
+
+async def _by_hand(context: Context, link: rtnetlink.Link, address: str, wait_s: float) -> tuple[bytes | None, int]:
+    """Ask the link ourselves; no request is counted where that is not possible."""
+    try:
+        return await packet.who_has(context, link, address, wait_s)
+    except (NotPermitted, OSError):
+        return None, 0
+
+
+async def _by_kernel(context: Context, board: _Board, key: _Key, address: str, until_s: float) -> bool:
+    """Send one datagram to the discard port and watch what the kernel finds out; true where the neighbour answered."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    destination = (address, _DISCARD_PORT, 0, key[0]) if family == socket.AF_INET6 else (address, _DISCARD_PORT)
+    before = board.state(key)
+    with context.socket(family, socket.SOCK_DGRAM) as caller:
+        errqueue.enable(caller, stamps=False)
+        await context.sending()
+        try:
+            caller.connect(destination)
+            caller.send(b"")
+        except OSError:
+            return False  # a local filter (EPERM), or the interface went down: the table says the rest
+        board.read()
+        held = before is NeighbourState.REACHABLE
+        if board.state(key) in _HELD and before not in _UNDECIDED:
+            # the kernel itself looks into such an entry only after 5 s (RFC 4861, DELAY_FIRST_PROBE_TIME)
+            until_s = min(until_s, loop.time() + _DIRECT_WAIT_S)
+        loop.add_reader(caller.fileno(), board.wake)
+        try:
+            while True:
+                state = board.state(key)
+                if state is NeighbourState.REACHABLE and not held:
+                    return True
+                if any(error.icmp and error.icmp.sender == address for error in errqueue.drain(caller)):
+                    return True  # the closed port's own answer
+                with contextlib.suppress(OSError):
+                    caller.recv(1)
+                    return True  # or even an open one's
+                if state in (NeighbourState.FAILED, NeighbourState.ABSENT, NeighbourState.NOARP):
+                    return False
+                if not await board.change(until_s):
+                    return False
+        finally:
+            loop.remove_reader(caller.fileno())
