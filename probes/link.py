@@ -11,14 +11,13 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-import random
 from collections.abc import Callable
 
 import msgspec
 
 from probes.base import Context, NotApplicable, Probe, ProbeTarget
 from probes.failure import IcmpError
-from probes.system import need_linux
+from probes.system import chance, need_linux
 from probes.system.linux import frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_IP, ETH_P_IPV6
 
@@ -164,7 +163,7 @@ async def _echo(context: Context, link: rtnetlink.Link, address: str, mac: bytes
     loop = asyncio.get_running_loop()
     family = 6 if ":" in address else 4
     protocol = ETH_P_IPV6 if family == 6 else ETH_P_IP
-    identifier = random.SystemRandom().randrange(1, 0x10000)
+    identifier = 1 + chance.below(0xFFFF)
     payload = os.urandom(16)
     source = _echo_source(context, link, address) or address
     error: IcmpError | None = None

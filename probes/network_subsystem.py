@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import secrets
 import socket
 import struct
 import time
@@ -98,7 +97,7 @@ async def _over_tcp(context: Context, family: int, address: str) -> None:
             with accepted:
                 if peer != name:
                     continue  # somebody else's; ours is behind it
-                token = secrets.token_bytes(8)
+                token = os.urandom(8)
                 await loop.sock_sendall(client, token)
                 received = b""
                 while len(received) < len(token):
@@ -117,7 +116,7 @@ async def _over_udp(context: Context, family: int, address: str) -> None:
     ):
         server.bind((address, 0))
         client.connect(server.getsockname())
-        token = secrets.token_bytes(8)
+        token = os.urandom(8)
         await context.sending(1)
         await loop.sock_sendall(client, token)
         while await loop.sock_recv(server, 64) != token:

@@ -9,7 +9,6 @@ import enum
 import errno as errno_module
 import math
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 
 from probes.base import Context, Probe, ProbeTarget
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
-from probes.system import on_linux
+from probes.system import chance, on_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.icmp import EchoAnswer, EchoSocket
@@ -105,7 +104,7 @@ class _UdpChannel:
     def __init__(self, context: Context, target: Endpoint) -> None:
         self._target = target
         self._queue = errqueue.QueuedSocket(context.socket(target.family, socket.SOCK_DGRAM))
-        self._base = UDP_BASE_PORT + secrets.randbelow(80)
+        self._base = UDP_BASE_PORT + chance.below(80)
         self._cookie = os.urandom(8)
 
     @property

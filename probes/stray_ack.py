@@ -7,7 +7,6 @@ this segment too, unless it looks at SYNs only.
 
 from __future__ import annotations
 
-import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
-from probes.system import need_linux
+from probes.system import chance, need_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.icmp import checksum
@@ -57,8 +56,8 @@ class _Lane:
     def __init__(self, context: Context, target: Endpoint, port: int) -> None:
         self._target = target
         self._port = port
-        self._sequence = secrets.randbits(32)
-        self._acknowledged = secrets.randbits(32)
+        self._sequence = chance.below(1 << 32)
+        self._acknowledged = chance.below(1 << 32)
         with context.socket(target.family, socket.SOCK_DGRAM) as inquirer:
             inquirer.connect(target.at(9))
             name = inquirer.getsockname()

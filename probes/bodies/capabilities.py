@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import secrets
 import shutil
 import socket
 import sys
@@ -102,7 +101,7 @@ async def _until(done: Callable[[], bool]) -> bool:
 
 async def _loopback(context: Context, feature: Feature, family: int) -> Ability:
     """Send a datagram to ourselves."""
-    token = secrets.token_bytes(8)
+    token = os.urandom(8)
     try:
         async with context.budget.slot():
             with context.socket(family, socket.SOCK_DGRAM) as opened:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno as errno_module
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from probes.base import Context
 from probes.failure import IcmpMeaning, errno_name
 from probes.mtu_hop import MtuHopRequest, MtuHopResult, MtuHopStep
-from probes.system import need_linux
+from probes.system import chance, need_linux
 from probes.system.endpoint import endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.icmp import OVERHEAD
@@ -43,7 +42,7 @@ class _Search:
         self.context = context
         self.progress = progress
         self.watch = watch
-        self.target = endpoint(request.address, 33434 + 100 + secrets.randbelow(1000))
+        self.target = endpoint(request.address, 33434 + 100 + chance.below(1000))
         self.queue = errqueue.QueuedSocket(context.socket(self.target.family, socket.SOCK_DGRAM))
         watch.add(self.queue.socket)
         errqueue.never_fragment(self.queue.socket)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno as errno_module
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, classify, errno_name
 from probes.path_mtu import LEAST, MtuStep, PathMtuRequest, PathMtuResult
-from probes.system import need_linux
+from probes.system import chance, need_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import constants, errqueue
 from probes.system.linux.icmp import OVERHEAD, EchoSocket
@@ -61,7 +60,7 @@ class _UdpLane:
     def __init__(self, context: Context, target: Endpoint) -> None:
         self._target = target
         self._queue = errqueue.QueuedSocket(context.socket(target.family, socket.SOCK_DGRAM))
-        self._base = 33434 + 100 + secrets.randbelow(1000)
+        self._base = 33434 + 100 + chance.below(1000)
         self._cookie = os.urandom(8)
         errqueue.never_fragment(self.socket)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 
 from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, classify, errno_name
-from probes.system import need_linux
+from probes.system import chance, need_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.ladder import Ladder
 from probes.system.linux import errqueue
@@ -67,7 +66,7 @@ class _UdpLane:
         self._target = target
         self._queue = errqueue.QueuedSocket(context.socket(target.family, socket.SOCK_DGRAM))
         self._cookie = os.urandom(8)
-        self._flow = BASE_PORT + secrets.randbelow(40)
+        self._flow = BASE_PORT + chance.below(40)
         self.short_quotes = False
 
     @property

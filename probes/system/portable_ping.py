@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import errno as errno_module
-import secrets
 import socket
 import threading
 from collections import deque
@@ -25,6 +24,7 @@ from typing import Any, Final, Self
 
 from probes.base import NotPermitted
 from probes.failure import IcmpError
+from probes.system import chance
 from probes.system.blocking import in_thread
 from probes.system.endpoint import Endpoint
 from probes.system.linux.icmp import EchoAnswer
@@ -69,8 +69,8 @@ class PortableEcho:
         self._from = socket.inet_pton(target.family, _LOOPBACK.get(plain, plain))
         self._wake = wake
         #: Random both, because icmplib gives no payload by which to know an answer.
-        self._identifier = secrets.randbelow(0xFFFF) + 1
-        self._first = secrets.randbelow(0x10000)
+        self._identifier = chance.below(0xFFFF) + 1
+        self._first = chance.below(0x10000)
         self._sent: dict[int, tuple[int, Any]] = {}
         self._came: deque[Any] = deque(maxlen=_MOST)
         self._stop = threading.Event()

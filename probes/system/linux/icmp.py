@@ -8,7 +8,6 @@ ours. A datagram socket needs a group inside ``net.ipv4.ping_group_range`` (icmp
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import struct
 from typing import Final
@@ -17,6 +16,7 @@ import msgspec
 
 from probes.base import Context
 from probes.failure import IcmpError
+from probes.system import chance
 from probes.system.endpoint import Endpoint
 from probes.system.linux import constants
 from probes.system.linux.errqueue import QueuedSocket
@@ -60,7 +60,7 @@ class EchoSocket:
             raise
         self._raw = raw
         #: Random, because identifiers made of process numbers collide with those of other programs.
-        self._identifier = secrets.randbelow(0xFFFF) + 1
+        self._identifier = chance.below(0xFFFF) + 1
         self._cookie = os.urandom(_COOKIE)
 
     @property

@@ -20,8 +20,8 @@ from probes.base import Note, note
 _PATIENCE_S: Final = 3.0
 _MOST_BYTES: Final = 1 << 18
 #: Two numbers and perhaps a star: the words around them are in Windows' own language, and in its own code page.
-_RANGE: Final = re.compile(rb"[ \t]*([0-9]{1,5})[ \t]+([0-9]{1,5})[ \t]*(\*?)[ \t]*")
-_RULE: Final = re.compile(rb"[ \t]*-{4,}[ \t]+-{4,}[ \t]*")
+_RANGE: Final = rb"[ \t]*([0-9]{1,5})[ \t]+([0-9]{1,5})[ \t]*(\*?)[ \t]*"
+_RULE: Final = rb"[ \t]*-{4,}[ \t]+-{4,}[ \t]*"
 
 
 class PortRange(msgspec.Struct, frozen=True):
@@ -47,12 +47,12 @@ class ExcludedPorts(msgspec.Struct, frozen=True):
 def parse(output: bytes) -> tuple[PortRange, ...] | None:
     """Return the ranges in what netsh printed, in any language; ``None`` where there is no table at all."""
     lines = output[:_MOST_BYTES].splitlines()
-    start = next((number for number, line in enumerate(lines) if _RULE.fullmatch(line)), None)
+    start = next((number for number, line in enumerate(lines) if re.fullmatch(_RULE, line)), None)
     if start is None:
         return None
     found = []
     for line in lines[start + 1 :]:
-        match = _RANGE.fullmatch(line)
+        match = re.fullmatch(_RANGE, line)
         if match is None:
             continue
         first, last = int(match[1]), int(match[2])
