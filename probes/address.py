@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
+from probes.base import Context, NotApplicable, address_probe, sends_nothing
 from probes.system import on_linux
 from probes.system.linux import rtnetlink
 
@@ -169,17 +169,11 @@ def _near(address: IPAddress, own: list[_Own]) -> tuple[str, ...]:
     return tuple(str(other) for other in ordered[:NEAR])
 
 
-def _request_for(target: ProbeTarget) -> AddressRequest:
-    return AddressRequest(target.needed_address("address"))
-
-
-PROBE = Probe(
-    name="address",
-    request=AddressRequest,
-    result=AddressResult,
-    observe=observe,
-    request_for=_request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "address",
+    AddressRequest,
+    AddressResult,
+    observe,
     deadline_s=2.0,
     most_packets=sends_nothing,
 )

@@ -181,7 +181,6 @@ PROBE: Probe[AddressFamilyRequest, AddressFamilyResult] = Probe(
     result=AddressFamilyResult,
     observe=observe,
     request_for=lambda target: AddressFamilyRequest(target.pid),
-    subject=lambda _request: "",
     deadline_s=2.0,
     most_packets=sends_nothing,
 )

@@ -11,7 +11,7 @@ import enum
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import endpoint_probe
 from probes.failure import IcmpError
 from probes.system.dial import syns_in
 from probes.system.late import body_of
@@ -71,19 +71,11 @@ class AnswerTtlResult(msgspec.Struct, frozen=True):
     rtt_ms: float | None = None
 
 
-def request_for(target: ProbeTarget) -> AnswerTtlRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("answer-ttl")
-    return AnswerTtlRequest(address, port)
-
-
-PROBE = Probe(
-    name="answer-ttl",
-    request=AnswerTtlRequest,
-    result=AnswerTtlResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "answer-ttl",
+    AnswerTtlRequest,
+    AnswerTtlResult,
+    body_of(__name__),
     deadline_s=6.0,
     most_packets=lambda request: request.most * syns_in(request.wait_s),
 )

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import importlib
+import importlib.util
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -176,6 +178,12 @@ class ProbeTarget(msgspec.Struct, frozen=True):
             raise NotApplicable("reason.needs-address", probe=probe)
         return self.address
 
+    def needed_host(self) -> str:
+        """Return the host as written; raises :class:`NotApplicable` where none was given."""
+        if self.host is None:
+            raise NotApplicable("reason.no-host-given")
+        return self.host
+
     def endpoint(self, probe: str) -> tuple[str, int]:
         """Return address and port; raises :class:`NotApplicable` for ``probe`` where either is missing."""
         address = self.needed_address(probe)
@@ -190,6 +198,28 @@ RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
+class OfAddress(Protocol):
+    """A request about an address."""
+
+    @property
+    def address(self) -> str:
+        """The address literal that is looked at."""
+        ...
+
+
+class OfEndpoint(OfAddress, Protocol):
+    """A request about a port of an address."""
+
+    @property
+    def port(self) -> int:
+        """The port that is looked at."""
+        ...
+
+
+OfAddressT = TypeVar("OfAddressT", bound=OfAddress)
+OfEndpointT = TypeVar("OfEndpointT", bound=OfEndpoint)
+
+
 class Observe(Protocol[RequestT_contra, ResultT_co]):
     """The work of a probe.
 
@@ -202,6 +232,18 @@ class Observe(Protocol[RequestT_contra, ResultT_co]):
     ) -> Awaitable[ResultT_co]:
         """Observe once; raises :class:`CannotObserve` where it cannot look at all."""
         ...
+
+
+def sends_nothing(request: object) -> int:
+    """Return 0: the bound of a probe that looks at this machine only."""
+    del request
+    return 0
+
+
+def about_the_machine(request: object) -> str:
+    """Return the subject of a probe that is about the whole machine."""
+    del request
+    return ""
 
 
 class Probe(msgspec.Struct, Generic[RequestT, ResultT], frozen=True):
@@ -219,15 +261,57 @@ class Probe(msgspec.Struct, Generic[RequestT, ResultT], frozen=True):
     result: type[ResultT]
     observe: Observe[RequestT, ResultT]
     request_for: Callable[[ProbeTarget], RequestT]
-    subject: Callable[[RequestT], str]
     deadline_s: float
     most_packets: Callable[[RequestT], int]
+    subject: Callable[[RequestT], str] = about_the_machine
 
 
-def sends_nothing(request: object) -> int:
-    """Return 0: the bound of a probe that looks at this machine only."""
-    del request
-    return 0
+def address_probe(
+    name: str,
+    request: type[OfAddressT],
+    result: type[ResultT],
+    observe: Observe[OfAddressT, ResultT],
+    *,
+    deadline_s: float,
+    most_packets: Callable[[OfAddressT], int],
+    request_for: Callable[[ProbeTarget], OfAddressT] | None = None,
+) -> Probe[OfAddressT, ResultT]:
+    """Return a probe that is about an address, by default with a request of that address and nothing else."""
+    make: Any = request
+    return Probe(
+        name=name,
+        request=request,
+        result=result,
+        observe=observe,
+        request_for=request_for or (lambda target: make(target.needed_address(name))),
+        deadline_s=deadline_s,
+        most_packets=most_packets,
+        subject=lambda asked: asked.address,
+    )
+
+
+def endpoint_probe(
+    name: str,
+    request: type[OfEndpointT],
+    result: type[ResultT],
+    observe: Observe[OfEndpointT, ResultT],
+    *,
+    deadline_s: float,
+    most_packets: Callable[[OfEndpointT], int],
+    request_for: Callable[[ProbeTarget], OfEndpointT] | None = None,
+) -> Probe[OfEndpointT, ResultT]:
+    """Return a probe that is about an address and a port, by default with a request of those and nothing else."""
+    make: Any = request
+    return Probe(
+        name=name,
+        request=request,
+        result=result,
+        observe=observe,
+        request_for=request_for or (lambda target: make(*target.endpoint(name))),
+        deadline_s=deadline_s,
+        most_packets=most_packets,
+        subject=lambda asked: f"{asked.address} {asked.port}",
+    )
 
 
 class Observation(msgspec.Struct, Generic[ResultT], frozen=True, kw_only=True):
@@ -285,6 +369,19 @@ TABLE: dict[str, str] = {
     "network-subsystem": "probes.network_subsystem",
     "capabilities": "probes.capabilities",
 }
+
+
+def about(name: str) -> str:
+    """Return in one sentence what the probe called ``name`` does: its module's first line, read and not imported.
+
+    Raises ``KeyError`` for an unknown name.
+    """
+    spec = importlib.util.find_spec(TABLE[name])
+    source = getattr(spec.loader, "get_source", None) if spec is not None else None
+    text = source(TABLE[name]) if source is not None else None
+    if text is None:  # a program in one file may hold no sources
+        text = f'"""{sys.modules[load(name).request.__module__].__doc__}'
+    return str(text).removeprefix('"""').partition("\n")[0].removesuffix('"""').strip()
 
 
 def load(name: str) -> Probe[Any, Any]:

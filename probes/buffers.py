@@ -191,7 +191,6 @@ PROBE: Probe[BuffersRequest, BuffersResult] = Probe(
     result=BuffersResult,
     observe=observe,
     request_for=lambda target: BuffersRequest(target.pid),
-    subject=lambda _request: "",
     deadline_s=3.0,
     most_packets=sends_nothing,
 )

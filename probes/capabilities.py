@@ -117,7 +117,6 @@ PROBE: Probe[CapabilitiesRequest, CapabilitiesResult] = Probe(
     result=CapabilitiesResult,
     observe=body_of(__name__),
     request_for=lambda _target: CapabilitiesRequest(),
-    subject=lambda _request: "",
     deadline_s=5.0,
     most_packets=lambda _request: 8,
 )

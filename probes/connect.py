@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, endpoint_probe
 from probes.failure import Failure, IcmpError, classify, errno_name
 from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
@@ -154,19 +154,11 @@ async def observe(
     return _result(request, dials, start, complete=True)
 
 
-def request_for(target: ProbeTarget) -> ConnectRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("connect")
-    return ConnectRequest(address, port)
-
-
-PROBE = Probe(
-    name="connect",
-    request=ConnectRequest,
-    result=ConnectResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "connect",
+    ConnectRequest,
+    ConnectResult,
+    observe,
     deadline_s=8.5,
     most_packets=lambda request: max(1, request.attempts) * syns_in(request.patience_s),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, endpoint_probe
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name, number_of
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
@@ -145,19 +145,11 @@ async def observe(
     return exchange.result()
 
 
-def request_for(target: ProbeTarget) -> DatagramRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("datagram")
-    return DatagramRequest(address, port)
-
-
-PROBE = Probe(
-    name="datagram",
-    request=DatagramRequest,
-    result=DatagramResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "datagram",
+    DatagramRequest,
+    DatagramResult,
+    observe,
     deadline_s=5.0,
     most_packets=lambda request: request.attempts,
 )

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, ProbeTarget, endpoint_probe
 from probes.failure import IcmpMeaning
 from probes.system import need_linux
 from probes.system.dial import Dial
@@ -160,13 +160,12 @@ def request_for(target: ProbeTarget) -> DropPointRequest:
     return DropPointRequest(address, port, 1, 30)
 
 
-PROBE = Probe(
-    name="drop-point",
-    request=DropPointRequest,
-    result=DropPointResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "drop-point",
+    DropPointRequest,
+    DropPointResult,
+    observe,
     deadline_s=5.0,
     most_packets=lambda request: request.most,
+    request_for=request_for,
 )

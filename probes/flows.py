@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import endpoint_probe
 from probes.failure import IcmpError
 from probes.system.late import body_of
 
@@ -100,19 +100,11 @@ def repetitions(tries: Sequence[FlowOutcome]) -> int:
     return again // 2 if tries[0] is FlowOutcome.SILENCE else again
 
 
-def request_for(target: ProbeTarget) -> FlowsRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("flows")
-    return FlowsRequest(address, port)
-
-
-PROBE = Probe(
-    name="flows",
-    request=FlowsRequest,
-    result=FlowsResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "flows",
+    FlowsRequest,
+    FlowsResult,
+    body_of(__name__),
     deadline_s=8.0,
     most_packets=lambda request: request.most,
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import MAX_FILE_BYTES, Context, NotApplicable, Probe, ProbeTarget, sends_nothing
+from probes.base import MAX_FILE_BYTES, Context, Probe, sends_nothing
 from probes.system import file_of_names, text_file
 
 
@@ -104,18 +104,12 @@ def _used(context: Context) -> bool:
     return used
 
 
-def _request_for(target: ProbeTarget) -> HostsFileRequest:
-    if target.host is None:
-        raise NotApplicable("reason.no-host-given")
-    return HostsFileRequest(target.host)
-
-
 PROBE = Probe(
     name="hosts-file",
     request=HostsFileRequest,
     result=HostsFileResult,
     observe=observe,
-    request_for=_request_for,
+    request_for=lambda target: HostsFileRequest(target.needed_host()),
     subject=lambda request: request.name,
     deadline_s=2.0,
     most_packets=sends_nothing,

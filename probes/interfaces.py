@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, Probe, ProbeTarget, sends_nothing
+from probes.base import Context, Probe, sends_nothing
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
 
@@ -112,18 +112,12 @@ def _ipv6_disabled(context: Context, interfaces: tuple[Interface, ...]) -> bool:
     return all(switch == "1" for switch in switches)
 
 
-def _request_for(target: ProbeTarget) -> InterfacesRequest:
-    del target
-    return InterfacesRequest()
-
-
 PROBE = Probe(
     name="interfaces",
     request=InterfacesRequest,
     result=InterfacesResult,
     observe=observe,
-    request_for=_request_for,
-    subject=lambda _: "",
+    request_for=lambda _target: InterfacesRequest(),
     deadline_s=2.0,
     most_packets=sends_nothing,
 )

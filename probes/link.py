@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, ProbeTarget, address_probe
 from probes.failure import IcmpError
 from probes.system import chance, need_linux
 from probes.system.linux import frames, packet, rtnetlink
@@ -211,13 +211,12 @@ def _request_for(target: ProbeTarget) -> LinkRequest:
     return LinkRequest(given, link.name, route.gateway or next(defaults, None))
 
 
-PROBE = Probe(
-    name="link",
-    request=LinkRequest,
-    result=LinkResult,
-    observe=observe,
-    request_for=_request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "link",
+    LinkRequest,
+    LinkResult,
+    observe,
     deadline_s=4.0,
     most_packets=lambda request: packet.TRIES + (packet.TRIES + _TRIES if request.router else 0),
+    request_for=_request_for,
 )

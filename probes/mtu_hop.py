@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import ProbeTarget, address_probe
 from probes.system.late import body_of
 
 
@@ -70,13 +70,12 @@ def request_for(target: ProbeTarget) -> MtuHopRequest:
     return MtuHopRequest(address, 1500, 1280 if ":" in address else 576)
 
 
-PROBE = Probe(
-    name="mtu-hop",
-    request=MtuHopRequest,
-    result=MtuHopResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "mtu-hop",
+    MtuHopRequest,
+    MtuHopResult,
+    body_of(__name__),
     deadline_s=8.0,
     most_packets=lambda request: request.packets,
+    request_for=request_for,
 )

@@ -172,7 +172,6 @@ PROBE: Probe[NetworkSubsystemRequest, NetworkSubsystemResult] = Probe(
     result=NetworkSubsystemResult,
     observe=observe,
     request_for=lambda _target: NetworkSubsystemRequest(),
-    subject=lambda _request: "",
     deadline_s=3.0,
     most_packets=lambda _request: 2 * (_TCP_PACKETS + 1),
 )

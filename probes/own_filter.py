@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, ProbeTarget, endpoint_probe
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
 from probes.system.watch import Watch
@@ -159,13 +159,12 @@ def _interface_to(address: str) -> str:
     return socket.if_indextoname(found.interface)
 
 
-PROBE = Probe(
-    name="own-filter",
-    request=OwnFilterRequest,
-    result=OwnFilterResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "own-filter",
+    OwnFilterRequest,
+    OwnFilterResult,
+    observe,
     deadline_s=6.0,
     most_packets=lambda request: max(request.rounds, request.most_rounds) + 2,
+    request_for=request_for,
 )

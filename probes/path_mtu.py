@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import address_probe
 from probes.failure import Failure
 from probes.system.late import body_of
 
@@ -58,18 +58,11 @@ class PathMtuResult(msgspec.Struct, frozen=True):
     errno: str | None = None
 
 
-def request_for(target: ProbeTarget) -> PathMtuRequest:
-    """Point the probe at a target with an address."""
-    return PathMtuRequest(target.needed_address("path-mtu"))
-
-
-PROBE = Probe(
-    name="path-mtu",
-    request=PathMtuRequest,
-    result=PathMtuResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "path-mtu",
+    PathMtuRequest,
+    PathMtuResult,
+    body_of(__name__),
     deadline_s=12.0,
     most_packets=lambda request: request.packets,
 )

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, address_probe
 from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
 from probes.system import chance, on_linux
 from probes.system.endpoint import Endpoint, endpoint
@@ -280,18 +280,11 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
     return series.result()
 
 
-def request_for(target: ProbeTarget) -> PingRequest:
-    """Point the probe at a target with an address."""
-    return PingRequest(target.needed_address("ping"))
-
-
-PROBE = Probe(
-    name="ping",
-    request=PingRequest,
-    result=PingResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "ping",
+    PingRequest,
+    PingResult,
+    observe,
     deadline_s=6.0,
     most_packets=lambda request: max(1, request.count),
 )

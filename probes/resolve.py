@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.base import NotApplicable, Probe, ProbeTarget
+from probes.base import Probe
 from probes.system.dns import SILENT, Answer, ResolverConfiguration, ServerAnswer
 from probes.system.late import body_of
 
@@ -86,18 +86,12 @@ class ResolveResult(msgspec.Struct, frozen=True):
     awaited: tuple[str, ...] = ()
 
 
-def _request_for(target: ProbeTarget) -> ResolveRequest:
-    if target.host is None:
-        raise NotApplicable("reason.no-host-given")
-    return ResolveRequest(target.host, target.family)
-
-
 PROBE = Probe(
     name="resolve",
     request=ResolveRequest,
     result=ResolveResult,
     observe=body_of(__name__),
-    request_for=_request_for,
+    request_for=lambda target: ResolveRequest(target.needed_host(), target.family),
     subject=lambda request: request.name,
     deadline_s=7.0,
     most_packets=lambda _request: _MOST_PACKETS,

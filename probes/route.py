@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
+from probes.base import Context, NotApplicable, address_probe, sends_nothing
 from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
@@ -228,17 +228,11 @@ def _defaults(context: Context, family: int, address: str, names: dict[int, str]
         )
 
 
-def _request_for(target: ProbeTarget) -> RouteRequest:
-    return RouteRequest(target.needed_address("route"))
-
-
-PROBE = Probe(
-    name="route",
-    request=RouteRequest,
-    result=RouteResult,
-    observe=observe,
-    request_for=_request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "route",
+    RouteRequest,
+    RouteResult,
+    observe,
     deadline_s=2.0,
     most_packets=sends_nothing,
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
+from probes.base import Context, NotApplicable, Probe, sends_nothing
 from probes.system import need_linux
 
 
@@ -90,18 +90,12 @@ def _integer(text: str) -> int | None:
         return None
 
 
-def _request_for(target: ProbeTarget) -> StatisticsRequest:
-    del target
-    return StatisticsRequest()
-
-
 PROBE = Probe(
     name="statistics",
     request=StatisticsRequest,
     result=StatisticsResult,
     observe=observe,
-    request_for=_request_for,
-    subject=lambda _: "",
+    request_for=lambda _target: StatisticsRequest(),
     deadline_s=2.0,
     most_packets=sends_nothing,
 )

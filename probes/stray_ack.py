@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget
+from probes.base import Context, NotApplicable, NotPermitted, endpoint_probe
 from probes.system import chance, need_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
@@ -155,19 +155,11 @@ async def _ask(request: StrayAckRequest, context: Context, lane: _Lane, watch: W
     return StrayAckResult(request.address, request.port, False, sent)
 
 
-def request_for(target: ProbeTarget) -> StrayAckRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("stray-ack")
-    return StrayAckRequest(address, port)
-
-
-PROBE = Probe(
-    name="stray-ack",
-    request=StrayAckRequest,
-    result=StrayAckResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "stray-ack",
+    StrayAckRequest,
+    StrayAckResult,
+    observe,
     deadline_s=3.0,
     most_packets=lambda request: request.count,
 )

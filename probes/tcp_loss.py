@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Context, Probe, ProbeTarget
+from probes.base import Context, endpoint_probe
 from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 
@@ -90,19 +90,11 @@ def _answered(dial: Dial) -> bool:
     return dial.answered and not dial.at_once and dial.syns <= 1
 
 
-def request_for(target: ProbeTarget) -> TcpLossRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("tcp-loss")
-    return TcpLossRequest(address, port)
-
-
-PROBE = Probe(
-    name="tcp-loss",
-    request=TcpLossRequest,
-    result=TcpLossResult,
-    observe=observe,
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "tcp-loss",
+    TcpLossRequest,
+    TcpLossResult,
+    observe,
     deadline_s=4.0,
     most_packets=lambda request: max(1, request.count) * (1 + syns_in(request.wait_s)),
 )

@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import endpoint_probe
 from probes.failure import IcmpError
 from probes.system.dial import syns_in
 from probes.system.late import body_of
@@ -68,19 +68,11 @@ class TcpPathResult(msgspec.Struct, frozen=True):
     packets: int
 
 
-def request_for(target: ProbeTarget) -> TcpPathRequest:
-    """Point the probe at a target with an address and a port."""
-    address, port = target.endpoint("tcp-path")
-    return TcpPathRequest(address, port)
-
-
-PROBE = Probe(
-    name="tcp-path",
-    request=TcpPathRequest,
-    result=TcpPathResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "tcp-path",
+    TcpPathRequest,
+    TcpPathResult,
+    body_of(__name__),
     deadline_s=8.0,
     most_packets=lambda request: request.most * syns_in(request.wait_s),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import address_probe
 from probes.failure import Failure, IcmpError
 from probes.system.late import body_of
 
@@ -62,18 +62,11 @@ class TracerouteResult(msgspec.Struct, frozen=True):
     errno: str | None = None
 
 
-def request_for(target: ProbeTarget) -> TracerouteRequest:
-    """Point the probe at a target with an address."""
-    return TracerouteRequest(target.needed_address("traceroute"))
-
-
-PROBE = Probe(
-    name="traceroute",
-    request=TracerouteRequest,
-    result=TracerouteResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: request.address,
+PROBE = address_probe(
+    "traceroute",
+    TracerouteRequest,
+    TracerouteResult,
+    body_of(__name__),
     deadline_s=8.0,
     most_packets=lambda request: request.most,
 )

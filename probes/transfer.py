@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import endpoint_probe
 from probes.system.late import body_of
 
 
@@ -97,19 +97,11 @@ _CONNECTIONS: Final = 9
 _PACKETS: Final = 10
 
 
-def request_for(target: ProbeTarget) -> TransferRequest:
-    """Point the probe at an address and port; nothing is said."""
-    address, port = target.endpoint("transfer")
-    return TransferRequest(address, port)
-
-
-PROBE = Probe(
-    name="transfer",
-    request=TransferRequest,
-    result=TransferResult,
-    observe=body_of(__name__),
-    request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}",
+PROBE = endpoint_probe(
+    "transfer",
+    TransferRequest,
+    TransferResult,
+    body_of(__name__),
     deadline_s=8.0,
     most_packets=lambda _request: _CONNECTIONS * _PACKETS,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probes.base import Probe, ProbeTarget
+from probes.base import endpoint_probe
 from probes.failure import Failure, IcmpError
 from probes.system.dial import syns_in
 from probes.system.late import body_of
@@ -45,18 +45,11 @@ class WireResult(msgspec.Struct, frozen=True):
     unresolved: bool = False
 
 
-def _request_for(target: ProbeTarget) -> WireRequest:
-    address, port = target.endpoint("wire")
-    return WireRequest(address, port)
-
-
-PROBE = Probe(
-    name="wire",
-    request=WireRequest,
-    result=WireResult,
-    observe=body_of(__name__),
-    request_for=_request_for,
-    subject=lambda request: f"{request.address} port {request.port}",
+PROBE = endpoint_probe(
+    "wire",
+    WireRequest,
+    WireResult,
+    body_of(__name__),
     deadline_s=3.0,
     most_packets=lambda request: syns_in(request.wait_s),
 )

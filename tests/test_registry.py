@@ -13,6 +13,8 @@ import importlib
 import inspect
 import re
 import string
+import subprocess
+import sys
 import tomllib
 import types
 import typing
@@ -26,7 +28,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.base import TABLE, Observation, Status, load, note, sends_nothing
+from probes.base import TABLE, Observation, Status, about, load, note, sends_nothing
 from probes.failure import IcmpError
 from probes.resolve import Answer, ServerAnswer
 from troubleshoot.facts import Reach, Reading, describe
@@ -586,6 +588,22 @@ def test_a_probe_is_what_the_table_says(name: str) -> None:
     hints = typing.get_type_hints(observe)
     assert hints["request"] is probe.request
     assert hints["return"] is probe.result
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_a_probe_does_is_told_without_importing_it(name: str) -> None:
+    text = sys.modules[TABLE[load(name).name]].__doc__
+    assert text is not None
+    assert about(name) == text.splitlines()[0]
+
+
+def test_a_list_of_the_probes_imports_none() -> None:
+    code = (
+        "import sys; from probes.base import *; list(map(about, TABLE)); print(*set(TABLE.values()) & set(sys.modules))"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
 
 
 @pytest.mark.parametrize("name", TABLE)

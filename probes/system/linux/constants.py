@@ -13,11 +13,7 @@ IP_MTU_DISCOVER: Final = 10
 IP_RECVERR: Final = 11
 IP_RECVTTL: Final = 12
 IP_MTU: Final = 14
-IP_FREEBIND: Final = 15
 IP_MINTTL: Final = 21
-IP_UNICAST_IF: Final = 50
-IP_LOCAL_PORT_RANGE: Final = 51
-IP_RECVERR_RFC4884: Final = 26
 
 # <linux/in6.h>: options at level IPPROTO_IPV6
 IPV6_MTU_DISCOVER: Final = 23
@@ -27,17 +23,9 @@ IPV6_RECVHOPLIMIT: Final = 51
 IPV6_HOPLIMIT: Final = 52
 IPV6_AUTOFLOWLABEL: Final = 70
 IPV6_MINHOPCOUNT: Final = 73
-IPV6_UNICAST_IF: Final = 76
-IPV6_FREEBIND: Final = 78
-IPV6_RECVERR_RFC4884: Final = 31
 
 # <linux/in.h>: values of IP_MTU_DISCOVER and, with the same numbers, IPV6_MTU_DISCOVER
-PMTUDISC_DONT: Final = 0
-PMTUDISC_WANT: Final = 1
-PMTUDISC_DO: Final = 2
 PMTUDISC_PROBE: Final = 3
-PMTUDISC_INTERFACE: Final = 4
-PMTUDISC_OMIT: Final = 5
 
 # <linux/icmp.h>, <linux/icmpv6.h>: filters of raw sockets
 SOL_RAW: Final = 255
@@ -49,23 +37,17 @@ ICMPV6_FILTER: Final = 1
 MSG_ERRQUEUE: Final = 0x2000
 
 # <asm-generic/socket.h>: options at level SOL_SOCKET, and the types of the control messages they bring
-SO_TIMESTAMP: Final = 29
 SO_TIMESTAMPNS: Final = 35
-SO_TIMESTAMPING: Final = 37
-SO_RXQ_OVFL: Final = 40
 SO_ATTACH_FILTER: Final = 26
 SO_MEMINFO: Final = 55
 
 # <linux/errqueue.h>: ee_origin of struct sock_extended_err
-SO_EE_ORIGIN_NONE: Final = 0
 SO_EE_ORIGIN_LOCAL: Final = 1
 SO_EE_ORIGIN_ICMP: Final = 2
 SO_EE_ORIGIN_ICMP6: Final = 3
-SO_EE_ORIGIN_TIMESTAMPING: Final = 4
 
 # <linux/if_packet.h>: options at level SOL_PACKET
 SOL_PACKET: Final = 263
-PACKET_AUXDATA: Final = 8
 PACKET_IGNORE_OUTGOING: Final = 23
 
 # <linux/if_ether.h>
