@@ -302,16 +302,16 @@ def endpoint_probe(
 ) -> Probe[OfEndpointT, ResultT]:
     """Return a probe that is about an address and a port, by default with a request of those and nothing else."""
     make: Any = request
-    return Probe(
-        name=name,
-        request=request,
-        result=result,
-        observe=observe,
-        request_for=request_for or (lambda target: make(*target.endpoint(name))),
+    probe = address_probe(
+        name,
+        request,
+        result,
+        observe,
         deadline_s=deadline_s,
         most_packets=most_packets,
-        subject=lambda asked: f"{asked.address} {asked.port}",
+        request_for=request_for or (lambda target: make(*target.endpoint(name))),
     )
+    return replace(probe, subject=lambda asked: f"{asked.address} {asked.port}")
 
 
 class Observation(msgspec.Struct, Generic[ResultT], frozen=True, kw_only=True):

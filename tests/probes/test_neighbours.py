@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from linklab import NOBODY, LinkLab
 
-from probes import neighbours
 from probes.base import Context, NotApplicable
-from probes.neighbours import NeighbourState
+from probes.bodies.neighbours import observe
+from probes.neighbours import NeighboursRequest, NeighbourState
 
 LIVE = ("10.77.1.200", "fd77:1::200")
 DEAD = ("10.77.1.99", "fd77:1::99")
@@ -25,9 +25,9 @@ def lab() -> Iterator[LinkLab]:
 
 
 def test_what_is_no_address_is_not_applicable() -> None:
-    request = neighbours.NeighboursRequest(("example.com",))
+    request = NeighboursRequest(("example.com",))
     with pytest.raises(NotApplicable):
-        asyncio.run(neighbours.observe(request, Context(), lambda _: None))
+        asyncio.run(observe(request, Context(), lambda _: None))
 
 
 @pytest.mark.lab

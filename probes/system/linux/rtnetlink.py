@@ -8,8 +8,6 @@ Linux. Layouts: <linux/netlink.h>, <linux/rtnetlink.h>,
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
 import sys
@@ -19,22 +17,13 @@ import msgspec
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_ROUTE
+from probes.system.linux.netlink import DUMP, ask, attribute, attributes, messages
 
-#: A dump stops after so many messages; a router with a full Internet table must not hold up a diagnosis.
-MAX_MESSAGES = 200_000
-#: No reply takes this long; it bounds a wait that should not exist.
-REPLY_TIMEOUT_S = 2.0
-
-_BUFFER_BYTES = 1 << 17
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
 _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE, _RTM_GETNEIGH, _RTM_GETRULE = 18, 22, 26, 30, 34
 _RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
 _RTMGRP_NEIGH = 0x4
 _RTM_F_CLONED, _RTM_F_LOOKUP_TABLE, _RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
-_NLA_TYPE_MASK = 0x3FFF
 
-_HEADER = struct.Struct("=IHHII")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
 _IFADDRMSG = struct.Struct("=BBBBI")
@@ -151,32 +140,32 @@ class NeighbourEntry(msgspec.Struct, frozen=True):
 def links(context: Context) -> tuple[Link, ...]:
     """Return every interface of this network namespace, by index. Raises ``OSError`` where netlink is denied."""
     body = _IFINFOMSG.pack(0, 0, 0, 0, 0)
-    found = (_link(message) for message in _ask(context, _RTM_GETLINK, _NLM_F_DUMP, body))
+    found = (_link(message) for message in ask(context, _RTM_GETLINK, DUMP, body))
     return tuple(sorted(found, key=lambda link: link.index))
 
 
 def link(context: Context, index: int) -> Link:
     """Return one interface; raises ``OSError`` (ENODEV) where there is none of this index."""
     body = _IFINFOMSG.pack(0, 0, index, 0, 0)
-    return _link(next(_ask(context, _RTM_GETLINK, 0, body)))
+    return _link(next(ask(context, _RTM_GETLINK, 0, body)))
 
 
 def addresses(context: Context) -> tuple[Address, ...]:
     """Return every assigned address of IPv4 and IPv6."""
     body = _IFADDRMSG.pack(0, 0, 0, 0, 0)
-    found = (_address(message) for message in _ask(context, _RTM_GETADDR, _NLM_F_DUMP, body))
+    found = (_address(message) for message in ask(context, _RTM_GETADDR, DUMP, body))
     return tuple(address for address in found if address is not None)
 
 
 def routes(context: Context, family: int, *, longest_prefix: int = 128) -> tuple[Route, ...]:
     """Return the routes of ``family`` (4 or 6) in all tables, those longer than ``longest_prefix`` left out.
 
-    At most :data:`MAX_MESSAGES` are looked at.
+    At most :data:`probes.system.linux.netlink.MAX_MESSAGES` are looked at.
     """
     body = _RTMSG.pack(_af(family), 0, 0, 0, 0, 0, 0, 0, 0)
     return tuple(
         _route(message)
-        for message in _ask(context, _RTM_GETROUTE, _NLM_F_DUMP, body)
+        for message in ask(context, _RTM_GETROUTE, DUMP, body)
         if message[1] <= longest_prefix and not _RTMSG.unpack_from(message)[8] & _RTM_F_CLONED
     )
 
@@ -191,16 +180,16 @@ def route_to(context: Context, address: str, *, interface: int | None = None, fi
     family = 6 if ":" in address else 4
     packed = socket.inet_pton(_af(family), address)
     flags = _RTM_F_LOOKUP_TABLE | (_RTM_F_FIB_MATCH if fib_match else 0)
-    body = _RTMSG.pack(_af(family), len(packed) * 8, 0, 0, 0, 0, 0, 0, flags) + _attribute(1, packed)
+    body = _RTMSG.pack(_af(family), len(packed) * 8, 0, 0, 0, 0, 0, 0, flags) + attribute(1, packed)
     if interface is not None:
-        body += _attribute(4, struct.pack("=I", interface))
-    return _route(next(_ask(context, _RTM_GETROUTE, 0, body)))
+        body += attribute(4, struct.pack("=I", interface))
+    return _route(next(ask(context, _RTM_GETROUTE, 0, body)))
 
 
 def rules(context: Context, family: int) -> tuple[Rule, ...]:
     """Return the policy rules of ``family`` that lead to a table, first rule first."""
     body = struct.pack("=BBBBBBBBI", _af(family), 0, 0, 0, 0, 0, 0, 0, 0)
-    found = (_rule(message) for message in _ask(context, _RTM_GETRULE, _NLM_F_DUMP, body))
+    found = (_rule(message) for message in ask(context, _RTM_GETRULE, DUMP, body))
     return tuple(sorted((rule for rule in found if rule is not None), key=lambda rule: rule.priority))
 
 
@@ -209,7 +198,7 @@ def neighbours(context: Context) -> tuple[NeighbourEntry, ...]:
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
         body = _NDMSG.pack(family, 0, 0, 0, 0)
-        for message in _ask(context, _RTM_GETNEIGH, _NLM_F_DUMP, body):
+        for message in ask(context, _RTM_GETNEIGH, DUMP, body):
             entry = _neighbour(message)
             if entry is not None:
                 found.append(entry)
@@ -229,7 +218,7 @@ def open_neighbour_watch(context: Context) -> socket.socket:
 
 def neighbour_changes(data: bytes) -> Iterator[NeighbourEntry]:
     """Yield the entries in one datagram of :func:`open_neighbour_watch`."""
-    for kind, _, message in _messages(data):
+    for kind, _, message in messages(data):
         if kind in (_RTM_NEWNEIGH, _RTM_DELNEIGH):
             entry = _neighbour(message)
             if entry is None:
@@ -241,57 +230,6 @@ def neighbour_changes(data: bytes) -> Iterator[NeighbourEntry]:
 
 def _af(family: int) -> int:
     return socket.AF_INET if family == 4 else socket.AF_INET6
-
-
-def _ask(context: Context, kind: int, flags: int, body: bytes) -> Iterator[bytes]:
-    """Send one request and yield the bodies of its replies; raises ``OSError`` as the kernel answers."""
-    with context.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as opened:
-        opened.settimeout(REPLY_TIMEOUT_S)
-        opened.send(_HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | flags, 1, 0) + body)
-        seen = 0
-        while seen < MAX_MESSAGES:
-            data, (sender, _groups) = opened.recvfrom(_BUFFER_BYTES)
-            if sender != 0:  # only the kernel is believed
-                continue
-            for reply, sequence, message in _messages(data):
-                if sequence != 1:
-                    continue
-                if reply == _NLMSG_DONE:
-                    return
-                if reply == _NLMSG_ERROR:
-                    number = -int(struct.unpack_from("=i", message)[0])
-                    raise OSError(number or errno.EPROTO, os.strerror(number or errno.EPROTO))
-                seen += 1
-                yield message
-            if not flags & _NLM_F_DUMP:
-                return
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield type, sequence number and body of each message in one datagram."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _flags, sequence, _sender = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size or offset + length > len(data):
-            return
-        yield kind, sequence, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
-
-
-def _attributes(data: bytes, offset: int) -> dict[int, bytes]:
-    """Return the attributes that follow a fixed header, by type; of two with one type the last."""
-    found: dict[int, bytes] = {}
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        if length < 4 or offset + length > len(data):
-            break
-        found[kind & _NLA_TYPE_MASK] = data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-    return found
 
 
 def _text(packed: bytes | None) -> str | None:
@@ -307,7 +245,7 @@ def _number(value: bytes | None) -> int | None:
 
 def _link(message: bytes) -> Link:
     _family, hardware, index, flags, _change = _IFINFOMSG.unpack_from(message)
-    found = _attributes(message, _IFINFOMSG.size)
+    found = attributes(message, _IFINFOMSG.size)
     # IFLA_STATS64 (23): packets, bytes, errors, dropped, each received first and sent second
     stats: tuple[int | None, ...] = (None,) * 4
     if len(found.get(23, b"")) >= 64:
@@ -332,7 +270,7 @@ def _address(message: bytes) -> Address | None:
     family, prefix, flags, _scope, index = _IFADDRMSG.unpack_from(message)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
-    found = _attributes(message, _IFADDRMSG.size)
+    found = attributes(message, _IFADDRMSG.size)
     # IFA_ADDRESS (1) is the peer's where IFA_LOCAL (2) is there and differs (rtnetlink(7))
     remote, local = _text(found.get(1)), _text(found.get(2))
     own = local or remote
@@ -351,10 +289,10 @@ def _address(message: bytes) -> Address | None:
 
 def _route(message: bytes) -> Route:
     family, prefix, _srclen, _tos, table, _protocol, _scope, kind, flags = _RTMSG.unpack_from(message)
-    found = _attributes(message, _RTMSG.size)
+    found = attributes(message, _RTMSG.size)
     version = 4 if family == socket.AF_INET else 6
     single = Hop(_number(found.get(4)), _gateway(found), flags & 0xFF)
-    metrics = _attributes(found.get(8, b""), 0)
+    metrics = attributes(found.get(8, b""), 0)
     return Route(
         family=version,
         type=kind,
@@ -381,7 +319,7 @@ def _multipath(data: bytes) -> Iterator[Hop]:
         length, flags, _weight, interface = struct.unpack_from("=HBBi", data, offset)
         if length < 8 or offset + length > len(data):
             return
-        yield Hop(interface, _gateway(_attributes(data[offset : offset + length], 8)), flags)
+        yield Hop(interface, _gateway(attributes(data[offset : offset + length], 8)), flags)
         offset += (length + 3) & ~3
 
 
@@ -389,7 +327,7 @@ def _rule(message: bytes) -> Rule | None:
     _family, prefix, _srclen, _tos, table, _r1, _r2, action, flags = _RTMSG.unpack_from(message)
     if action != _FR_ACT_TO_TBL:
         return None
-    found = _attributes(message, _RTMSG.size)
+    found = attributes(message, _RTMSG.size)
     suppress = _number(found.get(14))
     return Rule(
         priority=_number(found.get(6)) or 0,
@@ -405,7 +343,7 @@ def _neighbour(message: bytes) -> NeighbourEntry | None:
     family, index, state, flags, _kind = _NDMSG.unpack_from(message)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
-    found = _attributes(message, _NDMSG.size)
+    found = attributes(message, _NDMSG.size)
     if len(found.get(1, b"")) not in (4, 16):
         return None
     return NeighbourEntry(index, found[1], state, flags, found.get(2, b""))
