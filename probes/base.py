@@ -333,41 +333,13 @@ class Observation(msgspec.Struct, Generic[ResultT], frozen=True, kw_only=True):
     error: str | None = None
 
 
-#: Every probe and the module that holds it as ``PROBE``; imported when first used.
+#: Modules of this folder that all probes share.
+_SHARED = {"__init__", "base", "failure"}
+#: Every probe and the module that holds it as ``PROBE``, imported when first used: a module of this folder is a probe.
 TABLE: dict[str, str] = {
-    "resolve": "probes.resolve",
-    "hosts-file": "probes.hosts_file",
-    "services-file": "probes.services_file",
-    "proxy": "probes.proxy",
-    "address": "probes.address",
-    "interfaces": "probes.interfaces",
-    "route": "probes.route",
-    "neighbours": "probes.neighbours",
-    "link": "probes.link",
-    "ping": "probes.ping",
-    "traceroute": "probes.traceroute",
-    "connect": "probes.connect",
-    "datagram": "probes.datagram",
-    "tcp-path": "probes.tcp_path",
-    "drop-point": "probes.drop_point",
-    "answer-ttl": "probes.answer_ttl",
-    "service": "probes.service",
-    "tcp-loss": "probes.tcp_loss",
-    "flows": "probes.flows",
-    "stray-ack": "probes.stray_ack",
-    "wire": "probes.wire",
-    "own-filter": "probes.own_filter",
-    "statistics": "probes.statistics",
-    "sockets": "probes.sockets",
-    "bind": "probes.bind",
-    "descriptors": "probes.descriptors",
-    "buffers": "probes.buffers",
-    "path-mtu": "probes.path_mtu",
-    "mtu-hop": "probes.mtu_hop",
-    "transfer": "probes.transfer",
-    "address-family": "probes.address_family",
-    "network-subsystem": "probes.network_subsystem",
-    "capabilities": "probes.capabilities",
+    path.stem.replace("_", "-"): f"probes.{path.stem}"
+    for path in sorted(Path(__file__).parent.glob("*.py"))
+    if path.stem not in _SHARED
 }
 
 

@@ -452,7 +452,7 @@ def test_a_copy_loads(folder: Path) -> None:
             id="misspelt key of a line",
         ),
         pytest.param(
-            "added.toml", '"resolve-name"', '"resolve-nam"', "no step .*; did you mean resolve-name", id="added"
+            "steps.toml", '"resolve-name"', '"resolve-nam"', "no step .*; did you mean resolve-name", id="added"
         ),
         pytest.param(
             "causes/no-listener.toml", '"remote-host"', '"remote"', r"scopes\[0\]: .*; one of .*remote-host", id="scope"

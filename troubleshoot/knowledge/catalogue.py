@@ -96,7 +96,7 @@ class Catalogue:
         seen = {step.id for step in steps}
         for step in self.added_steps(entry):
             if step not in self.steps:
-                raise CatalogueError(f"added.toml: no step is called {step}{_nearest(step, self.steps)}")
+                raise CatalogueError(f"steps.toml: added: no step is called {step}{_nearest(step, self.steps)}")
             if step not in seen:
                 steps.append(ChecklistStep(id=step, added=True))
         return tuple(steps)
@@ -124,7 +124,7 @@ class Catalogue:
                     yield step
 
     def added_steps(self, entry: CodeEntry) -> tuple[str, ...]:
-        """Return the steps that we add for this code: its own list in ``added.toml``, else its kind's."""
+        """Return the steps that we add for this code: its own list, else its kind's."""
         return tuple(self._added.get(entry.name, self._added.get(entry.kind, ())))
 
     @functools.cached_property
@@ -187,8 +187,8 @@ class Catalogue:
 
     def probes(self, language: Language) -> dict[str, str]:
         """Return what the probes do, in a language other than English: that is in their modules."""
-        found: dict[str, str] = self._source.part("probes").get(language, {})
-        return found
+        wording = self.wording(language)
+        return {key.removeprefix("probe."): text for key, text in wording.items() if key.startswith("probe.")}
 
     def wording(self, language: Language) -> dict[str, str]:
         """Return every sentence and label of ``language`` by its key, ``table.name``."""

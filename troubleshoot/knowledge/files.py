@@ -29,6 +29,8 @@ from troubleshoot.knowledge.model import (
 from troubleshoot.knowledge.record import Record
 
 _ENDING = ".toml"
+#: The table of ``steps.toml`` that is no step: which steps are added to whose checklists.
+_ADDED = "added"
 
 
 class Folder:
@@ -37,15 +39,16 @@ class Folder:
     def __init__(self, path: str) -> None:
         self._path = path
         self._readers: dict[str, Callable[[], Any]] = {
-            "added": lambda: checked(self._toml("added"), dict[str, tuple[str, ...]], "added.toml"),
+            "added": lambda: checked(self._steps.get(_ADDED, {}), dict[str, tuple[str, ...]], "steps.toml", _ADDED),
             "causes": lambda: sorted(self._names("causes")),
             "judgement": lambda: self._record("judgement", Judgement),
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),
-            "probes": lambda: checked(self._toml("probes"), dict[str, dict[str, str]], "probes.toml"),
             "reproduce": self._reproduce,
             "services": lambda: self._table("services", ServiceEntry),
-            "steps": lambda: self._table("steps", StepEntry),
+            "steps": lambda: checked_table(
+                {step: entry for step, entry in self._steps.items() if step != _ADDED}, StepEntry, "steps.toml"
+            ),
             "wine": lambda: self._record("reproduced-wine", Measured),
             "wording.en": lambda: self._wording("en"),
             # A sentence that is not translated yet is said in English.
@@ -123,6 +126,10 @@ class Folder:
         name = f"wording.{language}"
         tables = checked(self._toml(name), dict[str, dict[str, str]], f"{name}{_ENDING}")
         return {f"{table}.{key}": text for table, keys in tables.items() for key, text in keys.items()}
+
+    @functools.cached_property
+    def _steps(self) -> dict[str, Any]:
+        return self._toml("steps")
 
     @functools.cached_property
     def _all_claims(self) -> dict[str, Any]:
