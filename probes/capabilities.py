@@ -87,7 +87,8 @@ class CapabilitiesResult(msgspec.Struct, frozen=True):
     ``held`` are the capabilities in effect, of those that matter here. ``ping_group_range`` and ``low_port_start``
     are the settings net.ipv4.ping_group_range and net.ipv4.ip_unprivileged_port_start, ``None`` where they cannot
     be read. ``processes`` counts those that can be seen, ``processes_hidden`` those of them whose descriptors
-    cannot; ``hidepid`` is the option of that name with which /proc is mounted. ``unreadable`` are files of
+    cannot (tried on each: root without CAP_SYS_PTRACE may list them and read none); ``hidepid`` is the option of
+    that name with which /proc is mounted. ``unreadable`` are files of
     :data:`FILES` that cannot be read.
     """
 

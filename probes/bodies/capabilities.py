@@ -242,9 +242,7 @@ def _processes(context: Context) -> _Processes:
     hidden = 0
     for pid in pids:
         try:
-            os.scandir(proc / str(pid) / "fd").close()
-        except PermissionError:
-            hidden += 1
+            hidden += not holders.may_look_into(proc, pid)
         except OSError:
             continue  # gone since
     # Where others are left out of the list altogether, so is the first of all.

@@ -181,7 +181,8 @@ def _privileges(here: CapabilitiesResult) -> Iterator[Item]:
     if hidden.usable:
         found = note("doctor.processes-all", count=here.processes)
     elif here.processes_hidden:
-        found = note("doctor.processes-hidden", hidden=here.processes_hidden, count=here.processes)
+        key = "doctor.processes-hidden" if "CAP_SYS_PTRACE" in here.held else "doctor.processes-lack"
+        found = note(key, hidden=here.processes_hidden, count=here.processes)
     elif here.hidepid:
         found = note("doctor.processes-hidepid", hidepid=here.hidepid)
     else:

@@ -32,9 +32,16 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def limit(seconds: int) -> None:
-    """Bound what this process may use, and let it end with its parent or after ``seconds`` at the latest."""
+def end_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent, process ``parent``, ends; a change of user forgets it."""
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it was faster
+        os._exit(1)
+
+
+def limit(seconds: int, parent: int) -> None:
+    """Bound what this process may use, and let it end with its parent or after ``seconds`` at the latest."""
+    end_with_parent(parent)
     _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     signal.alarm(seconds)
     for kind, most in (
@@ -99,10 +106,12 @@ def drop_capabilities() -> None:
 def become_ordinary() -> None:
     """Stop being the machine's root, where we are: some limits do not bind that user."""
     if os.getuid() == 0:
+        parent = os.getppid()
         try:
             os.setresuid(65534, 65534, 65534)
         except OSError:
             return  # a user namespace that maps only our own, ordinary user: nothing to stop being
+        end_with_parent(parent)
 
 
 def set_route(kind: int, prefix: str, length: int) -> None:

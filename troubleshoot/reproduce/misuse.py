@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 
+from troubleshoot.reproduce import isolation
 from troubleshoot.reproduce.stage import Stage, inet, unix
 
 _UNASSIGNED_FAMILY = 33  # <linux/socket.h>: a gap that no protocol has filled
@@ -265,7 +266,8 @@ def socket_of_an_unsupported_type(stage: Stage) -> None:
 
 def connect_to_a_socket_of_another_type(stage: Stage) -> None:
     """Connect a Unix stream to a Unix datagram socket."""
-    name = unix("socket")  # of abstract names each type has its own
+    isolation.empty_folder("/mnt")
+    name = unix("/mnt/socket")  # of abstract names each type has its own
     stage.bind(stage.socket(socket.AF_UNIX, socket.SOCK_DGRAM), name)
     stage.connect(stage.socket(socket.AF_UNIX, socket.SOCK_STREAM), name)
 

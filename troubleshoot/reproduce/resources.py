@@ -88,9 +88,10 @@ def pass_too_many_descriptors(stage: Stage) -> None:
 
 def connect_through_a_loop_of_links(stage: Stage) -> None:
     """Connect to a Unix socket by a path of symbolic links that lead to each other."""
-    for here, there in (("a", "b"), ("b", "a")):
+    isolation.empty_folder("/mnt")
+    for here, there in (("/mnt/a", "b"), ("/mnt/b", "a")):
         stage.call("symlink", f"{there}, {here}", there.encode(), here.encode())
-    stage.connect(stage.socket(socket.AF_UNIX, socket.SOCK_STREAM), unix("a"))
+    stage.connect(stage.socket(socket.AF_UNIX, socket.SOCK_STREAM), unix("/mnt/a"))
 
 
 def open_a_name_too_long(stage: Stage) -> None:
@@ -100,10 +101,11 @@ def open_a_name_too_long(stage: Stage) -> None:
 
 def remove_a_folder_with_a_file(stage: Stage) -> None:
     """Remove a folder that is not empty."""
-    stage.call("mkdir", "folder, 0700", b"folder", 0o700)
-    Path("folder/file").touch()
-    stage.record("creat", "folder/file", "0", None)
-    stage.call("rmdir", "folder", b"folder")
+    isolation.empty_folder("/mnt")
+    stage.call("mkdir", "/mnt/folder, 0700", b"/mnt/folder", 0o700)
+    Path("/mnt/folder/file").touch()
+    stage.record("creat", "/mnt/folder/file", "0", None)
+    stage.call("rmdir", "/mnt/folder", b"/mnt/folder")
 
 
 def keep_a_key_beyond_the_quota(stage: Stage) -> None:

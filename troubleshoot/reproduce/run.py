@@ -10,13 +10,16 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import msgspec
+from msgspec.structs import replace
 
-from probes.system import platform_name
+from probes.system import on_linux, platform_name
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.kinds import Language
 from troubleshoot.reproduce.claims import SUCCESS, Claim, claims, codes, impossible, windows_claims, winsock_twin
@@ -31,6 +34,8 @@ _HOME = str(Path(__file__).resolve().parents[2])
 _START = "import sys; from troubleshoot.reproduce.child import main; sys.exit(main(sys.argv[1:]))"
 #: No trace is longer than this.
 _MAX_TRACE_BYTES = 1 << 20
+#: How often it is looked whether a child has ended, seconds.
+_LOOK_S = 0.005
 
 
 async def reproduce(name: str, places: asyncio.Semaphore | None = None) -> tuple[Reproduction, ...]:
@@ -46,7 +51,7 @@ async def reproduce(name: str, places: asyncio.Semaphore | None = None) -> tuple
     if name not in codes():
         raise UserError(f"{name}: the catalogue has no claim about this code that could be reproduced")
     windows = platform_name() == "windows"
-    if not windows and not os.path.exists("/proc/self/ns/net"):  # noqa: PTH110, ASYNC240 - /proc never blocks
+    if not windows and not on_linux():
         raise UserError("errors can be reproduced on Linux and Windows only")
     room = places or asyncio.Semaphore(MAX_CHILDREN)
 
@@ -69,6 +74,9 @@ async def _carry_out(claim: Claim) -> Reproduction:
     if platform_name() == "windows":
         return on_windows(claim, trace)
     observed = _outcome(claim.function, trace)
+    if observed is None and trace.reason is None and trace.calls and trace.calls[-1].errno:
+        last = trace.calls[-1]
+        trace = replace(trace, reason=f"it came no further than {last.function}: {last.errno}")
     twin = None if observed is None else winsock_twin(observed)
     return Reproduction(
         code=claim.code,
@@ -120,29 +128,58 @@ async def _run_child(claim: Claim) -> Trace:
         **{name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ},
     }
     # Without site and runpy, which take half of the start: the child is given its whole path.
-    arguments = ["-P", "-S", "-c", _START, claim.code, claim.id, str(TIMEOUT_S)]
-    with tempfile.TemporaryDirectory(prefix="wsadiag-") as folder:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=folder,
-            env=environment,
-        )
-        try:
-            output, complaint = await asyncio.wait_for(child.communicate(), TIMEOUT_S + 5)
-        except TimeoutError:
-            return Trace((), f"it did not end within {TIMEOUT_S} s", isolated=False)
-        finally:
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                await child.wait()
-    if child.returncode == 0 and len(output) <= _MAX_TRACE_BYTES:
-        return msgspec.json.decode(output, type=Trace)
-    if hasattr(signal, "SIGALRM") and child.returncode == -signal.SIGALRM:
+    arguments = ["-P", "-S", "-c", _START, claim.code, claim.id, str(TIMEOUT_S), str(os.getpid())]
+    try:
+        with _sink() as output, _sink() as complaint:
+            # By subprocess and not by asyncio, whose watcher wants a thread or a descriptor for each child and waits
+            # for ever where there is none. In no folder of its own: whoever is killed could not remove it.
+            child = subprocess.Popen(  # noqa: ASYNC220 - it takes some milliseconds
+                [sys.executable, *arguments],
+                stdin=subprocess.PIPE,  # not /dev/null, which a small root may lack
+                stdout=output,
+                stderr=complaint,
+                cwd=os.path.sep,
+                env=environment,
+            )
+            status = await _end_of(child)
+            output.seek(0)
+            complaint.seek(0)
+            return _trace_of(status, output.read(_MAX_TRACE_BYTES + 1), complaint.read(_MAX_TRACE_BYTES))
+    except OSError as error:
+        return Trace((), f"no child process can be started here ({error.strerror})", isolated=False)
+
+
+def _sink() -> IO[bytes]:
+    """Return a file without a name, for what a child writes; a pipe would have to be read meanwhile."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("wsadiag"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+async def _end_of(child: subprocess.Popen[bytes]) -> int | None:
+    """Wait for the end of ``child`` and return its status; ``None`` where it had to be killed."""
+    if child.stdin is not None:
+        child.stdin.close()
+    try:
+        async with asyncio.timeout(TIMEOUT_S + 5):
+            while child.poll() is None:  # noqa: ASYNC110 - no event tells of it that needs neither thread nor descriptor
+                await asyncio.sleep(_LOOK_S)
+    except TimeoutError:
+        return None
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            child.wait()
+    return child.returncode
+
+
+def _trace_of(status: int | None, output: bytes, complaint: bytes) -> Trace:
+    """Return what the child wrote down, or as the reason what became of it."""
+    if status is None or (hasattr(signal, "SIGALRM") and status == -signal.SIGALRM):
         return Trace((), f"it did not end within {TIMEOUT_S} s", isolated=False)
+    if status == 0 and len(output) <= _MAX_TRACE_BYTES:
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.json.decode(output, type=Trace)
     last = complaint.decode(errors="replace").strip().splitlines()
-    return Trace((), f"the child process failed: {last[-1] if last else child.returncode}", isolated=False)
+    return Trace((), f"the child process failed: {last[-1] if last else status}", isolated=False)

@@ -13,7 +13,6 @@ import os
 import socket
 import struct
 import threading
-from pathlib import Path
 from typing import Any
 
 from troubleshoot.reproduce.records import Call
@@ -265,9 +264,9 @@ class Stage:
         timer.start()
 
     def file(self) -> int:
-        """Return the descriptor of an ordinary, empty file, open for writing only."""
-        Path("file").touch()
-        return self.open("file", os.O_WRONLY)
+        """Return the descriptor of an ordinary, empty file, open for writing only; it has no name to be left behind."""
+        fd = self.call("memfd_create", "file, 0", b"file", 0)
+        return self.open(f"/proc/self/fd/{fd}", os.O_WRONLY)
 
     def open(self, path: str, flags: int) -> int:
         """Open a file."""

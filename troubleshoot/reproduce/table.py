@@ -76,7 +76,7 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAEMSGSIZE", "sendto-a-datagram-too-large"): Reproducer(addresses.sendto_a_datagram_too_large),
     ("WSAEMSGSIZE", "recv-into-a-small-buffer"): Reproducer(addresses.recv_into_a_small_buffer),
     ("WSAEPROTOTYPE", "connect-to-a-socket-of-another-type"): Reproducer(
-        misuse.connect_to_a_socket_of_another_type, Needs.LINUX
+        misuse.connect_to_a_socket_of_another_type, Needs.MOUNTS
     ),
     ("WSAEPROTOTYPE", "socket-of-the-wrong-protocol"): Reproducer(misuse.socket_of_the_wrong_protocol),
     ("WSAENOPROTOOPT", "setsockopt-of-an-unknown-option"): Reproducer(misuse.setsockopt_of_an_unknown_option),
@@ -147,7 +147,9 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAECONNREFUSED", "connect-where-nobody-listens"): Reproducer(connections.connect_where_nobody_listens),
     ("WSAECONNREFUSED", "recv-after-port-unreachable"): Reproducer(addresses.recv_after_port_unreachable),
     ("WSAECONNREFUSED", "send-after-port-unreachable"): Reproducer(addresses.send_after_port_unreachable),
-    ("WSAELOOP", "connect-through-a-loop-of-links"): Reproducer(resources.connect_through_a_loop_of_links, Needs.LINUX),
+    ("WSAELOOP", "connect-through-a-loop-of-links"): Reproducer(
+        resources.connect_through_a_loop_of_links, Needs.MOUNTS
+    ),
     ("WSAENAMETOOLONG", "open-a-name-too-long"): Reproducer(resources.open_a_name_too_long, Needs.LINUX),
     ("WSAENAMETOOLONG", "gethostname-with-a-short-buffer"): Reproducer(misuse.gethostname_with_a_short_buffer),
     ("WSAEHOSTDOWN", "recv-after-host-unknown"): Reproducer(addresses.recv_after_host_unknown, Needs.NETWORK),
@@ -160,7 +162,7 @@ TABLE: dict[tuple[str, str], Reproducer] = {
     ("WSAEHOSTUNREACH", "recv-after-administratively-prohibited"): Reproducer(
         addresses.recv_after_administratively_prohibited, Needs.NETWORK
     ),
-    ("WSAENOTEMPTY", "remove-a-folder-with-a-file"): Reproducer(resources.remove_a_folder_with_a_file, Needs.LINUX),
+    ("WSAENOTEMPTY", "remove-a-folder-with-a-file"): Reproducer(resources.remove_a_folder_with_a_file, Needs.MOUNTS),
     ("WSAEDQUOT", "keep-a-key-beyond-the-quota"): Reproducer(resources.keep_a_key_beyond_the_quota, Needs.LINUX),
     ("WSAESTALE", "open-a-stale-handle"): Reproducer(resources.open_a_stale_handle, Needs.MOUNTS),
     ("WSAEDISCON", "recv-after-the-peer-closed"): Reproducer(connections.recv_after_the_peer_closed),

@@ -61,6 +61,21 @@ def socket_descriptors(proc: Path, pid: int) -> list[tuple[int, int]]:
     return found
 
 
+def may_look_into(proc: Path, pid: int) -> bool:
+    """Tell whether the descriptors of a process can be read: tried on one, which root may list and yet not read.
+
+    Raises ``FileNotFoundError`` where the process is gone.
+    """
+    try:
+        with os.scandir(proc / str(pid) / "fd") as entries:
+            for entry in entries:
+                os.readlink(entry.path)  # noqa: PTH115 - as above
+                break
+    except PermissionError:
+        return False
+    return True
+
+
 def protocol_of(proc: Path, pid: int, descriptor: int) -> str | None:
     """Return the kernel's word for a socket's protocol (``TCP``, ``UDPv6``, ``UNIX-STREAM``), ``None`` where hidden."""
     try:
