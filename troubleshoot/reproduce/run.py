@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from msgspec.structs import replace
 
 from probes.system import on_linux, platform_name
 from troubleshoot.errors import UserError
@@ -76,7 +75,7 @@ async def _carry_out(claim: Claim) -> Reproduction:
     observed = _outcome(claim.function, trace)
     if observed is None and trace.reason is None and trace.calls and trace.calls[-1].errno:
         last = trace.calls[-1]
-        trace = replace(trace, reason=f"it came no further than {last.function}: {last.errno}")
+        trace = Trace(trace.calls, f"it came no further than {last.function}: {last.errno}", trace.isolated)
     twin = None if observed is None else winsock_twin(observed)
     return Reproduction(
         code=claim.code,
