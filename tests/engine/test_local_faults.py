@@ -116,10 +116,10 @@ def test_an_owner_that_may_not_be_seen_is_said_to_be_hidden() -> None:
     )
     assert cause(report) == "port-in-use"
     assert "cannot be seen" in report["verdict"]["summary"]
-    assert "belongs to root: seeing the process takes root with CAP_SYS_PTRACE" in facts(report)
+    assert "belongs to root: run as root with CAP_SYS_PTRACE" in facts(report)
     assert "SO_REUSEADDR does not help" in facts(report)
     assert "SO_REUSEPORT" not in facts(report)  # this one has not set it
-    assert "takes root with CAP_SYS_PTRACE" in step(report, "port-owner")["why"]
+    assert "run as root with CAP_SYS_PTRACE" in step(report, "port-owner")["why"]
 
 
 @pytest.mark.lab
@@ -393,9 +393,7 @@ def test_exhausted_ports_with_state_destination_and_process(code: int, nobody: b
     assert "20 of them lead to 127.0.0.1:5432 (established)" in said
     if nobody:
         # the loopback check's own sockets may come and go between the kernel's table and the look at who holds them
-        assert re.search(
-            r"^2[0-4] belong to processes that cannot be seen: that takes root with CAP_SYS_PTRACE$", said, re.MULTILINE
-        )
+        assert re.search(r"^2[0-4] belong to hidden processes: root with CAP_SYS_PTRACE sees them$", said, re.MULTILINE)
     else:
         assert re.search(rf"^20 of them belong to python\S* \(pid {pid}\)$", said, re.MULTILINE)
         assert f"held by python (pid {pid})" in report["verdict"]["summary"].replace("python3", "python")
@@ -531,7 +529,7 @@ result = (
     assert 0 < flooded["dropped"] < 600
     assert not unnamed["verdict"]["alternatives"]
     assert step(hidden, "open-sockets")["status"] == "warning"
-    assert "cannot be seen: that takes root with CAP_SYS_PTRACE" in step(hidden, "open-sockets")["why"]
+    assert "hides its sockets: root with CAP_SYS_PTRACE sees them" in step(hidden, "open-sockets")["why"]
 
 
 def recorded(
@@ -630,7 +628,7 @@ result = (
     assert "5 connections that 127.0.0.1 has closed are still open here" in said
     assert "changed by +0 within" in said
     assert "close-wait" in said
-    assert "cannot be seen: that takes root with CAP_SYS_PTRACE" in facts(unseen)
+    assert "hides its sockets: root with CAP_SYS_PTRACE sees them" in facts(unseen)
 
 
 @pytest.mark.lab
