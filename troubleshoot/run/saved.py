@@ -14,6 +14,7 @@ from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import Report
+from troubleshoot.run.sound import check
 
 #: The options that a report holds, by which it can be judged again.
 SAVED = ("family", "pid", "local_host", "router", "remote_neighbour")
@@ -36,7 +37,7 @@ def load_observations(report: Report) -> dict[Key, Observation[Any]]:
     found: dict[Key, Observation[Any]] = {}
     for position, record in enumerate(report.probes):
         name = record.get("probe")
-        if name not in TABLE:
+        if not isinstance(name, str) or name not in TABLE:
             raise UserError(f"probes[{position}]: no probe is called {name!r}")
         try:
             observation = msgspec.convert({**record, "result": None}, Observation[Any])
@@ -44,7 +45,7 @@ def load_observations(report: Report) -> dict[Key, Observation[Any]]:
             typed = msgspec.convert(result, load(name).result) if result is not None else None
         except msgspec.ValidationError as error:
             raise UserError(f"probes[{position}] ({name}): {error}") from None
-        found[observation.probe, observation.subject] = Observation(
+        whole = Observation(
             probe=observation.probe,
             subject=observation.subject,
             status=observation.status,
@@ -55,4 +56,9 @@ def load_observations(report: Report) -> dict[Key, Observation[Any]]:
             reason=observation.reason,
             error=observation.error,
         )
+        try:
+            check(whole)
+        except UserError as error:
+            raise UserError(f"probes[{position}] ({name}): {error}") from None
+        found[whole.probe, whole.subject] = whole
     return found

@@ -1,0 +1,97 @@
+"""What the record of a probe must hold beyond its types, for its words to mean anything: bounds, addresses, no gaps.
+
+A saved report may come from anybody. Types are checked where it is read; here it is looked at whether the values can
+be what a probe has seen, because the judge counts on it: it takes networks of addresses and the first of attempts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from probes.base import Observation, Status
+from troubleshoot.errors import UserError
+
+#: The time to live of a packet and a hop's distance are one byte (RFC 791, section 3.1; RFC 8200, section 3).
+_BYTE: Final = (0, 255)
+#: RFC 9293, section 3.1; RFC 768.
+_PORT: Final = (0, 65535)
+#: No probe sends or counts packets of its own beyond this: a run sends some hundred.
+_PACKETS: Final = (0, 100_000)
+_NOT_NEGATIVE: Final = (0, float(1 << 63))
+
+_TTLS = ("ttl", "reply_ttl", "icmp_ttl", "answer_ttl", "ended_ttl", "final_ttl", "reached_ttl", "passed_ttl")
+_PORTS = ("port", "local_port", "remote_port", "source_port", "resolved_port", "low_port_start", "unprivileged_start")
+_COUNTS = (
+    *("sent", "received", "looped", "syns", "syns_out", "syn_answers", "datagrams", "datagram_answers", "connects"),
+    *("rounds", "packets", "sequence", "transmissions", "requests", "large_answers", "small_answers"),
+)
+#: Field, whosever it is → the least and the greatest value that it can hold.
+_BOUNDS: Final = {
+    **dict.fromkeys(_TTLS, _BYTE),
+    **dict.fromkeys(_PORTS, _PORT),
+    **dict.fromkeys(_COUNTS, _PACKETS),
+    "prefix": (0, 128),
+}
+#: Units of time, by how a field's name ends.
+_TIMES: Final = ("_ms", "_s")
+#: Fields, and lists, of addresses; a zone (``%eth0``) may follow.
+_ADDRESSES: Final = frozenset(
+    {
+        *("address", "addresses", "broadcast", "gateway", "icmp_sender", "local_address", "mapped", "near"),
+        *("passed_router", "remote_address", "sender", "server", "servers", "source"),
+    }
+)
+#: Lists of a finished observation that are never empty, by probe.
+_NEVER_EMPTY: Final = {"connect": "attempts", "bind": "attempts"}
+#: Integers are held to 64 bits, which no number of a kernel exceeds.
+_WIDEST: Final = 1 << 64
+
+
+def check(observation: Observation[Any]) -> None:
+    """Raise :class:`UserError` with the place and the value where the record cannot be what a probe has seen."""
+    if observation.duration_ms < 0:
+        raise UserError(f"duration_ms: {observation.duration_ms:g} is less than 0")
+    never = _NEVER_EMPTY.get(observation.probe)
+    if never is not None and observation.status is Status.OBSERVED and not getattr(observation.result, never, True):
+        raise UserError(f"result.{never}: nothing stands where something must")
+    for place, field, value in _values(observation.result, "result", ""):
+        if isinstance(value, str):
+            if field in _ADDRESSES and not _is_address(value):
+                raise UserError(f"{place}: {value[:60]!r} is not an address")
+        else:
+            low, high = _bounds(field)
+            if not low <= value <= high:
+                raise UserError(f"{place}: {value:g} does not lie between {low:g} and {high:g}")
+
+
+def _values(held: Any, place: str, field: str) -> Iterator[tuple[str, str, str | float]]:
+    """Give every text and number behind ``held`` with its place and the field that it stands in."""
+    if isinstance(held, str | float) or (isinstance(held, int) and not isinstance(held, bool)):
+        yield place, field, held
+    elif isinstance(held, msgspec.Struct):
+        for name in held.__struct_fields__:
+            yield from _values(getattr(held, name), f"{place}.{name}", name)
+    elif isinstance(held, tuple | list):
+        for position, one in enumerate(held):
+            yield from _values(one, f"{place}[{position}]", field)
+    elif isinstance(held, dict):
+        for key, one in held.items():
+            yield from _values(one, f"{place}.{key}", field)
+
+
+def _bounds(field: str) -> tuple[float, float]:
+    if field in _BOUNDS:
+        return _BOUNDS[field]
+    return _NOT_NEGATIVE if field.endswith(_TIMES) else (-_WIDEST, _WIDEST)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
