@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.failure import IcmpMeaning
 from probes.route import RouteKind
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_alive, neighbour_dead
 from troubleshoot.judge import forwarded
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failed_attempt, failing, step_of
@@ -13,7 +14,7 @@ from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("host-down")
+@rule("host-down", asks=(asks.failed.link, asks.failed.second_look, asks.around.routers, asks.connected.flows))
 def host_down(facts: Facts) -> Finding | None:
     """The target's own link (or its last router) says that it is absent."""
     reach = failing(facts)
@@ -85,7 +86,7 @@ def _absent_here(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("router-down")
+@rule("router-down", asks=(asks.around.routers,))
 def router_down(facts: Facts) -> Finding | None:
     """The router that the packets need does not answer at link level."""
     if any_connected(facts):

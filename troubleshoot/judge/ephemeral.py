@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.descriptors import DescriptorsResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.facts.ports import exhausted_towards_target, outgoing_ports
 from troubleshoot.judge.model import NAMED, Finding, attempted, rule, values
 
 
-@rule("ephemeral-ports-exhausted")
+@rule("ephemeral-ports-exhausted", asks=(asks.machine.descriptors, asks.failed.no_way_out))
 def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     """No free local port is left for outgoing connections, all of them or those to the target."""
     result = facts.get("descriptors", DescriptorsResult)

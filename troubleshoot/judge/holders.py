@@ -9,6 +9,7 @@ from probes.base import Note, note
 from probes.bind import BindResult
 from probes.failure import Failure
 from probes.sockets import SocketEntry, SocketsResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe, family_of, plain
 from troubleshoot.facts.ports import (
     CLOSING,
@@ -99,7 +100,7 @@ def _connects(facts: Facts) -> bool:
     return any(facts.attempts.decided_reach(a).reading is Reading.CONNECTED for a in facts.targets)
 
 
-@rule("port-in-use")
+@rule("port-in-use", asks=(asks.machine.port, asks.machine.listeners, asks.machine.descriptors, asks.failed.no_way_out))
 def port_in_use(facts: Facts) -> Finding | None:
     """Another socket holds the local port."""
     if facts.port is None or exhausted_towards_target(facts) is not None:
@@ -151,7 +152,7 @@ def port_in_use(facts: Facts) -> Finding | None:
     )
 
 
-@rule("port-in-time-wait")
+@rule("port-in-time-wait", asks=(asks.machine.port, asks.machine.listeners))
 def port_in_time_wait(facts: Facts) -> Finding | None:
     """The port is held only by connections that wait for their end."""
     if facts.port is None:
@@ -185,7 +186,7 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
     )
 
 
-@rule("port-not-permitted")
+@rule("port-not-permitted", asks=(asks.machine.port, asks.machine.listeners))
 def port_not_permitted(facts: Facts) -> Finding | None:
     """The port needs a privilege that the program may lack."""
     if facts.port is None:
@@ -294,7 +295,7 @@ def _listeners(facts: Facts) -> tuple[SocketEntry, ...]:
     return tuple(e for e in result.entries if e.state in states) if result is not None else ()
 
 
-@rule("listener-on-other-address")
+@rule("listener-on-other-address", asks=(asks.machine.listeners,))
 def listener_on_other_address(facts: Facts) -> Finding | None:
     """The target is this machine and the service listens, but on another address or family."""
     focus = facts.attempts.focus

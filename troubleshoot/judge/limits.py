@@ -5,12 +5,13 @@ from __future__ import annotations
 from probes.base import Note, note
 from probes.buffers import BuffersResult
 from probes.descriptors import DescriptorsResult, HeldSocket
+from troubleshoot import asks
 from troubleshoot.facts import Facts, describe
 from troubleshoot.facts.memory import describe_memory, short_of_memory
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 
 
-@rule("too-many-open-sockets")
+@rule("too-many-open-sockets", asks=(asks.machine.descriptors, asks.failed.no_way_out))
 def too_many_open_sockets(facts: Facts) -> Finding | None:
     """The process or the system has run into its descriptor limit."""
     result = facts.get("descriptors", DescriptorsResult)
@@ -77,7 +78,7 @@ def descriptors_in_use(result: DescriptorsResult) -> Evidence:
     return tuple(said)
 
 
-@rule("buffers-exhausted")
+@rule("buffers-exhausted", asks=(asks.machine.buffers, asks.machine.descriptors))
 def buffers_exhausted(facts: Facts) -> Finding | None:
     """Socket memory or system memory is used up."""
     result = facts.get("buffers", BuffersResult)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from probes.failure import IcmpMeaning
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.model import Finding, rule, values
 
 
-@rule("routing-loop")
+@rule("routing-loop", asks=(asks.connected.flows,))
 def routing_loop(facts: Facts) -> Finding | None:
     """The same routers come round again."""
     reach = failing(facts)

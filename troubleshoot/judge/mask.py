@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from probes.base import note
 from probes.route import RouteKind, RouteResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, describe, family_of, gateway_of, neighbour_dead, plain
 from troubleshoot.judge.evidence.attempt import any_connected, failed_attempt
 from troubleshoot.judge.evidence.routes import FORBIDDING, holds, routes_taken
@@ -21,7 +22,7 @@ def _same_conventional_subnet(one: str, other: str) -> bool:
     return ipaddress.ip_address(plain(other)) in network
 
 
-@rule("wrong-subnet-mask")
+@rule("wrong-subnet-mask", asks=(asks.failed.link, asks.around.routers))
 def wrong_subnet_mask(facts: Facts) -> Finding | None:
     """The mask makes a remote address look local, or the router (or a local address) look remote."""
     if any_connected(facts):

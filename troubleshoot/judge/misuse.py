@@ -8,6 +8,7 @@ from probes.buffers import BuffersResult
 from probes.datagram import DatagramResult
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, family_of, usage, winsock
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 from troubleshoot.judge.stack import dead_exchanges
@@ -31,7 +32,17 @@ def no_network_meaning(facts: Facts) -> Finding | None:
     )
 
 
-@rule("api-misuse")
+@rule(
+    "api-misuse",
+    asks=(
+        asks.machine.subsystem,
+        asks.machine.buffers,
+        asks.machine.descriptors,
+        asks.machine.broadcast,
+        asks.path.mtu,
+        asks.path.mtu_alone,
+    ),
+)
 def api_misuse(facts: Facts) -> Finding | None:
     """The code can only come from how the program called the socket API."""
     if facts.request.code == "WSAEACCES":

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from probes.base import Note
+from troubleshoot.asks.model import Ask
 from troubleshoot.facts import Facts, describe
 from troubleshoot.knowledge.registry import enter
 from troubleshoot.report import Confidence
@@ -64,8 +65,13 @@ HoldsUp = Literal["complete", "healthy"]
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule says of itself: ``holds_up`` names what has to wait while a probe that it reads still runs."""
+    """What a rule says of itself.
 
+    ``asks`` are those that it rests on beside the common ones, ``holds_up`` names what has to wait while a probe that
+    it reads still runs.
+    """
+
+    asks: tuple[Ask, ...] = ()
     holds_up: HoldsUp | None = None
 
 
@@ -74,11 +80,11 @@ RULES: dict[str, Rule] = {}
 DECLARED: dict[str, Declared] = {}
 
 
-def rule(cause: str, *, holds_up: HoldsUp | None = None) -> Callable[[Rule], Rule]:
-    """Register the rule of ``cause``, which may have one only."""
+def rule(cause: str, *, asks: tuple[Ask, ...] = (), holds_up: HoldsUp | None = None) -> Callable[[Rule], Rule]:
+    """Register the rule of ``cause``, which may have one only, with what it declares."""
 
     def register(function: Rule) -> Rule:
-        DECLARED[cause] = Declared(holds_up=holds_up)
+        DECLARED[cause] = Declared(asks=asks, holds_up=holds_up)
         return enter(RULES, cause, function)
 
     return register

@@ -15,6 +15,7 @@ from probes.mtu_hop import MtuHopResult
 from probes.path_mtu import LEAST, PathMtuResult
 from probes.service import ServiceOutcome
 from probes.transfer import TransferOutcome, TransferResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of
 from troubleshoot.facts.transfers import Contrast, contrast, moved, suspicious
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
@@ -26,7 +27,17 @@ from troubleshoot.report import Confidence
 _SIZES: Final = 2
 
 
-@rule("path-mtu-blackhole", holds_up="healthy")
+@rule(
+    "path-mtu-blackhole",
+    asks=(
+        asks.connected.large_packets,
+        asks.connected.service,
+        asks.connected.flows,
+        asks.connected.losses,
+        asks.path.mtu,
+    ),
+    holds_up="healthy",
+)
 def path_mtu_blackhole(facts: Facts) -> Finding | None:
     """Large packets vanish and nobody says so."""
     if facts.request.code == "WSAEMSGSIZE":

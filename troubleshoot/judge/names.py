@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.resolve import Answer, ResolveResult, ServerAnswer
+from troubleshoot import asks
 from troubleshoot.facts import DENIALS, SILENCE, Facts, Reading, describe, family_of, plain
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
@@ -72,7 +73,7 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
     )
 
 
-@rule("nameserver-unreachable", holds_up="complete")
+@rule("nameserver-unreachable", asks=(asks.names.servers,), holds_up="complete")
 def nameserver_unreachable(facts: Facts) -> Finding | None:
     """Servers are configured, and none of them answers any question."""
     result = _unresolved(facts)

@@ -8,6 +8,7 @@ from probes.failure import Failure, IcmpMeaning
 from probes.own_filter import OwnFilterResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import by_chance
@@ -16,7 +17,7 @@ from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("local-firewall")
+@rule("local-firewall", asks=(asks.failed.wire, asks.failed.own_filter, asks.machine.listeners))
 def local_firewall(facts: Facts) -> Finding | None:
     """This machine's own filter refuses or drops the traffic."""
     if any_connected(facts):

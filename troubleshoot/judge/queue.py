@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.stray_ack import StrayAckResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.syns import passed_ttl
 from troubleshoot.judge.model import Finding, rule, values
 
 
-@rule("accept-queue-full")
+@rule(
+    "accept-queue-full",
+    asks=(asks.failed.stray_ack, asks.failed.drop_point, asks.connected.flows, asks.machine.listeners),
+)
 def accept_queue_full(facts: Facts) -> Finding | None:
     """The listener's accept queue is full: seen where the target is this machine, else told by a stray segment."""
     focus = facts.attempts.focus

@@ -6,6 +6,7 @@ from probes.base import note
 from probes.failure import IcmpMeaning
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpPathResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, flows, plain
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
@@ -13,7 +14,16 @@ from troubleshoot.judge.evidence.refuser import Place, find
 from troubleshoot.judge.model import Finding, rule, values
 
 
-@rule("firewall-reset")
+@rule(
+    "firewall-reset",
+    asks=(
+        asks.failed.reset_ttl,
+        asks.failed.tcp_path_again,
+        asks.failed.wire,
+        asks.connected.flows,
+        asks.connected.losses,
+    ),
+)
 def firewall_reset(facts: Facts) -> Finding | None:
     """A device nearer than the host sends the reset: to every connection, or to those that take one of several ways."""
     return one_way.resets(facts) or _resets(facts)
@@ -43,7 +53,17 @@ def _resets(facts: Facts) -> Finding | None:
     )
 
 
-@rule("no-listener")
+@rule(
+    "no-listener",
+    asks=(
+        asks.failed.reset_ttl,
+        asks.failed.tcp_path_again,
+        asks.failed.wire,
+        asks.connected.flows,
+        asks.connected.losses,
+        asks.machine.listeners,
+    ),
+)
 def no_listener(facts: Facts) -> Finding | None:
     """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
     return one_way.refuses(facts) or _nobody_listens(facts)

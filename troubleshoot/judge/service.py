@@ -12,6 +12,7 @@ from probes.answer_ttl import AnswerTtlResult, TtlAnswer
 from probes.base import Note, note
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of, flows, loss_series, losses
 from troubleshoot.facts.chance import interval
 from troubleshoot.facts.losses import Kind
@@ -55,7 +56,7 @@ def on_any(
 # -- who accepts -----------------------------------------------------------------------------------------------
 
 
-@rule("connection-intercepted", holds_up="healthy")
+@rule("connection-intercepted", asks=(asks.connected.accepted_ttl, asks.connected.flows), holds_up="healthy")
 def connection_intercepted(facts: Facts) -> Finding | None:
     """A device nearer than the host accepts the connection in its name."""
     return on_any(facts, _accepted_by_another)
@@ -141,7 +142,7 @@ def _weight(facts: Facts) -> Confidence:
     return "likely" if facts.service.established or (facts.request.speaks_first and named) else "possible"
 
 
-@rule("service-resets", holds_up="healthy")
+@rule("service-resets", asks=(asks.connected.service,), holds_up="healthy")
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
@@ -182,7 +183,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("service-closes", holds_up="healthy")
+@rule("service-closes", asks=(asks.connected.service,), holds_up="healthy")
 def service_closes(facts: Facts) -> Finding | None:
     """The connection is made and then closed before anything is exchanged; or TLS is refused with an alert."""
     return on_any(facts, _closes)
@@ -209,7 +210,7 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("service-silent", holds_up="healthy")
+@rule("service-silent", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
 def service_silent(facts: Facts) -> Finding | None:
     """The connection is made and a service that ought to speak stays silent."""
     if not facts.request.speaks_first and not facts.request.tls:
@@ -244,7 +245,7 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
 # -- what the path does to packets -----------------------------------------------------------------------------
 
 
-@rule("packet-loss", holds_up="healthy")
+@rule("packet-loss", asks=(asks.connected.losses, asks.connected.flows), holds_up="healthy")
 def packet_loss(facts: Facts) -> Finding | None:
     """A share of the packets is lost, whatever their kind."""
     return on_any(facts, _loses, facts.attempts.reaches())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from probes.base import note
 from probes.failure import Failure, IcmpMeaning
 from probes.ping import PingResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
 from troubleshoot.judge.model import Finding, rule, values
 
 
-@rule("address-family-path-broken")
+@rule("address-family-path-broken", asks=(asks.connected.flows, asks.around.routers))
 def address_family_path_broken(facts: Facts) -> Finding | None:
     """Every address of one family meets silence or a router's denial, and every one of the other connects."""
     reaches = facts.attempts.reaches()
@@ -74,7 +75,7 @@ def _lost_on_the_way(facts: Facts, reach: Reach) -> bool:
     return not denied and not late and not waited
 
 
-@rule("some-addresses-dead")
+@rule("some-addresses-dead", asks=(asks.connected.flows,))
 def some_addresses_dead(facts: Facts) -> Finding | None:
     """The name has several addresses and only some of them answer."""
     reaches = facts.attempts.reaches()

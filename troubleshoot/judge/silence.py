@@ -7,6 +7,7 @@ from probes.drop_point import DropPointResult
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
@@ -19,7 +20,18 @@ from troubleshoot.judge.queue import queue_full_there
 from troubleshoot.report import Confidence
 
 
-@rule("firewall-drop")
+@rule(
+    "firewall-drop",
+    asks=(
+        asks.failed.drop_point,
+        asks.failed.own_filter,
+        asks.failed.stray_ack,
+        asks.failed.second_look,
+        asks.around.subnet,
+        asks.connected.flows,
+        asks.connected.losses,
+    ),
+)
 def firewall_drop(facts: Facts) -> Finding | None:
     """This port vanishes silently while other traffic reaches the host: always, or on one of several ways."""
     return one_way.drops(facts) or _drops(facts)
@@ -123,7 +135,7 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
     )
 
 
-@rule("path-broken")
+@rule("path-broken", asks=(asks.failed.second_look, asks.around.routers, asks.around.subnet, asks.connected.flows))
 def path_broken(facts: Facts) -> Finding | None:
     """Packets of every protocol die after a hop, and nobody says why."""
     reach = failing(facts)

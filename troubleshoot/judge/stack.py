@@ -10,6 +10,7 @@ from probes.base import Note, note
 from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, family_of, plain, winsock
 from troubleshoot.facts.ports import binds
 from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
@@ -22,7 +23,7 @@ _REFUSED_BY_POLICY = frozenset({"EACCES", "EPERM"})
 _FAMILY_CODES = frozenset({"WSAEPROTONOSUPPORT", "WSAESOCKTNOSUPPORT", "WSAEPFNOSUPPORT", "WSAEAFNOSUPPORT"})
 
 
-@rule("address-not-local")
+@rule("address-not-local", asks=(asks.machine.port,))
 def address_not_local(facts: Facts) -> Finding | None:
     """The address to bind is not this machine's."""
     if facts.request.code != "WSAEADDRNOTAVAIL" or facts.request.target.host is None:
@@ -90,7 +91,7 @@ def _near_miss(facts: Facts, address: str) -> str | None:
     return None
 
 
-@rule("address-family-unavailable")
+@rule("address-family-unavailable", asks=(asks.machine.families, asks.failed.no_way_out))
 def address_family_unavailable(facts: Facts) -> Finding | None:
     """The address family, or a protocol of it, is not available here."""
     result = facts.get("address-family", AddressFamilyResult)
@@ -212,7 +213,7 @@ def dead_exchanges(result: NetworkSubsystemResult) -> list[str]:
     return [e.errno for e in result.exchanges if e.errno is not None and e.family == 4]
 
 
-@rule("network-subsystem-down")
+@rule("network-subsystem-down", asks=(asks.machine.subsystem, asks.failed.not_even_here))
 def network_subsystem_down(facts: Facts) -> Finding | None:
     """The protocol stack itself is not usable: loopback is down, or nothing passes over it."""
     if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):

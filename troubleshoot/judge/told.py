@@ -5,6 +5,7 @@ from __future__ import annotations
 from probes.base import note
 from probes.failure import IcmpMeaning
 from probes.tcp_path import TcpAnswer
+from troubleshoot import asks
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, describe, plain
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
@@ -13,7 +14,7 @@ from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("firewall-reject")
+@rule("firewall-reject", asks=(asks.connected.flows, asks.connected.losses))
 def firewall_reject(facts: Facts) -> Finding | None:
     """A device answers with an ICMP refusal: to every connection, or to those that take one of several ways."""
     return one_way.rejects(facts) or _rejects(facts)
@@ -70,7 +71,7 @@ def _refuses_there(facts: Facts, reach: Reach) -> bool:
     return path is not None and path.final is TcpAnswer.ICMP and distance is not None and path.final_ttl == distance
 
 
-@rule("network-unreachable")
+@rule("network-unreachable", asks=(asks.failed.second_look, asks.connected.flows))
 def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
     reach = failing(facts)

@@ -7,14 +7,17 @@ and everything else runs side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.address import AddressKind, AddressResult
-from troubleshoot.asks import around, connected, failed, machine, names, path, target
-from troubleshoot.asks.model import Ask, Job
+from troubleshoot.asks import COMMON, Ask, Job, around, connected, failed, machine, names, path, target
 from troubleshoot.facts import Facts
+from troubleshoot.judge.model import DECLARED
+from troubleshoot.steps import ASKS
 
 #: Steps that need the target to be looked at over the network.
 _NETWORK_STEPS = frozenset(
@@ -122,6 +125,20 @@ ORDER = (
 )
 
 
+def declared(steps: Iterable[str]) -> set[Ask]:
+    """Return the asks that the checklist's ``steps``, the rules and every diagnosis rest on."""
+    of_steps = (one for step in steps for one in ASKS[step])
+    of_rules = (one for rule in DECLARED.values() for one in rule.asks)
+    return {*COMMON, *of_steps, *of_rules}
+
+
+@functools.lru_cache(maxsize=64)
+def in_order(steps: tuple[str, ...]) -> tuple[Group, ...]:
+    """Return the order without what nobody rests on."""
+    known = declared(steps)
+    return tuple(replace(group, asks=tuple(one for one in group.asks if one in known)) for group in ORDER)
+
+
 def wanted(facts: Facts) -> tuple[Job, ...]:
     """Return every job that the facts call for, in the order of their usefulness, each once."""
     found: dict[tuple[str, str], Job] = {}
@@ -131,8 +148,8 @@ def wanted(facts: Facts) -> tuple[Job, ...]:
 
 
 def _jobs(facts: Facts) -> Iterator[Job]:
-    for group in ORDER:
-        if not group.when(facts):
+    for group in in_order(facts.request.steps):
+        if not group.asks or not group.when(facts):
             continue
         for given in [()] if group.each is None else [(a,) for a in group.each(facts)]:
             for one in group.asks:

@@ -7,9 +7,9 @@ its way raises :class:`troubleshoot.facts.NotYet`: the step is running.
 from __future__ import annotations
 
 from troubleshoot.steps import here, machine, names, path
-from troubleshoot.steps.model import STEPS, StepView
+from troubleshoot.steps.model import ASKS, STEPS, StepView
 
-__all__ = ["STEPS", "StepView"]
+__all__ = ["ASKS", "STEPS", "StepView"]
 
 #: Importing them fills the table.
 MODULES = (here, machine, names, path)

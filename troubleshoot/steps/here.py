@@ -7,6 +7,7 @@ from probes.base import note
 from probes.interfaces import InterfacesResult
 from probes.link import LinkResult
 from probes.route import RouteKind
+from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, describe, plain
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
@@ -88,7 +89,7 @@ def router_configured(facts: Facts) -> StepView:
     return StepView("failed" if bad else "passed", describe.route(route), None, (key,))
 
 
-@step("subnet-mask")
+@step("subnet-mask", asks=(asks.failed.link,))
 def subnet_mask(facts: Facts) -> StepView:
     """Do the mask, the router and the target fit together?"""
     address = address_in_question(facts)

@@ -10,6 +10,7 @@ from probes.descriptors import DescriptorsResult
 from probes.failure import Failure
 from probes.network_subsystem import NetworkSubsystemResult
 from probes.sockets import SocketsResult
+from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, bind_subject, describe, family_of, usage, winsock
 from troubleshoot.facts.memory import short_of_memory
 from troubleshoot.facts.ports import (
@@ -24,7 +25,7 @@ from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
 
-@step("listeners")
+@step("listeners", asks=(asks.machine.listeners,))
 def listeners(facts: Facts) -> StepView:
     """Does a program listen on the port?"""
     if facts.port is None:
@@ -56,7 +57,7 @@ def listeners(facts: Facts) -> StepView:
     return StepView("warning" if refused else "passed", fact, None, (key,))
 
 
-@step("port-owner")
+@step("port-owner", asks=(asks.machine.port, asks.machine.listeners))
 def port_owner(facts: Facts) -> StepView:
     """Who holds the local port, and can it be bound?"""
     trials = binds(facts)
@@ -121,7 +122,7 @@ def _bindable(facts: Facts, trial: BindResult, keys: tuple[tuple[str, str], ...]
     return StepView("passed", note("fact.bind-works", address=trial.address, port=trial.port), None, keys)
 
 
-@step("open-sockets")
+@step("open-sockets", asks=(asks.machine.descriptors, asks.failed.no_way_out))
 def open_sockets(facts: Facts) -> StepView:
     """How close are processes to their descriptor limit, and connections to the port range?"""
     key = ("descriptors", "")
@@ -157,7 +158,7 @@ def open_sockets(facts: Facts) -> StepView:
     return StepView(status, fact, why, (key,))
 
 
-@step("buffers")
+@step("buffers", asks=(asks.machine.buffers,))
 def buffers(facts: Facts) -> StepView:
     """Is socket memory or system memory running out?"""
     key = ("buffers", "")
@@ -174,7 +175,7 @@ def buffers(facts: Facts) -> StepView:
     return StepView("passed", fact, None, (key,))
 
 
-@step("address-family")
+@step("address-family", asks=(asks.machine.families, asks.failed.no_way_out))
 def address_family(facts: Facts) -> StepView:
     """Does the stack offer the families, types and protocols that programs ask for?"""
     key = ("address-family", "")
@@ -197,7 +198,7 @@ def address_family(facts: Facts) -> StepView:
     return StepView("passed", note("fact.families", works=works, tried=len(result.combinations)), None, (key,))
 
 
-@step("network-subsystem")
+@step("network-subsystem", asks=(asks.machine.subsystem, asks.failed.not_even_here))
 def network_subsystem(facts: Facts) -> StepView:
     """Does the stack itself work, over loopback?"""
     key = ("network-subsystem", "")
@@ -227,7 +228,7 @@ def network_subsystem(facts: Facts) -> StepView:
     return StepView("passed", note("fact.loopback-works", count=len(result.exchanges)), None, (key,))
 
 
-@step("api-usage")
+@step("api-usage", asks=(asks.machine.descriptors,))
 def api_usage(facts: Facts) -> StepView:
     """How did the program call the socket API?
 

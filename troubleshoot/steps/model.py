@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes.base import Note, note
+from troubleshoot.asks.model import Ask
 from troubleshoot.facts import Facts, NotYet
 from troubleshoot.knowledge.registry import enter
 from troubleshoot.report import StepStatus
@@ -26,12 +27,15 @@ StepFunction = Callable[[Facts], StepView]
 
 #: Step id → its function. Every step id of the contract has one.
 STEPS: dict[str, StepFunction] = {}
+#: Step id → the asks that its function rests on beside the common ones.
+ASKS: dict[str, tuple[Ask, ...]] = {}
 
 
-def step(identifier: str) -> Callable[[StepFunction], StepFunction]:
+def step(identifier: str, *, asks: tuple[Ask, ...] = ()) -> Callable[[StepFunction], StepFunction]:
     """Put a function into the table of steps, under a name that no other has."""
 
     def register(function: StepFunction) -> StepFunction:
+        ASKS[identifier] = asks
         return enter(STEPS, identifier, function)
 
     return register

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.resolve import Answer, ServerAnswer
+from troubleshoot import asks
 from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, describe, plain
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, no_name, skipped, step, unavailable
@@ -102,7 +103,7 @@ def services_file(facts: Facts) -> StepView:
     )
 
 
-@step("check-dns")
+@step("check-dns", asks=(asks.names.servers,))
 def check_dns(facts: Facts) -> StepView:
     """Are name servers configured, and do they answer?"""
     if (nameless := no_name(facts)) is not None:

@@ -10,6 +10,7 @@ from probes.proxy import ProxyResult
 from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
+from troubleshoot import asks
 from troubleshoot.facts import (
     AFTER,
     BEFORE,
@@ -68,7 +69,7 @@ def _still_sending(facts: Facts, key: tuple[str, str], result: PingResult) -> bo
     return key in facts.running or (cut and result.received > 0)
 
 
-@step("ping-local-host")
+@step("ping-local-host", asks=(asks.around.local_host,))
 def ping_local_host(facts: Facts) -> StepView:
     """Does another host on the local network answer?"""
     given = facts.request.local_host
@@ -85,7 +86,7 @@ def ping_local_host(facts: Facts) -> StepView:
     return _ping_step(facts, address, silent="failed" if given else "warning")
 
 
-@step("ping-router")
+@step("ping-router", asks=(asks.around.routers,))
 def ping_router(facts: Facts) -> StepView:
     """Does the router answer?"""
     if not facts.names.destinations and facts.names.resolving:
@@ -122,7 +123,7 @@ def _no_router_between(facts: Facts) -> StepView | None:
     return skipped("reason.on-link") if route is None or route.gateway is None else None
 
 
-@step("ping-beyond-router")
+@step("ping-beyond-router", asks=(asks.around.beyond_router,))
 def ping_beyond_router(facts: Facts) -> StepView:
     """Does something on the other side of the router answer?"""
     near = _no_router_between(facts)
@@ -144,7 +145,7 @@ def ping_beyond_router(facts: Facts) -> StepView:
     return view
 
 
-@step("ping-remote")
+@step("ping-remote", asks=(asks.connected.losses,))
 def ping_remote(facts: Facts) -> StepView:
     """Does the target answer?"""
     address = address_in_question(facts)
@@ -180,7 +181,7 @@ def _losing(facts: Facts, address: str, kinds: tuple[Kind, ...], keys: tuple[Key
     return StepView(status, describe.loss(lost[0], address, facts.port), why, (*keys, *own))
 
 
-@step("ping-remote-subnet")
+@step("ping-remote-subnet", asks=(asks.around.subnet,))
 def ping_remote_subnet(facts: Facts) -> StepView:
     """Does another host of the target's network answer?"""
     near = _no_router_between(facts)
@@ -198,7 +199,7 @@ def ping_remote_subnet(facts: Facts) -> StepView:
     return StepView("unavailable", note("reason.neighbour-silent"), note("reason.no-neighbour"), keys)
 
 
-@step("traceroute")
+@step("traceroute", asks=(asks.connected.flows,))
 def traceroute(facts: Facts) -> StepView:
     """Where does the path go, and where does it end?"""
     address = address_in_question(facts)
@@ -229,7 +230,7 @@ def traceroute(facts: Facts) -> StepView:
     return StepView("warning" if connected else "failed", describe.trace(result), None, keys)
 
 
-@step("connect")
+@step("connect", asks=(asks.connected.flows, asks.connected.losses, asks.connected.service))
 def connect(facts: Facts) -> StepView:
     """Does the port answer?"""
     if facts.request.target.host is None:
@@ -316,7 +317,7 @@ def statistics(facts: Facts) -> StepView:
     )
 
 
-@step("path-mtu")
+@step("path-mtu", asks=(asks.path.mtu, asks.path.mtu_alone))
 def path_mtu(facts: Facts) -> StepView:
     """What is the largest packet that the path carries?"""
     address = address_in_question(facts)
