@@ -227,6 +227,22 @@ def test_a_start_imports_nothing_heavy() -> None:
     assert [m for m in loaded if of_package(m, *HEAVY)] == []
 
 
+def test_a_diagnosis_loads_no_tls_and_no_dns_library() -> None:
+    code = """
+import sys
+from troubleshoot.cli.entry import main
+sys.argv = ["wsadiag", "10061", "127.0.0.1:9", "--quiet"]
+main()
+print(*sys.modules)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = found.stdout.split()
+    assert "probes.connect" in loaded
+    assert [m for m in loaded if of_package(m, "ssl", "dns", "psutil", "icmplib", "ctypes", "secrets")] == []
+
+
 def test_no_file_names_the_place_where_it_was_written() -> None:
     # Spelled so that this file does not.
     place = re.compile(r"(?<!\w)[/]work\b|[.][.][/]shared\b")

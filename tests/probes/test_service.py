@@ -9,6 +9,8 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from probes.failure import Failure
 from probes.service import KEPT, ServiceOutcome, ServiceRequest, ServiceResult
 from probes.system import certificate
 
+ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = ("127.0.0.1", "::1")
 Serve = Callable[[socket.socket], None]
 
@@ -247,6 +250,24 @@ def test_a_certificate_that_is_not_trusted_is_a_fact(address: str, version: ssl.
     ).stdout  # fmt: skip
     assert enddate.strip().removeprefix("notAfter=").replace(" ", "T") == tls.not_after
     assert (tls.alert, tls.error) == (None, None)
+
+
+def test_a_start_without_openssl_shakes_hands_all_the_same(paper: Path) -> None:
+    code = """
+        import sys
+        from troubleshoot.cli.commands import spare_tls
+        spare_tls()
+        import asyncio
+        from probes.base import Context, load
+        asking = load("service").request("127.0.0.1", int(sys.argv[1]), tls=True, server_name="service.test")
+        assert "ssl" not in sys.modules
+        found = asyncio.run(load("service").observe(asking, Context(), lambda partial: None))
+        print(found.outcome.value, found.tls.version)
+    """
+    with Host("127.0.0.1", over_tls(server_side(paper), keep)) as host:
+        run = [sys.executable, "-c", textwrap.dedent(code), str(host.port)]
+        done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "tls-ok TLSv1.3\n"
 
 
 def test_a_certificate_that_is_trusted(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:

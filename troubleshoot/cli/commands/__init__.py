@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     from troubleshoot.cli.session import Session
 
 
+def spare_tls() -> None:
+    """Import asyncio as an interpreter built without OpenSSL does: a start is a twentieth lighter.
+
+    The loop's own TLS is not used: the one probe that shakes hands imports ``ssl`` when it comes to that, and moves the
+    bytes itself. For the command line alone, whose process holds nobody else's code; a library must not do this.
+    """
+    import sys  # noqa: PLC0415
+
+    if "ssl" in sys.modules or "asyncio" in sys.modules:
+        return
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # importing it raises ImportError, which asyncio expects
+    try:
+        import asyncio  # noqa: F401, PLC0415
+    finally:
+        del sys.modules["ssl"]
+
+
 def loaded() -> None:
     """Let garbage be collected from here on: what was imported and read so far stays until the end."""
     import gc  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from troubleshoot.cli.commands import loaded
+from troubleshoot.cli.commands import loaded, spare_tls
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
 from troubleshoot.intake.codes import parse_code
@@ -35,6 +35,7 @@ def run(
         raise Refusal("usage.missing-target", code=code)
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
+    spare_tls()
     options = options_of(session, **given)
     aim = target_of(target, session.catalogue)
 
