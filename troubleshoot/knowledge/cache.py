@@ -43,7 +43,7 @@ def of_folder(folder: str) -> Source:
         found = Parts(_read(kept))
         if found.part("stamp") == stamp:
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # none yet, damaged, of another version, or not ours
     files = _files(folder)
     return _kept(kept, files, stamp) or files
