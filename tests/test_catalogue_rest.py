@@ -22,12 +22,14 @@ import dns.rdatatype
 import pytest
 
 from probes.base import TABLE
-from troubleshoot.knowledge.catalogue import Catalogue, CatalogueError, CauseText
+from tests.drafts import untranslated
+from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue, CatalogueError
 from troubleshoot.knowledge.kinds import Scope
+from troubleshoot.knowledge.model import CauseTranslation
 from troubleshoot.render.explain import code_page
 from troubleshoot.render.style import Style
 from troubleshoot.report import Confidence, Outcome, Reproduced, StepStatus
-from troubleshoot.reproduce.claims import claims, codes, impossible, reproducible
+from troubleshoot.reproduce.claims import codes, reproducible
 
 DATA = Path(__file__).parent / "data"
 FOLDER = Path(__file__).parents[1] / "catalogue"
@@ -65,6 +67,11 @@ def fields(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
+def assert_hangul(text: str) -> None:
+    """What lacks is told by test_drafts.py."""
+    assert not text or re.search("[가-힣]", text), text
+
+
 def commands(text: str) -> set[str]:
     return set(re.findall(r"`([^`]+)`", text))
 
@@ -81,7 +88,7 @@ def test_a_step_has_a_short_title_a_purpose_and_whole_commands(catalogue: Catalo
     entry = catalogue.steps[step]
     for words in (entry.title, entry.purpose):
         assert words.en.strip()
-        assert re.search("[가-힣]", words.ko)
+        assert_hangul(words.ko)
         assert "\n" not in words.en + words.ko
     assert max(width(entry.title.en), width(entry.title.ko)) <= 34
     if entry.by_hand is None:
@@ -96,7 +103,7 @@ def test_a_step_has_a_short_title_a_purpose_and_whole_commands(catalogue: Catalo
 
 
 def test_titles_tell_the_steps_apart(catalogue: Catalogue) -> None:
-    for titles in ([s.title.en for s in catalogue.steps.values()], [s.title.ko for s in catalogue.steps.values()]):
+    for titles in ([s.title.in_(language) for s in catalogue.steps.values()] for language in LANGUAGES):
         assert len(set(titles)) == len(titles)
 
 
@@ -123,7 +130,7 @@ def test_the_words_of_a_report_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_cause_says_what_it_is_and_what_to_do_in_both_languages(catalogue: Catalogue, cause: str) -> None:
     entry = catalogue.causes[cause]
-    for text in (entry.en, entry.ko):
+    for text in map(entry.text, LANGUAGES):
         assert 0 < width(text.title) <= 60
         sentences = re.findall(r"[.?!](?:\s|$)", text.explanation)
         assert 2 <= len(sentences) <= 4, text.explanation
@@ -138,7 +145,7 @@ def test_a_cause_says_what_it_is_and_what_to_do_in_both_languages(catalogue: Cat
             # something must be left where the placeholders of the others have no value
             given = {"target", "host"}.union(*map(fields, text.summary.values()))
             assert any(fields(action) <= given for action in actions)
-    assert re.search("[가-힣]", entry.ko.title)
+    assert_hangul(entry.ko.title)
 
 
 @pytest.mark.parametrize("cause", CAUSES)
@@ -146,19 +153,20 @@ def test_a_summary_names_what_fails_in_both_languages(catalogue: Catalogue, caus
     # That a rule fills in every place of its sentence is test_registry's business.
     entry = catalogue.causes[cause]
     for variant, english in entry.en.summary.items():
-        korean = entry.ko.summary[variant]
+        korean = entry.text("ko").summary[variant]
         assert fields(english) == fields(korean)
         assert fields(english) & {"target", "name"}
         assert english.endswith(".")
-        assert korean.endswith(("니다.", "십시오."))
+        assert variant not in entry.ko.summary or korean.endswith(("니다.", "십시오."))
 
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_both_languages_give_the_same_actions(catalogue: Catalogue, cause: str) -> None:
     entry = catalogue.causes[cause]
-    assert list(entry.en.actions) == list(entry.ko.actions)
-    for variant, actions in entry.en.actions.items():
-        for english, korean in zip(actions, entry.ko.actions[variant], strict=True):
+    assert list(entry.ko.actions) == [variant for variant in entry.en.actions if variant in entry.ko.actions]
+    for variant, actions in entry.text("ko").actions.items():
+        assert len(entry.ko.actions.get(variant, ())) <= len(actions)
+        for english, korean in zip(entry.en.actions[variant], actions, strict=True):
             assert fields(english) == fields(korean)
             assert commands(english) == commands(korean)
 
@@ -167,7 +175,7 @@ def test_both_languages_give_the_same_actions(catalogue: Catalogue, cause: str) 
 def test_korean_particles_do_not_depend_on_the_value(catalogue: Catalogue, cause: str) -> None:
     """A particle right behind a value stands in both its forms, because the last sound of the value is not known."""
 
-    def texts(text: CauseText) -> list[str]:
+    def texts(text: CauseTranslation) -> list[str]:
         return [*text.summary.values(), *(a for actions in text.actions.values() for a in actions)]
 
     for text in texts(catalogue.causes[cause].ko):
@@ -193,8 +201,8 @@ def test_an_undescribed_constant_says_what_it_means_and_who_says_so(catalogue: C
     for entry in plain:
         assert entry.title.en
         assert max(width(entry.title.en), width(entry.title.ko)) <= 60
-        assert re.search("[가-힣]", entry.title.ko)
-        assert re.search("[가-힣]", entry.meaning.ko)
+        assert_hangul(entry.title.ko)
+        assert_hangul(entry.meaning.ko)
         assert entry.meaning.en.endswith(".")
         assert entry.functions or entry.also_raised_by, entry.name
         assert entry.notes, entry.name
@@ -241,35 +249,44 @@ def assert_translated(english: str, korean: str) -> None:
     assert english.endswith(".") == korean.endswith(".")
 
 
+# What lacks its Korean is told by test_drafts.py; here what is there is held to the English.
+
+
 @pytest.mark.parametrize("name", sorted(Catalogue().numbers))
-def test_a_codes_texts_are_all_there_in_korean(catalogue: Catalogue, name: str) -> None:
+def test_a_codes_texts_say_the_same_in_korean(catalogue: Catalogue, name: str) -> None:
     entry = catalogue.code(name)
     pairs = [(entry.berkeley, entry.ko.berkeley), (entry.tcpip, entry.ko.tcpip)]
-    pairs += zip(entry.developer_hints, entry.ko.developer_hints, strict=True)
-    pairs += [(note.text, note.ko.text if note.ko else None) for note in entry.notes]
-    pairs += [(note.source, note.ko.source if note.ko else None) for note in entry.notes if PROSE.search(note.source)]
+    assert len(entry.ko.developer_hints) <= len(entry.developer_hints)
+    if len(entry.ko.developer_hints) == len(entry.developer_hints):
+        pairs += zip(entry.developer_hints, entry.ko.developer_hints, strict=True)
+    for note in entry.notes:
+        if note.ko is not None:
+            pairs.append((note.text, note.ko.text))
+            assert note.ko.source or not PROSE.search(note.source)
+            if PROSE.search(note.source):
+                pairs.append((note.source, note.ko.source))
     for english, korean in pairs:
-        assert (english is None) == (korean is None)
-        if english is not None and korean is not None:
+        assert english is not None or korean is None
+        if english and korean:
             assert_translated(english, korean)
 
 
 @pytest.mark.parametrize("code", codes())
-def test_what_can_be_reproduced_is_told_in_korean(code: str) -> None:
-    for english, korean in zip(claims(code), claims(code, "ko"), strict=True):
-        assert_translated(english.state, korean.state)
-        assert bool(english.note) == bool(korean.note)
-        if english.note:
-            assert_translated(english.note, korean.note)
-    reason, translated = impossible(code), impossible(code, "ko")
-    assert (reason is None) == (translated is None)
-    if reason is not None and translated is not None:
-        assert_translated(reason, translated)
+def test_what_can_be_reproduced_says_the_same_in_korean(catalogue: Catalogue, code: str) -> None:
+    for entry in catalogue.claims(code).values():
+        for english, korean in ((entry.state, entry.ko.state), (entry.note, entry.ko.note)):
+            assert english or not korean
+            if korean:
+                assert_translated(english, korean)
+    known = catalogue.reproduce
+    assert known.ko.impossible.keys() <= known.impossible.keys()
+    if code in known.ko.impossible:
+        assert_translated(known.impossible[code], known.ko.impossible[code])
 
 
-def test_every_probe_is_described_in_korean(catalogue: Catalogue) -> None:
+def test_a_probe_is_described_in_korean(catalogue: Catalogue) -> None:
     described = catalogue.probes("ko")
-    assert described.keys() == TABLE.keys()
+    assert described.keys() <= TABLE.keys()
     for text in described.values():
         assert re.search("[가-힣].*\\.$", text)
     assert catalogue.probes("en") == {}
@@ -277,7 +294,8 @@ def test_every_probe_is_described_in_korean(catalogue: Catalogue) -> None:
 
 def test_a_page_in_korean_is_korean_throughout_and_fits_the_screen(catalogue: Catalogue) -> None:
     """What is left of English are names, commands, and the titles of sources."""
-    for name in catalogue.numbers:
+    drafts = {line.partition(".")[0].partition("-")[2] for line in untranslated(FOLDER)}
+    for name in catalogue.numbers.keys() - drafts:
         shown = reproducible(catalogue.code(name).alias_of or name, "ko")
         page = code_page(name, catalogue, "ko", Style(width=10_000), shown)
         bare = re.sub(r"`[^`]+`|\(출처: .*\)$|^(발생 함수|그 밖의 함수) .*", "", page, flags=re.MULTILINE)

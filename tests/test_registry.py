@@ -177,7 +177,7 @@ def test_a_code_has_a_title_a_meaning_and_a_checklist(code: str) -> None:
     entry = CATALOGUE.code(code)
     for words in (entry.title, entry.meaning):
         assert words.en.strip()
-        assert words.ko.strip()
+        assert words.in_("ko").strip()
     checklist = CATALOGUE.checklist(code)
     assert checklist
     assert {line.id for line in checklist} <= CATALOGUE.steps.keys()

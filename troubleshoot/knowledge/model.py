@@ -169,11 +169,12 @@ class CauseEntry(Record):
         """Return the texts in ``language``, in English what it lacks; a list of actions is taken over whole."""
         if language == "en":
             return self.en
+        whole = {v: lines for v, lines in self.ko.actions.items() if len(lines) == len(self.en.actions.get(v, ()))}
         return CauseText(
             title=self.ko.title or self.en.title,
             explanation=self.ko.explanation or self.en.explanation,
             summary={**self.en.summary, **self.ko.summary},
-            actions={**self.en.actions, **self.ko.actions},
+            actions={**self.en.actions, **whole},
         )
 
 
