@@ -44,7 +44,7 @@ ROOMS = {
     "errors": True,
 }
 # Parts of a room that must be pure although the room is not.
-PURE_PARTS = ("run/plan", "run/compose", "run/events", "doctor/checkup")
+PURE_PARTS = ("run/plan", "run/conclude", "run/compose", "run/events", "doctor/checkup")
 # What a pure part may still import of what touches the world, each with the reason.
 ALLOWED = {
     "troubleshoot/judge/holders.py": {"datetime": "writes out since when a process runs, and asks no clock"},

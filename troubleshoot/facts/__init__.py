@@ -59,6 +59,10 @@ class Facts(View):
         self.attempts = Attempts(self, self.names, self.machine, link=self.link, path=self.path, hops=self.hops)
         self.service = Service(self, self.names, self.machine, link=self.link, path=self.path, attempts=self.attempts)
 
+    def awaiting(self, keys: Iterable[Key]) -> Facts:
+        """Return the same facts as though the probes of ``keys`` were still to answer."""
+        return Facts(self.request, self.thresholds, self.observations, self.running.union(keys))
+
     @property
     def port(self) -> int | None:
         """The port that a program would use."""

@@ -122,7 +122,7 @@ class Hops(Theme):
         the SYNs of all before it have been on their way for much longer than an answer takes. :class:`NotYet` while
         it is not known.
         """
-        route = self._link.peek_route(address)
+        route = self._link.route(address)
         if route is None or route.on_link or self._machine.is_local(address):
             return None
         path = self._view.peek("tcp-path", TcpPathResult, self._names.endpoint(address))

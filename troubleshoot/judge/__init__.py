@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from troubleshoot.facts import Facts, NotYet
+from troubleshoot.facts import Facts, Key, NotYet
 from troubleshoot.judge import (
     absent,
     destination,
@@ -63,7 +63,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence comes to so far.
 
     ``final`` tells that no running probe can change outcome or cause any more; ``complete`` that none can add a
-    second fault that would be worth waiting for. ``standings`` has an entry for every cause with a rule.
+    second fault that would be worth waiting for. ``standings`` has an entry for every cause with a rule. ``unseen``
+    names the probes that were wanted, left no whole result and could have changed the verdict.
     """
 
     outcome: Outcome
@@ -72,6 +73,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     standings: dict[str, Standing]
     final: bool
     complete: bool
+    unseen: tuple[Key, ...] = ()
 
 
 def judge(facts: Facts, order: Order) -> Conclusion:

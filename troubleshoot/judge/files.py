@@ -52,6 +52,7 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
 def services_entry_wrong(facts: Facts) -> Finding | None:
     """The services file gives the service a port that is not the registered one, and that port fails."""
     registered, service = facts.request.service_port, facts.request.target.service
+    facts.wait_for("services-file", service or "")
     file = facts.names.services_file()
     if service is None or registered is None or file is None or file.resolved_port in (None, registered):
         return None

@@ -35,6 +35,7 @@ from troubleshoot.knowledge.text import say
 from troubleshoot.options import Options
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
+from troubleshoot.run.conclude import conclude
 from troubleshoot.run.events import StepEvent
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
@@ -115,7 +116,7 @@ def replay(report: Report, language: Language) -> Report:
         packet_limit=report.packet_limit,
         language=language,
     )
-    conclusion = judge(facts, catalogue.judgement)
+    conclusion = conclude(facts, catalogue.judgement)
     return compose(facts, conclusion, _views(facts, conclusion), catalogue, circumstances)
 
 
@@ -422,7 +423,7 @@ class _Run:
     def report(self, code_input: str) -> Report:
         """Compose the report of the finished run."""
         facts = self.facts()
-        conclusion: Conclusion = judge(facts, self.catalogue.judgement)
+        conclusion = conclude(facts, self.catalogue.judgement)
         circumstances = Circumstances(
             started=self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             duration_ms=round(self.elapsed_ms(), 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note
-from troubleshoot.facts import Facts, Reach, Reading, describe, flows
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, flows
 
 
 def failing(facts: Facts) -> Reach | None:
@@ -38,8 +38,16 @@ def path_evidence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
 
 
 def any_connected(facts: Facts) -> bool:
-    """Whether some address answers: then nothing on this machine stops the target."""
-    return any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
+    """Whether some address answers: then nothing on this machine stops the target.
+
+    One address never speaks for the others: :class:`NotYet` while another one may still answer.
+    """
+    reaches = facts.attempts.reaches()
+    if any(r.reading is Reading.CONNECTED for r in reaches):
+        return True
+    if len(reaches) > 1 and any(r.reading is Reading.UNDECIDED for r in reaches):
+        raise NotYet("connect")
+    return False
 
 
 def failed_attempt(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:

@@ -1,0 +1,43 @@
+"""How sure a verdict may be: what was not looked at bars certainty.
+
+A rule that reads an observation which was never made, was not possible here or was cut short cannot tell whether its
+cause is at work. So the facts are judged a second time, with those observations as though they were still to come: a
+rule that rests on one of them then has no answer. Where such a rule could have outranked the verdict, or the verdict
+itself rests on one, the verdict is likely at most and names what was not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from troubleshoot.facts import Facts, Key
+from troubleshoot.judge import Conclusion, judge
+from troubleshoot.knowledge.catalogue import Judgement as Order
+
+
+def weigh(facts: Facts, order: Order, unseen: Iterable[Key]) -> Conclusion:
+    """Return the conclusion with its confidence held down by the observations in ``unseen`` that could change it.
+
+    ``unseen`` are the probes that these facts call for and that left no whole result.
+    """
+    conclusion, missing = judge(facts, order), frozenset(unseen)
+    if conclusion.outcome == "inconclusive" or not missing or _stands(conclusion, facts, order, missing):
+        return conclusion
+    decisive = tuple(key for key in sorted(missing) if not _stands(conclusion, facts, order, frozenset({key})))
+    finding = conclusion.finding
+    if finding is not None and finding.confidence == "certain":
+        finding = replace(finding, confidence="likely")
+    return replace(conclusion, finding=finding, unseen=decisive or tuple(sorted(missing)))
+
+
+def _stands(conclusion: Conclusion, facts: Facts, order: Order, missing: frozenset[Key]) -> bool:
+    """Whether the conclusion is the same, and final, whatever the missing observations would have shown."""
+    doubted = judge(facts.awaiting(missing), order)
+    if doubted.outcome != conclusion.outcome or not doubted.final:
+        return False
+    before, after = conclusion.finding, doubted.finding
+    return before is None or (
+        after is not None and (before.cause, before.confidence) == (after.cause, after.confidence)
+    )

@@ -1,0 +1,25 @@
+"""The final verdict: what was seen, weighed against what was called for and not seen."""
+
+from __future__ import annotations
+
+from probes.base import Status
+from troubleshoot.facts import Facts, Key
+from troubleshoot.judge import Conclusion
+from troubleshoot.judge.certainty import weigh
+from troubleshoot.knowledge.catalogue import Judgement as Order
+from troubleshoot.run.plan import wanted
+
+
+def conclude(facts: Facts, order: Order) -> Conclusion:
+    """Judge once no probe runs any more: no verdict is certain of what was not looked at."""
+    return weigh(facts, order, unseen(facts))
+
+
+def unseen(facts: Facts) -> frozenset[Key]:
+    """Return the probes that the facts call for and that have no whole result: not run, not possible, or cut short."""
+    records = {job.key: facts.observation(*job.key) for job in wanted(facts)}
+    return frozenset(
+        key
+        for key, record in records.items()
+        if record is None or record.result is None or record.status is Status.CUT_SHORT
+    )
