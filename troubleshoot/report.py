@@ -17,6 +17,7 @@ SCHEMA = "wsadiag/report/1"
 
 Outcome = Literal["fault", "healthy", "inconclusive"]
 Confidence = Literal["certain", "likely", "possible"]
+Relation = Literal["rival", "further", "consequence"]
 StepStatus = Literal["passed", "failed", "warning", "skipped", "unavailable"]
 Reproduced = Literal["same", "different", "not-reproduced", "not-attempted"]
 
@@ -83,15 +84,23 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alternative(msgspec.Struct, frozen=True, kw_only=True):
-    """Another cause that the evidence leaves open, or a second fault beside the first."""
+    """Another cause, and how it stands to the one that was named.
+
+    ``relation``: another reading of the same evidence (``rival``), a second fault beside the first (``further``), or
+    one that follows from the first (``consequence``).
+    """
 
     cause: str
     confidence: Confidence
     why: str
+    relation: Relation = "rival"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong, how sure that is, and what to do, first thing first."""
+    """What is wrong, how sure that is, and what to do, first thing first.
+
+    ``not_checked`` says what was not looked at and could change the verdict.
+    """
 
     outcome: Outcome
     cause: str | None
@@ -104,6 +113,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     alternatives: tuple[Alternative, ...]
     title: str | None = None
     explanation: str | None = None
+    not_checked: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -189,6 +189,10 @@ class Attempts(Theme):
         """Return the readings of every usable address."""
         return tuple(self.reach(a) for a in self.usable)
 
+    def is_the_code(self, reach: Reach) -> bool:
+        """Whether an attempt met the very code that the program did."""
+        return reach.failed and reach.errno is not None and reach.errno == self._view.request.posix
+
     def blocked(self) -> bool:
         """Return whether the target was tried and no usable address of it answers.
 

@@ -22,7 +22,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     service on a UDP port would answer. ``privileged`` tells whether raw
     packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
     registered on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`); ``say_hex``
-    is what a client of it says, longer than one packet.
+    is what a client of it says, longer than one packet. ``posix`` is the code's POSIX name, ``needs_port`` tells that
+    only a connection to a port can bring it.
     """
 
     code: str
@@ -31,6 +32,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     steps: tuple[str, ...]
     reference_steps: tuple[str, ...]
+    posix: str | None = None
+    needs_port: bool = False
     family: int | None = None
     pid: int | None = None
     local_host: str | None = None
@@ -62,6 +65,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         target=target,
         steps=tuple(s.id for s in checklist),
         reference_steps=tuple(s.id for s in checklist if not s.added),
+        posix=entry.posix,
+        needs_port=entry.needs_port,
         family=options.family,
         pid=options.pid,
         local_host=options.local_host,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from troubleshoot.errors import bug_text
 from troubleshoot.facts import Facts, Key, NotYet
 from troubleshoot.judge import (
     absent,
@@ -64,7 +65,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
 
     ``final`` tells that no running probe can change outcome or cause any more; ``complete`` that none can add a
     second fault that would be worth waiting for. ``standings`` has an entry for every cause with a rule. ``unseen``
-    names the probes that were wanted, left no whole result and could have changed the verdict.
+    names the probes that were wanted, left no whole result and could have changed the verdict. ``broken`` pairs the
+    causes whose rule failed, a bug of ours, with where and why: they are not ruled out.
     """
 
     outcome: Outcome
@@ -74,6 +76,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     final: bool
     complete: bool
     unseen: tuple[Key, ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
 
 
 def judge(facts: Facts, order: Order) -> Conclusion:
@@ -81,6 +84,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
     standings: dict[str, Standing] = {}
     findings: list[Finding] = []
     open_causes: set[str] = set()
+    broken: list[tuple[str, str]] = []
     for cause in order.order:
         rule = RULES.get(cause)
         if rule is None:
@@ -90,6 +94,10 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         except NotYet:
             open_causes.add(cause)
             standings[cause] = Standing.NOT_EVALUATED
+            continue
+        except Exception as bug:  # noqa: BLE001 - a bug in one rule never harms the others
+            broken.append((cause, bug_text(bug)))
+            standings[cause] = Standing.BROKEN
             continue
         standings[cause] = Standing.SUPPORTED if finding is not None else Standing.CONTRADICTED
         if finding is not None:
@@ -108,6 +116,7 @@ def judge(facts: Facts, order: Order) -> Conclusion:
             standings=standings,
             final=final,
             complete=final and not incomplete,
+            broken=tuple(broken),
         )
     try:
         healthy = works(facts)
@@ -125,8 +134,15 @@ def judge(facts: Facts, order: Order) -> Conclusion:
             standings=standings,
             final=not blocking,
             complete=not blocking,
+            broken=tuple(broken),
         )
     done = not undecided and not open_causes
     return Conclusion(
-        outcome="inconclusive", finding=None, others=others, standings=standings, final=done, complete=done
+        outcome="inconclusive",
+        finding=None,
+        others=others,
+        standings=standings,
+        final=done,
+        complete=done,
+        broken=tuple(broken),
     )

@@ -23,13 +23,28 @@ def weigh(facts: Facts, order: Order, unseen: Iterable[Key]) -> Conclusion:
     ``unseen`` are the probes that these facts call for and that left no whole result.
     """
     conclusion, missing = judge(facts, order), frozenset(unseen)
-    if conclusion.outcome == "inconclusive" or not missing or _stands(conclusion, facts, order, missing):
+    if conclusion.outcome == "inconclusive":
+        return conclusion
+    if _could_be_another(conclusion, order):
+        conclusion = _less_sure(conclusion)
+    if not missing or _stands(conclusion, facts, order, missing):
         return conclusion
     decisive = tuple(key for key in sorted(missing) if not _stands(conclusion, facts, order, frozenset({key})))
+    return replace(_less_sure(conclusion), unseen=decisive or tuple(sorted(missing)))
+
+
+def _less_sure(conclusion: Conclusion) -> Conclusion:
     finding = conclusion.finding
-    if finding is not None and finding.confidence == "certain":
-        finding = replace(finding, confidence="likely")
-    return replace(conclusion, finding=finding, unseen=decisive or tuple(sorted(missing)))
+    if finding is None or finding.confidence != "certain":
+        return conclusion
+    return replace(conclusion, finding=replace(finding, confidence="likely"))
+
+
+def _could_be_another(conclusion: Conclusion, order: Order) -> bool:
+    """Whether a rule that failed might have named a cause that outranks the verdict."""
+    ranks = [order.order.index(cause) for cause, _ in conclusion.broken]
+    named = conclusion.finding
+    return bool(ranks) and (named is None or min(ranks) < order.order.index(named.cause))
 
 
 def _stands(conclusion: Conclusion, facts: Facts, order: Order, missing: frozenset[Key]) -> bool:

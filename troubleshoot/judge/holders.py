@@ -299,7 +299,10 @@ def _listeners(facts: Facts) -> tuple[SocketEntry, ...]:
 def listener_on_other_address(facts: Facts) -> Finding | None:
     """The target is this machine and the service listens, but on another address or family."""
     focus = facts.attempts.focus
-    if focus is None or facts.port is None or not facts.machine.is_local(focus.address) or not facts.attempts.blocked():
+    if focus is None or facts.port is None or not facts.machine.is_local(focus.address):
+        return None
+    # Where another address of the name connects, a program that stays with the first still meets its code.
+    if not facts.attempts.is_the_code(focus) and not facts.attempts.blocked():
         return None
     if focus.reading not in (Reading.RESET, Reading.ICMP):
         return None

@@ -33,6 +33,7 @@ class Standing(enum.StrEnum):
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     NOT_EVALUATED = "not-evaluated"
+    BROKEN = "broken"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

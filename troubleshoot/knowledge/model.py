@@ -64,7 +64,7 @@ class CodeEntry(Record):
 
     ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
     the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
-    of those that are sentences.
+    of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it.
     """
 
     number: int
@@ -80,6 +80,7 @@ class CodeEntry(Record):
     functions: tuple[str, ...] = ()
     also_raised_by: tuple[str, ...] = ()
     see_also: tuple[str, ...] = ()
+    needs_port: bool = False
     developer_hints: tuple[str, ...] = ()
     notes: tuple[SourcedNote, ...] = ()
     checklist: tuple[ChecklistLine, ...] = ()
@@ -196,9 +197,13 @@ class ServiceEntry(Record):
 
 
 class Judgement(Record):
-    """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others."""
+    """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others.
+
+    ``stop_everything`` names those that stop whatever leaves this machine: other faults may be mere consequences.
+    """
 
     order: tuple[str, ...]
+    stop_everything: tuple[str, ...]
     thresholds: dict[str, float]
 
 

@@ -10,7 +10,7 @@ import msgspec
 from probes.base import Note, Status, note
 from probes.flows import FlowOutcome
 from troubleshoot import __version__
-from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
 from troubleshoot.judge import Conclusion, healthy
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
@@ -18,9 +18,11 @@ from troubleshoot.knowledge.kinds import Language
 from troubleshoot.knowledge.text import fill, places, say, worded
 from troubleshoot.report import (
     Alternative,
+    Confidence,
     ErrorCode,
     Evidence,
     Location,
+    Relation,
     Report,
     Reproduction,
     Step,
@@ -121,8 +123,12 @@ class _Composer:
         untried = "connect" not in self.request.steps and not self._unresolved()
         if self.request.kind == "no-network-meaning" or (self.request.kind == "api-misuse" and untried):
             return Reproduction(outcome="not-attempted", observed=None)
+        if self.untried_for_want_of_a_port():
+            return Reproduction(outcome="not-attempted", observed=None)
         if self.conclusion.outcome == "healthy":
-            return Reproduction(outcome="not-reproduced", observed=None)
+            tried = self.request.kind == "name-service" or any(r.decided for r in self.facts.attempts.reaches())
+            bound = any(o.result is not None for o in self.facts.of("bind"))
+            return Reproduction(outcome="not-reproduced" if tried or bound else "not-attempted", observed=None)
         seen = self.observed()
         if not seen:
             connects = any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches())
@@ -199,7 +205,8 @@ class _Composer:
         finding = self.conclusion.finding
         others = sorted(self.conclusion.others, key=lambda f: (f.confidence == "possible", f.warning))
         alternatives = [
-            Alternative(cause=f.cause, confidence=f.confidence, why=self.summary(f)) for f in others[:_MAX_ALTERNATIVES]
+            Alternative(cause=f.cause, confidence=f.confidence, why=self.summary(f), relation=self.relation(f))
+            for f in others[:_MAX_ALTERNATIVES]
         ]
         if finding is None:
             return self.without_finding(alternatives)
@@ -212,12 +219,43 @@ class _Composer:
             location=Location(scope=finding.scope, hop=finding.hop, address=finding.address),
             confidence=finding.confidence,
             summary=self.summary(finding),
-            actions=self.actions(finding),
+            actions=(*self.actions(finding), *self.seeing()),
             evidence=tuple(self.evidence(finding)),
             alternatives=tuple(alternatives[:_MAX_ALTERNATIVES]),
             title=text.title,
             explanation=text.explanation,
+            not_checked=self.not_checked(),
         )
+
+    def relation(self, other: Finding) -> Relation:
+        """Return how another finding stands to the one that was named."""
+        named = self.conclusion.finding
+        if named is None or other.confidence == "possible":
+            return "rival"
+        if named.cause in self.catalogue.judgement.stop_everything and other.scope != named.scope:
+            return "consequence"
+        return "further" if other.confidence == "certain" else "rival"
+
+    def not_checked(self) -> tuple[str, ...]:
+        """Return what was not looked at and could change the verdict."""
+        notes = [
+            note("verdict.unseen", title=self.title_of((probe, subject)), probe=probe)
+            for probe, subject in self.conclusion.unseen
+        ]
+        notes += [note("verdict.unseen-rule", cause=cause, error=error) for cause, error in self.conclusion.broken]
+        if self.conclusion.outcome == "healthy":
+            notes += healthy.not_checked(self.facts)
+        return tuple(dict.fromkeys(self.say(one) for one in notes))
+
+    def seeing(self) -> tuple[str, ...]:
+        """Return what would let the probes see that a surer verdict lacks."""
+        titles = ", ".join(dict.fromkeys(self.title_of(key) for key in self.conclusion.unseen))
+        return (self.say(note("verdict.settle-unseen", titles=titles)),) if titles else ()
+
+    def title_of(self, key: Key) -> str:
+        """Return the title of the step that a probe belongs to; what none names looks closer at the attempt."""
+        step = next((i for i, view in self.views.items() if key in view.probes), "connect")
+        return self.catalogue.steps[step].title.in_(self.around.language)
 
     def evidence(self, finding: Finding) -> list[Evidence]:
         """Return the facts behind a finding."""
@@ -254,16 +292,24 @@ class _Composer:
         if outcome == "healthy":
             key = "verdict.healthy"
             kind = self.request.kind
-            if kind != "network" and not any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches()):
-                key = "verdict.healthy-name" if kind == "name-service" else "verdict.healthy-local"
-            actions = [self.say(note("verdict.healthy-action", code=self.request.code))]
+            if self.facts.port is None and kind == "network":
+                key = "verdict.healthy-ping"
+            elif not any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches()):
+                bound = any(o.result is not None for o in self.facts.of("bind"))
+                local = "verdict.healthy-bind" if bound else "verdict.healthy-local"
+                key = "verdict.healthy-name" if kind == "name-service" else local
+            actions = [self.say(note("verdict.healthy-action", code=self.request.code)), *self.seeing()]
         else:
             failed = [i for i, v in self.views.items() if v.status == "failed"]
             failed_step = healthy.stopped_at(open_, failed)
             key = "verdict.inconclusive" if failed else "verdict.inconclusive-nothing"
             if open_ is not None:
                 key = "verdict.inconclusive-partly"
-            actions = [self.say(n) for n in self.settling()]
+            notes = self.settling()
+            if self.untried_for_want_of_a_port():
+                key, host = ("verdict.inconclusive" if failed else "verdict.no-port"), self.request.target.host
+                notes.insert(0, note("verdict.no-port-action", code=self.request.number, host=host))
+            actions = [self.say(n) for n in notes]
         tried = "connect" if self.facts.port is not None else "ping-remote"
         transport = self.request.target.transport
         evidence = [
@@ -295,11 +341,26 @@ class _Composer:
             cause=None,
             failed_step=failed_step,
             location=None,
-            confidence=healthy.confidence(self.facts) if outcome == "healthy" else "possible",
+            confidence=self.confidence(),
             summary=self.say(note(key, target=self.target_text())),
             actions=tuple(actions),
             evidence=tuple(evidence),
             alternatives=tuple(alternatives),
+            not_checked=self.not_checked(),
+        )
+
+    def confidence(self) -> Confidence:
+        """Return how sure a verdict is that names no cause."""
+        if self.conclusion.outcome != "healthy":
+            return "possible"
+        whole = not self.conclusion.unseen and not self.conclusion.broken
+        return healthy.confidence(self.facts) if whole else "likely"
+
+    def untried_for_want_of_a_port(self) -> bool:
+        """Whether the code is one of connections, and no port was given to connect to."""
+        target = self.request.target
+        return (
+            self.request.needs_port and target.host is not None and self.facts.port is None and bool(self.facts.targets)
         )
 
     def settling(self) -> list[Note]:

@@ -8,10 +8,8 @@ and lets Ctrl-C end the wait and still returns what is known. :func:`replay` jud
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import time
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +21,7 @@ from probes.base import Budget, CannotObserve, Context, Observation, Probe, Prob
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
 from troubleshoot.asks.model import Job
+from troubleshoot.errors import bug_text
 from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.request import Request, request_of
@@ -39,7 +38,7 @@ from troubleshoot.run.conclude import conclude
 from troubleshoot.run.events import StepEvent
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
-from troubleshoot.steps import STEPS, StepView
+from troubleshoot.steps import StepView, view_of
 
 #: A cancelled probe gets this long to close its sockets.
 _CLOSING_S = 0.2
@@ -234,10 +233,7 @@ class _Worker(msgspec.Struct):
             reason_ = note("reason.cancelled")
             return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
         except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
-            where = traceback.extract_tb(bug.__traceback__)[-1]
-            module = re.split(r"[/\\]", where.filename)[-1]
-            text = f"{type(bug).__name__}: {bug} ({module}:{where.lineno})"
-            return self._record(Status.BROKEN, error=text)
+            return self._record(Status.BROKEN, error=bug_text(bug))
         finally:
             self.context.packets_sent += self.sent
         return self._record(Status.OBSERVED, result=result)
@@ -404,7 +400,7 @@ class _Run:
         limit_ms = self.options.timeout_s * 1000
         for identifier in self.request.steps:
             try:
-                view: StepView | None = STEPS[identifier](facts)
+                view: StepView | None = view_of(facts, identifier)
             except NotYet:
                 view = None
             event = StepEvent(
@@ -447,7 +443,7 @@ def _views(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
     cut = "reason.not-finished" if conclusion.final else "reason.time-up"
     for identifier in facts.request.steps:
         try:
-            views[identifier] = STEPS[identifier](facts)
+            views[identifier] = view_of(facts, identifier)
         except NotYet:
             reason = note(cut)
             views[identifier] = StepView("skipped", reason, reason)
