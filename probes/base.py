@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import importlib
-import importlib.util
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +20,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
+
+from probes.table import TABLE
 
 #: No configuration file that a probe reads is longer than this; the rest is cut off, and said so.
 MAX_FILE_BYTES = 1 << 20
@@ -331,29 +331,6 @@ class Observation(msgspec.Struct, Generic[ResultT], frozen=True, kw_only=True):
     result: ResultT | None = None
     reason: Note | None = None
     error: str | None = None
-
-
-#: Modules of this folder that all probes share.
-_SHARED = {"__init__", "base", "failure"}
-#: Every probe and the module that holds it as ``PROBE``, imported when first used: a module of this folder is a probe.
-TABLE: dict[str, str] = {
-    path.stem.replace("_", "-"): f"probes.{path.stem}"
-    for path in sorted(Path(__file__).parent.glob("*.py"))
-    if path.stem not in _SHARED
-}
-
-
-def about(name: str) -> str:
-    """Return in one sentence what the probe called ``name`` does: its module's first line, read and not imported.
-
-    Raises ``KeyError`` for an unknown name.
-    """
-    spec = importlib.util.find_spec(TABLE[name])
-    source = getattr(spec.loader, "get_source", None) if spec is not None else None
-    text = source(TABLE[name]) if source is not None else None
-    if text is None:  # a program in one file may hold no sources
-        text = f'"""{sys.modules[load(name).request.__module__].__doc__}'
-    return str(text).removeprefix('"""').partition("\n")[0].removesuffix('"""').strip()
 
 
 def load(name: str) -> Probe[Any, Any]:

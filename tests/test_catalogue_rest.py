@@ -21,7 +21,7 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from probes.base import TABLE
+from probes.table import TABLE
 from tests.drafts import untranslated
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue, CatalogueError
 from troubleshoot.knowledge.kinds import Scope

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.lab
 #: All probes that look at a network, at once, each with a context of its own.
 PROBES = """
 import asyncio, json, sys
-from probes.base import CannotObserve, Context, ProbeTarget, TABLE, load
+from probes.base import CannotObserve, Context, ProbeTarget, load
+from probes.table import TABLE
 
 async def one(name, target):
     probe, context = load(name), Context()

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import replace
 
-from probes.base import TABLE
+from probes.table import TABLE
 from tests.plan.table import REPORTS, saved
 from troubleshoot.asks import COMMON, Ask
 from troubleshoot.facts import Facts, NotYet

@@ -22,7 +22,7 @@ def codes(incomplete: str) -> list[tuple[str, str]]:
 
 def probes(incomplete: str) -> list[str]:
     """Return names of probes."""
-    from probes.base import TABLE  # noqa: PLC0415
+    from probes.table import TABLE  # noqa: PLC0415
 
     return [name for name in TABLE if name.startswith(incomplete)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from probes.base import TABLE, Observation, load
+from probes.base import Observation, load
+from probes.table import TABLE
 from troubleshoot.errors import UserError
 from troubleshoot.facts import Key
 from troubleshoot.intake.request import Request, request_of

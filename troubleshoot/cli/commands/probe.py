@@ -20,7 +20,7 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
     """Run the probe called ``name`` and print what it observed; ``given`` are its options."""
     if name is None:
         return _list(session, json=json)
-    from probes.base import TABLE  # noqa: PLC0415
+    from probes.table import TABLE  # noqa: PLC0415
 
     if name not in TABLE:
         import difflib  # noqa: PLC0415
@@ -50,26 +50,17 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
 
 
 def _list(session: Session, *, json: bool) -> int:
-    from probes.base import TABLE  # noqa: PLC0415
+    from probes.table import TABLE, about  # noqa: PLC0415
     from troubleshoot.render.layout import wrap  # noqa: PLC0415
 
-    about = {name: _about(module) for name, module in TABLE.items()}
+    told = {name: about(name) for name in TABLE}
     if json:
-        rows = [{"name": name, "about": text} for name, text in about.items()]
+        rows = [{"name": name, "about": text} for name, text in told.items()]
         write_json({"schema": "wsadiag/probes/1", "probes": rows})
         return 0
-    about |= {name: text for name, text in session.catalogue.probes(session.language).items() if name in about}
-    column = max(map(len, about))
+    told |= {name: text for name, text in session.catalogue.probes(session.language).items() if name in told}
+    column = max(map(len, told))
     width = style().width
-    for name, text in about.items():
+    for name, text in told.items():
         sys.stdout.write("".join(f"{line}\n" for line in wrap(text, width, f"{name:{column}}  ")))
     return 0
-
-
-def _about(module: str) -> str:
-    """Return the first line of a module's docstring, read from its source: importing all of them takes 0.3 s."""
-    from importlib.util import find_spec  # noqa: PLC0415
-
-    spec = find_spec(module)
-    source = getattr(spec and spec.loader, "get_source", lambda _: None)(module) or '""""""'
-    return str(source).partition('"""')[2].partition('"""')[0].partition("\n")[0]
