@@ -58,14 +58,8 @@ class _Line:
         self.errno = 0
         self.raw = b""
         self.read = 0
+        #: What the service said inside a session; ``None`` where there was none.
         self.said: bytes | None = None
-        self.handshaken = False
-        self.alert: str | None = None
-        self.error: str | None = None
-        self.verify_error: str | None = None
-        self.version: str | None = None
-        self.chain: bytes | None = None
-        self.server_name: str | None = None
 
     async def connect(self, context: Context) -> bool:
         """Connect; false where that failed, or where the connection was reset at once."""
@@ -122,8 +116,6 @@ class _Line:
         self.errno = 0 if error is None else number_of(error) or errno_module.EIO
         self.reset = error is not None and self.errno in _RESETS
 
-    # -- without TLS -------------------------------------------------------------------------------------------
-
     async def watch(self, context: Context) -> None:
         """Wait for the first byte, then shortly for what follows it."""
         try:
@@ -140,7 +132,61 @@ class _Line:
         rtt_s = 0.0 if self.made_s is None else self.made_s - self.start_s
         return min(self.request.wait_s, self.request.settle_s + 2 * rtt_s)
 
-    # -- with TLS ----------------------------------------------------------------------------------------------
+    def _outcome(self) -> ServiceOutcome:
+        if self.made_s is None:
+            return ServiceOutcome.NOT_CONNECTED
+        spoken = self._spoken()
+        if spoken is not None:
+            return spoken
+        if self.ended_s is not None:
+            return ServiceOutcome.RESETS if self.reset else ServiceOutcome.CLOSES
+        return ServiceOutcome.SILENT
+
+    def _spoken(self) -> ServiceOutcome | None:
+        """Return what the service's words amount to; ``None`` where it has said nothing that counts."""
+        return ServiceOutcome.SPEAKS if self.raw else None
+
+    def _tls(self) -> TlsFacts | None:
+        return None
+
+    def result(self, *, complete: bool) -> ServiceResult:
+        """Return all of it as it stands."""
+        first = self.raw if self.said is None else self.said
+        failed = self.made_s is None or self.reset
+        patience = failed and not self.errno
+        return ServiceResult(
+            self.request.address,
+            self.request.port,
+            self._outcome(),
+            connect_ms=None if self.made_s is None else (self.made_s - self.start_s) * 1000,
+            first_hex=first.hex(),
+            first_text="".join(chr(byte) if 32 <= byte < 127 else "." for byte in first),
+            first_byte_ms=self._since(self.first_s) if first else None,
+            ended_ms=self._since(self.ended_s),
+            ended_by_reset=self.reset,
+            waited_ms=self._since(self.ended_s or self.loop.time()) or 0.0,
+            tls=self._tls(),
+            failure=Failure.NO_ANSWER if patience else classify(self.errno) if failed else None,
+            errno=errno_name(self.errno) if self.errno else None,
+            complete=complete,
+        )
+
+    def _since(self, moment_s: float | None) -> float | None:
+        return None if moment_s is None or self.made_s is None else max(0.0, (moment_s - self.made_s) * 1000)
+
+
+class _TlsLine(_Line):
+    """The same with a handshake, and what the service does inside the session."""
+
+    def __init__(self, request: ServiceRequest, target: Endpoint) -> None:
+        super().__init__(request, target)
+        self.handshaken = False
+        self.alert: str | None = None
+        self.error: str | None = None
+        self.verify_error: str | None = None
+        self.version: str | None = None
+        self.chain: bytes | None = None
+        self.server_name: str | None = None
 
     async def shake_hands(self, settings: ssl.SSLContext, context: Context) -> bool:
         """Shake hands and look what follows; false where only the certificate stood in the way."""
@@ -234,50 +280,16 @@ class _Line:
             self.alert = _alert_in(self.raw)
         self.error = reason[:KEPT] or type(error).__name__
 
-    # -- what came of it ---------------------------------------------------------------------------------------
+    def _spoken(self) -> ServiceOutcome | None:
+        if self.alert is not None:
+            return ServiceOutcome.TLS_ALERT
+        if self.handshaken:
+            return ServiceOutcome.TLS_OK
+        return ServiceOutcome.TLS_FAILED if self.error is not None or self.raw else None
 
-    def _outcome(self) -> ServiceOutcome:
+    def _tls(self) -> TlsFacts | None:
         if self.made_s is None:
-            return ServiceOutcome.NOT_CONNECTED
-        if self.request.tls:
-            if self.alert is not None:
-                return ServiceOutcome.TLS_ALERT
-            if self.handshaken:
-                return ServiceOutcome.TLS_OK
-            if self.error is not None or self.raw:
-                return ServiceOutcome.TLS_FAILED
-        elif self.raw:
-            return ServiceOutcome.SPEAKS
-        if self.ended_s is not None:
-            return ServiceOutcome.RESETS if self.reset else ServiceOutcome.CLOSES
-        return ServiceOutcome.SILENT
-
-    def result(self, *, complete: bool) -> ServiceResult:
-        """Return all of it as it stands."""
-        first = self.raw if self.said is None else self.said
-        failed = self.made_s is None or self.reset
-        patience = failed and not self.errno
-        return ServiceResult(
-            self.request.address,
-            self.request.port,
-            self._outcome(),
-            connect_ms=None if self.made_s is None else (self.made_s - self.start_s) * 1000,
-            first_hex=first.hex(),
-            first_text="".join(chr(byte) if 32 <= byte < 127 else "." for byte in first),
-            first_byte_ms=self._since(self.first_s) if first else None,
-            ended_ms=self._since(self.ended_s),
-            ended_by_reset=self.reset,
-            waited_ms=self._since(self.ended_s or self.loop.time()) or 0.0,
-            tls=self._tls() if self.request.tls and self.made_s is not None else None,
-            failure=Failure.NO_ANSWER if patience else classify(self.errno) if failed else None,
-            errno=errno_name(self.errno) if self.errno else None,
-            complete=complete,
-        )
-
-    def _since(self, moment_s: float | None) -> float | None:
-        return None if moment_s is None or self.made_s is None else max(0.0, (moment_s - self.made_s) * 1000)
-
-    def _tls(self) -> TlsFacts:
+            return None
         paper = certificate.read(self.chain) if self.chain else None
         return TlsFacts(
             version=self.version,
@@ -355,7 +367,7 @@ async def _with_tls(
     verify_error: str | None = None
     try:
         for trusting in (False, True):
-            line = _Line(request, target)
+            line = _TlsLine(request, target)
             try:
                 if await line.connect(context):
                     with _told(line, progress):
