@@ -23,7 +23,7 @@ def untranslated(folder: Path) -> Iterator[str]:
     english, korean = (tomllib.loads((folder / f"wording.{x}.toml").read_text(encoding="utf-8")) for x in ("en", "ko"))
     for table, keys in english.items():
         yield from (f"wording.ko.toml: {table}.{key}" for key in keys if not korean.get(table, {}).get(key))
-    yield from (f"probes.toml: {name}" for name in TABLE if name not in known.probes("ko"))
+    yield from (f"wording.ko.toml: probe.{name}" for name in TABLE if name not in known.probes("ko"))
     for code_name in known.numbers:
         for claim, entry in {**known.claims(code_name), **known.windows_claims(code_name)}.items():
             note = getattr(entry, "note", "")

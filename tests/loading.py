@@ -33,8 +33,9 @@ def _load(name: str, folder: Path) -> None:
         for part in parts.names():
             if part.startswith(("reproduce", "claims/")):
                 parts.part(part)
-    elif name == "added":
-        for code in known.numbers:
+    elif name == "steps":
+        parts.part(name)
+        for code in known.numbers:  # to which steps are added
             known.checklist(code)
     elif name.startswith("codes/"):
         known.checklist(name.partition("-")[2])

@@ -30,7 +30,7 @@ def loads(file: str, folder: Path) -> bool:
         ("codes/10061-WSAECONNREFUSED.toml", "number = 10061", "number = 10061\ncolour = 1"),
         ("codes/10061-WSAECONNREFUSED.toml", 'step = "hosts-file"', 'step = "host-file"'),
         ("causes/no-listener.toml", '"remote-host"', '"remote"'),
-        ("added.toml", '"resolve-name"', '"resolve-nam"'),
+        ("steps.toml", '"resolve-name"', '"resolve-nam"'),
         ("steps.toml", "[traceroute]", "[traceroute"),
         ("reproduce.toml", 'errno = "EINVAL"', "errno = 1"),
         ("reproduced-wine.toml", "measured_on", "measured_in"),

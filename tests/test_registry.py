@@ -190,6 +190,10 @@ def test_every_step_has_a_function_and_every_function_is_a_step() -> None:
     assert STEPS.keys() == CATALOGUE.steps.keys()
 
 
+def test_every_step_stands_on_a_checklist() -> None:
+    assert {line.id for code in CATALOGUE.numbers for line in CATALOGUE.checklist(code)} == CATALOGUE.steps.keys()
+
+
 def test_every_cause_has_its_place_in_the_order() -> None:
     order = CATALOGUE.judgement.order
     assert len(set(order)) == len(order)
@@ -573,6 +577,11 @@ def samples(kind: Any) -> st.SearchStrategy[Any]:
         type(None): st.none(),
     }
     return plain[kind]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_probe_has_tests_of_its_own(name: str) -> None:
+    assert (ROOT / "tests" / "probes" / f"test_{name.replace('-', '_')}.py").is_file()
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -7,9 +7,21 @@ Nothing here runs a probe or touches a network.
 from __future__ import annotations
 
 from troubleshoot.asks import around, connected, failed, machine, names, path, target
-from troubleshoot.asks.model import Ask, Job
+from troubleshoot.asks.model import Ask, Job, whole_machine
 
-__all__ = ["COMMON", "Ask", "Job", "around", "connected", "failed", "machine", "names", "path", "target"]
+__all__ = [
+    "COMMON",
+    "Ask",
+    "Job",
+    "around",
+    "connected",
+    "failed",
+    "machine",
+    "names",
+    "path",
+    "target",
+    "whole_machine",
+]
 
 #: What every diagnosis rests on: what the target stands for, the way there, and what attempts and pings come to.
 #: Counters and a proxy are recorded for whoever reads the report, whatever step says a word of them.

@@ -16,13 +16,16 @@ from probes.network_subsystem import NetworkSubsystemRequest
 from probes.proxy import ProxyRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
-from troubleshoot.asks.model import Job, ask
+from troubleshoot.asks.model import Job, ask, whole_machine
 from troubleshoot.asks.names import what_it_stands_for
 from troubleshoot.asks.target import answered_or_quiet
 from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, plain
 
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
+
+#: The interfaces and their addresses.
+interfaces = whole_machine("interfaces", InterfacesRequest())
 
 
 @ask("network-subsystem", "interfaces")
@@ -107,12 +110,6 @@ def broadcast(facts: Facts) -> Iterator[Job]:
         if result is not None and result.kind is AddressKind.BROADCAST:
             port = facts.port or _DISCARD
             yield Job("datagram", f"{address} {port}", DatagramRequest(address, port))
-
-
-@ask("interfaces")
-def interfaces(facts: Facts) -> Iterator[Job]:  # noqa: ARG001 - whatever the target is
-    """The interfaces and their addresses."""
-    yield Job("interfaces", "", InterfacesRequest())
 
 
 @ask("statistics")

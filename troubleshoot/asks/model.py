@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -38,3 +39,13 @@ def ask(*probes: str) -> Callable[[Callable[..., Iterator[Job]]], Ask]:
         return Ask(f"{function.__module__.rpartition('.')[2]}.{function.__name__}", probes, function)
 
     return made
+
+
+@functools.cache
+def whole_machine(probe: str, request: object) -> Ask:
+    """Return the ask of a probe that looks at this machine in one way, whatever the target is: the same for all."""
+
+    def jobs(_facts: object) -> Iterator[Job]:
+        yield Job(probe, "", request)
+
+    return Ask(f"whole_machine.{probe}", (probe,), jobs)

@@ -134,9 +134,11 @@ def declared(steps: Iterable[str]) -> set[Ask]:
 
 @functools.lru_cache(maxsize=64)
 def in_order(steps: tuple[str, ...]) -> tuple[Group, ...]:
-    """Return the order without what nobody rests on."""
+    """Return the order without what nobody rests on. What has no place in it looks at no address, and comes last."""
     known = declared(steps)
-    return tuple(replace(group, asks=tuple(one for one in group.asks if one in known)) for group in ORDER)
+    placed = {one for group in ORDER for one in group.asks}
+    last = Group(when=_about_network, asks=tuple(sorted(known - placed, key=lambda one: one.name)))
+    return (*(replace(group, asks=tuple(one for one in group.asks if one in known)) for group in ORDER), last)
 
 
 def wanted(facts: Facts) -> tuple[Job, ...]:
