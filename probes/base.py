@@ -13,14 +13,15 @@ import enum
 import importlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
+from probes.budget import Budget as Budget  # noqa: PLC0414 - offered here, too
+from probes.budget import Share
 from probes.table import TABLE
 
 #: No configuration file that a probe reads is longer than this; the rest is cut off, and said so.
@@ -72,40 +73,6 @@ class NotApplicable(CannotObserve):
     """The question makes no sense for this target or on this system."""
 
 
-class Budget:
-    """One bound on open sockets and sent packets, shared by every diagnosis that is given it.
-
-    ``sockets`` is the greatest number of sockets open at once, ``packets_per_s`` the sustained rate at which
-    all probes together may send. A burst of ``burst`` packets passes unpaced.
-    """
-
-    def __init__(self, sockets: int = 256, packets_per_s: float = 1000.0, burst: int = 64) -> None:
-        self._sockets = asyncio.Semaphore(sockets)
-        self._rate = packets_per_s
-        self._burst = burst
-        self._tokens = float(burst)
-        self._stamp: float | None = None
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold the right to one open socket."""
-        async with self._sockets:
-            yield
-
-    async def packets(self, count: int = 1) -> None:
-        """Wait until ``count`` more packets may be sent (a token bucket)."""
-        loop = asyncio.get_running_loop()
-        while True:
-            now = loop.time()
-            if self._stamp is not None:
-                self._tokens = min(float(self._burst), self._tokens + (now - self._stamp) * self._rate)
-            self._stamp = now
-            if self._tokens >= min(count, self._burst):
-                self._tokens -= count
-                return
-            await asyncio.sleep((count - self._tokens) / self._rate)
-
-
 class Context(msgspec.Struct):
     """What a probe may reach: files below ``root``, sockets, the shared budget, a count of packets.
 
@@ -122,9 +89,32 @@ class Context(msgspec.Struct):
     most: int | None = None
     at_limit: Callable[[], None] = lambda: None
 
-    def share(self, most: int | None, at_limit: Callable[[], None]) -> Context:
-        """Return a context with the same reach, a count of its own and its own bound."""
-        return replace(self, packets_sent=0, most=most, at_limit=at_limit)
+    def share(
+        self, most: int | None, at_limit: Callable[[], None], held: Callable[[bool], None] = lambda _: None
+    ) -> Context:
+        """Return a context with the same reach, a count of its own and its own bound.
+
+        ``held`` is told when its user begins to wait for the shared budget, and when that is over.
+        """
+        return replace(self, budget=Share(self.budget, held), packets_sent=0, most=most, at_limit=at_limit)
+
+    def may_ask(self, destination: str, ttl: int, *, end_limited: bool = False) -> bool:
+        """Whether a packet to ``destination`` with this ``ttl`` may be sent to have its router report it.
+
+        ``end_limited`` tells that the destination itself would answer with an ICMP error, too.
+
+        False only where diagnoses side by side have just used up what that router says in a moment: its silence
+        would be our own doing. Then the question is asked later or not at all.
+        """
+        return self.budget.may_ask(destination, ttl, end_limited=end_limited)
+
+    def reported(self, destination: str, ttl: int, router: str, *, limited: bool = True) -> None:
+        """Take note that ``router`` answered a packet to ``destination`` with this ``ttl``, by an ICMP error or not."""
+        self.budget.ledger.answered(destination, ttl, router, asyncio.get_running_loop().time(), limited=limited)
+
+    def at_end(self, destination: str, ttl: int) -> bool:
+        """Whether others have found that packets with this ``ttl`` get as far as the destination."""
+        return self.budget.ledger.at_end(destination, ttl)
 
     def read_text(self, path: str) -> str:
         """Return the text of ``path`` (absolute, e.g. ``/etc/hosts``), at most :data:`MAX_FILE_BYTES`.

@@ -108,6 +108,8 @@ def _attempt(dial: Dial, start: errqueue.Stamp, *, closed: bool) -> ConnectAttem
 
 
 def _result(request: ConnectRequest, dials: list[Dial], start: errqueue.Stamp, *, complete: bool) -> ConnectResult:
+    for dial in dials:
+        dial.look()  # silence is told as such only after a look
     attempts = tuple(made for dial in dials if (made := _attempt(dial, start, closed=complete)) is not None)
     outcomes = {attempt.outcome for attempt in attempts}
     best = ConnectOutcome.NO_ANSWER

@@ -67,6 +67,10 @@ _ENOUGH: Final = 2
 _PAUSES_S: Final = (0.05, 0.05, 0.55)
 
 
+#: How often it is looked whether a router that has said too much to others may speak again, seconds.
+_ASK_AGAIN_S: Final = 0.1
+
+
 class _Search:
     def __init__(self, request: DropPointRequest, context: Context) -> None:
         self.request = request
@@ -91,6 +95,9 @@ class _Search:
             self.hops.append(hop)
             rounds = 0
             while loop.time() < end and not hop.syn_answers and self._left() >= 2:
+                if not self.context.may_ask(self.target.text, ttl):
+                    await asyncio.sleep(_ASK_AGAIN_S)  # its silence would tell nothing now
+                    continue
                 syn = await _syn(self.target, ttl, self.context, self.wait_s)
                 datagram = 0 if syn else await _datagram(self.target, ttl, self.context, self.wait_s)
                 hop = DropPointHop(
@@ -113,11 +120,7 @@ class _Search:
 async def _syn(target: Endpoint, ttl: int, context: Context, wait_s: float) -> int:
     """Send one SYN; 1 where a router answered *time exceeded*."""
     dial = Dial(target, ttl=ttl, retransmissions=1)
-    try:
-        async with asyncio.timeout(wait_s):
-            await dial.run(context)
-    except TimeoutError:
-        return 0
+    await dial.run(context, wait_s)
     return int(dial.icmp is not None and dial.icmp.meaning is IcmpMeaning.TIME_EXCEEDED)
 
 
@@ -137,6 +140,7 @@ async def _datagram(target: Endpoint, ttl: int, context: Context, wait_s: float)
                 await asyncio.sleep(min(0.01, wait_s / 4))
                 for error in queue.errors():
                     if error.icmp is not None and error.icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
+                        context.reported(target.text, ttl, error.icmp.sender or target.text)
                         return 1
     return 0
 

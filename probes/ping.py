@@ -46,6 +46,7 @@ class PingMethod(enum.StrEnum):
 class PingRequest(msgspec.Struct, frozen=True):
     """``count`` echoes, ``interval_s`` apart; ``wait_s`` is how long the last one is waited for.
 
+    While every echo is answered, the next one follows ``answered_s`` after the answer, if that is sooner.
     The probe ends as soon as every echo is answered. Where none is answered it waits ``silent_wait_s`` in all,
     because a router reports a dead host only after about 3.05 s.
     """
@@ -55,6 +56,7 @@ class PingRequest(msgspec.Struct, frozen=True):
     interval_s: float = 0.1
     wait_s: float = 1.0
     silent_wait_s: float = 3.4
+    answered_s: float = 0.02
 
 
 class Echo(msgspec.Struct, frozen=True):
@@ -199,6 +201,11 @@ class _Series:
         """Whether every echo has come to something."""
         return len(self.echoes) >= self.count and not any(_outstanding(echo) for echo in self.echoes)
 
+    @property
+    def all_heard(self) -> bool:
+        """Whether the address itself has answered every echo so far."""
+        return all(echo.rtt_ms is not None and echo.icmp is None for echo in self.echoes)
+
     def end_s(self) -> float:
         """Return until when outstanding echoes are waited for, on the monotonic clock."""
         heard = [echo.rtt_ms for echo in self.echoes if echo.rtt_ms is not None]
@@ -269,7 +276,8 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
                     series.send(channel)
                     next_send = now + request.interval_s
                     more = len(series.echoes) < series.count
-                series.listen(channel)
+                if series.listen(channel) and series.all_heard:
+                    next_send = min(next_send, errqueue.now().monotonic_s + request.answered_s)
                 if series.finished:
                     break
                 end = series.end_s()

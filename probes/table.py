@@ -10,7 +10,7 @@ import os
 
 _HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib costs a quarter of an empty interpreter
 #: Modules of this folder that all probes share.
-_SHARED = {"__init__", "base", "failure", "table"}
+_SHARED = {"__init__", "base", "budget", "failure", "table"}
 #: Every probe and the module that holds it as ``PROBE``, imported when first used: a module of this folder is a probe.
 TABLE: dict[str, str] = {
     stem.replace("_", "-"): f"probes.{stem}"

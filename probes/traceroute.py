@@ -35,7 +35,10 @@ class HopAnswer(msgspec.Struct, frozen=True):
 
 
 class Hop(msgspec.Struct, frozen=True):
-    """One TTL: how many packets were sent, and every answer (none for a hop that keeps silent)."""
+    """One TTL: how many packets were sent, and every answer (none for a hop that keeps silent).
+
+    Where none was sent its router was not asked: it had said to others what it may say.
+    """
 
     ttl: int
     sent: int

@@ -136,7 +136,7 @@ def test_every_room_says_what_lives_in_it() -> None:
 def test_a_probe_imports_no_other_probe_and_nothing_of_what_follows(path: Path) -> None:
     # Besides the standard library these four, and the few modules that all probes share.
     libraries = ("msgspec", "psutil", "icmplib", "dns")
-    shared = ("probes.base", "probes.failure", "probes.table", "probes.system")
+    shared = ("probes.base", "probes.budget", "probes.failure", "probes.table", "probes.system")
     own = (
         f"probes.{path.stem}" if path.parent.name == "bodies" else "probes.base"
     )  # a body knows its request and result

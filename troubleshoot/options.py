@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 from troubleshoot.knowledge.kinds import Language
+from troubleshoot.knowledge.text import Refusal
+
+#: The least and the greatest time-out that makes sense, seconds.
+TIMEOUT_S = (0.1, 600.0)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """``timeout_s`` bounds the whole run. ``family`` is 4 or 6 to look at one address family only.
+    """``timeout_s`` bounds the run, counted from the moment in which it may send its first packet.
 
-    ``local_host``, ``router`` and ``remote_neighbour`` are address literals for the steps that ping them;
-    ``pid`` names the failing program's process.
+    ``family`` is 4 or 6 to look at one address family only. ``local_host``, ``router`` and ``remote_neighbour`` are
+    address literals for the steps that ping them; ``pid`` names the failing program's process.
     """
 
     timeout_s: float = 10.0
@@ -21,3 +27,39 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     router: str | None = None
     remote_neighbour: str | None = None
     language: Language = "en"
+
+
+def check(options: Options) -> None:
+    """Refuse what means nothing, whoever wrote it; raises :class:`troubleshoot.errors.UserError`."""
+    timeout = options.timeout_s
+    if not _number(timeout, float) or not TIMEOUT_S[0] <= timeout <= TIMEOUT_S[1]:  # NaN is within nothing
+        raise Refusal("usage.option-timeout", value=_brief(timeout))
+    if options.family is not None and (not _number(options.family) or options.family not in (4, 6)):
+        raise Refusal("usage.option-family", value=_brief(options.family))
+    if options.pid is not None and (not _number(options.pid) or not 0 < options.pid < 1 << 31):
+        raise Refusal("usage.option-pid", value=_brief(options.pid))
+    for name in ("local_host", "router", "remote_neighbour"):
+        address = getattr(options, name)
+        if address is not None and not _is_address(address):
+            option = f"--{name.replace('_', '-')}"
+            raise Refusal("usage.option-address", option=option, value=_brief(address))
+    if options.language not in ("en", "ko"):
+        raise Refusal("usage.option-lang", value=_brief(options.language))
+
+
+def _number(value: object, *kinds: type) -> bool:
+    return isinstance(value, (int, *kinds)) and not isinstance(value, bool)
+
+
+def _is_address(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(ipaddress.ip_address(text))  # a number would be an address, too
+    except ValueError:
+        return False
+
+
+def _brief(value: object) -> str:
+    """Return what somebody passed, in words that fit into a line."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)[:80] if isinstance(value, (str, int, float)) else type(value).__name__

@@ -48,9 +48,11 @@ class _Walk:
         self.started = 0
 
     def start(self, ttl: int) -> None:
-        """Send a SYN, and listen for its answer in a task."""
+        """Send a SYN, and listen for its answer in a task; not where its router would say nothing now anyway."""
         # it counts from now on, so that the plan does not ask for it again while a socket is waited for
         self.ladder.sent(ttl, errqueue.now().monotonic_s)
+        if not self.context.may_ask(self.target.text, ttl):
+            return
         self.started += 1
         self.ladder.spent = self.started >= self.request.most
         self.tasks[asyncio.create_task(self._syn(ttl))] = ttl
@@ -58,10 +60,7 @@ class _Walk:
     async def _syn(self, ttl: int) -> None:
         dial = Dial(self.target, ttl=ttl, retransmissions=1)
         try:
-            async with asyncio.timeout(self.request.wait_s):
-                await dial.run(self.context)
-        except TimeoutError:
-            pass
+            await dial.run(self.context, self.request.wait_s)
         finally:
             self.sent[ttl] = self.sent.get(ttl, 0) + dial.syns
         if dial.answered:

@@ -193,7 +193,9 @@ class _Walk:
             now = errqueue.now().monotonic_s
             self.ladder.spent = self.trace.packets >= self.trace.request.most
             turn = self.ladder.turn(now)
-            if turn.ttl is not None:
+            if turn.ttl is not None and not self._may_ask(turn.ttl):
+                self.ladder.sent(turn.ttl, now)  # its router would say nothing now: asked at the next try, if then
+            elif turn.ttl is not None:
                 self.trace.packets += 1  # now, so that the other lane knows before it sends the last one
                 await self.context.sending()
                 if not self._send(turn.ttl):
@@ -202,6 +204,14 @@ class _Walk:
                 await watch.wait(min(turn.wait_s, PROGRESS_S))
             else:
                 return
+
+    def _may_ask(self, ttl: int) -> bool:
+        target = self.trace.target.text
+        if self.context.may_ask(target, ttl, end_limited=self.method == "udp"):
+            return True
+        if self.context.at_end(target, ttl):
+            self.ladder.found_elsewhere(ttl, ())  # to ask farther would make the way seem longer than it is
+        return False
 
     def _send(self, ttl: int) -> bool:
         number = self._tries.get(ttl, 0)
@@ -245,6 +255,8 @@ class _Walk:
         answers = self.trace.answers.setdefault(ttl, [])
         answers.append(HopAnswer(heard.answer_from, icmp, rtt_ms, heard.reply_ttl))
         self.trace.heard += 1
+        if heard.answer_from is not None:
+            self.context.reported(self.trace.target.text, ttl, heard.answer_from, limited=icmp is not None)
         if exceeded:
             return
         if self.trace.target.sent(heard.answer_from):
@@ -277,7 +289,7 @@ async def observe(
             walk.ladder.found_elsewhere(trace.reached[0], trace.answers)
             return
         # datagrams lead no further: time for echo requests
-        if walk is udp and (trace.ended is not None or walk.ladder.quiet_beyond(now)):
+        if walk is udp and (trace.ended is not None or walk.ladder.end is not None or walk.ladder.quiet_beyond(now)):
             start_echo.set()
 
     start_echo = asyncio.Event()

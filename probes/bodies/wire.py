@@ -175,7 +175,7 @@ async def _attempt(
             async with asyncio.timeout_at(ends):
                 await changed.wait()
     except TimeoutError:
-        pass
+        on_frames()  # what came while this process was busy
     finally:
         loop.remove_reader(wire.fileno())
         loop.remove_writer(caller.fileno())

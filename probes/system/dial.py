@@ -85,10 +85,9 @@ class Dial:
         return self.answered and self.errno == 0
 
     async def run(self, context: Context, wait_s: float | None = None) -> None:
-        """Connect, return at the first answer, or without one after ``wait_s`` seconds, and close.
+        """Connect, return at the first answer, or without one after ``wait_s`` seconds from the SYN on, and close.
 
-        The caller, too, may bound the time, by cancelling; but then an answer that came while this process was busy
-        may be missed.
+        The caller, too, may bound the time, by cancelling. Either way what came while this process was busy counts.
         """
         async with context.budget.slot():
             await context.sending()
@@ -116,9 +115,12 @@ class Dial:
                 except OSError as error:
                     self._fail_at_once(error)
                 finally:
+                    self.look()
                     if not self.answered:
                         self.duration_ms = errqueue.elapsed_ms(self.begun)
                     context.packets_sent += max(0, self.syns - 1)
+                    if self._ttl is not None and self.icmp is not None and self.icmp.sender is not None:
+                        context.reported(self._target.text, self._ttl, self.icmp.sender)
                     self._opened = None
 
     def _start(self, opened: socket.socket) -> None:
@@ -174,6 +176,14 @@ class Dial:
         self.errno = number_of(error) or errno_module.EIO
         if self.begun is not None:
             self.duration_ms = errqueue.elapsed_ms(self.begun)
+
+    def look(self) -> None:
+        """See whether an answer has come, without waiting for the event loop to tell."""
+        if self._opened is not None and not self.answered:
+            try:
+                self._look(self._opened)
+            except OSError as error:
+                self._fail_at_once(error)
 
     def _look(self, opened: socket.socket, number: int = 0) -> None:
         """See whether there is an answer, beside the ``number`` that a call gave.

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 import probes.ping
+import troubleshoot
 from probes.base import Budget, Context, Probe, Status, note
 from troubleshoot import diagnose
+from troubleshoot.asks.model import Job
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import from_json, to_json
-from troubleshoot.run import engine
 from troubleshoot.run.engine import replay, run
 from troubleshoot.run.events import StepEvent
+from troubleshoot.run.worker import Worker
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = Options(timeout_s=5.0)
 
 
@@ -226,6 +234,47 @@ def test_nonsense_is_refused_before_any_packet() -> None:
         assert context.packets_sent == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (Options(timeout_s=math.nan), "--timeout nan"),
+        (Options(timeout_s=math.inf), "--timeout inf"),
+        (Options(timeout_s=0), "--timeout 0 "),
+        (Options(timeout_s="5"), "--timeout 5 "),  # type: ignore[arg-type]
+        (Options(family=5), "family 5"),
+        (Options(family=True), "family True"),
+        (Options(pid=-1), "--pid -1"),
+        (Options(pid=1 << 31), "--pid 2147483648"),
+        (Options(router="x"), "--router x"),
+        (Options(router=""), "--router "),
+        (Options(local_host=2130706433), "--local-host 2130706433"),  # type: ignore[arg-type]
+        (Options(remote_neighbour="10.0.0.1:80"), "--remote-neighbour 10.0.0.1:80"),
+        (Options(language="fr"), "--lang fr"),  # type: ignore[arg-type]
+    ],
+)
+def test_options_that_mean_nothing_are_refused_before_any_packet(wrong: Options, says: str) -> None:
+    context = Context()
+    with pytest.raises(UserError) as caught:
+        asyncio.run(diagnose("10061", "127.0.0.1:1", options=wrong, context=context))
+    assert says in str(caught.value)
+    assert context.packets_sent == 0
+
+
+@pytest.mark.parametrize(("code", "target"), [(None, "127.0.0.1:1"), (10061, "127.0.0.1:1"), ("10061", None)])
+def test_what_is_no_text_is_refused(code: Any, target: Any) -> None:
+    with pytest.raises(UserError, match="does not fit"):
+        asyncio.run(diagnose(code, target))
+
+
+def test_the_door_of_the_library_opens_lazily() -> None:
+    assert {name for name in troubleshoot.__all__ if not hasattr(troubleshoot, name)} == set()
+    with pytest.raises(AttributeError):
+        troubleshoot.nothing  # noqa: B018
+    listing = "import sys, troubleshoot; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"asyncio", "msgspec", "probes"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("most", [0, 10, 30])
 def test_a_probe_that_might_send_too_much_is_not_started(most: int) -> None:
     catalogue = Catalogue()
@@ -249,7 +298,7 @@ def test_a_probe_that_would_go_beyond_its_bound_is_ended() -> None:
 
     probe = Probe("greedy", type(None), str, greedy, lambda _: None, lambda _: "", 5.0, lambda _: 3)
     context = Context()
-    worker = engine._Worker(engine.Job("greedy", "", None), probe, context, lambda _: None)
+    worker = Worker(Job("greedy", "", None), probe, context, lambda _: None)
     record = asyncio.run(worker.run(5.0))
     assert context.packets_sent == 3
     assert (record.status, record.result) == (Status.CUT_SHORT, "partial")

@@ -23,9 +23,18 @@ from troubleshoot.asks.model import Job, ask
 from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, neighbour_dead, plain
 from troubleshoot.facts import second_look as second_look_subject
 
+#: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
+_OVERDUE_MS = 100.0
+
 
 def _quiet(facts: Facts, focus: Reach) -> bool:
     return focus.reading is Reading.UNDECIDED and focus.heard_ms >= facts.threshold("look_around_ms")
+
+
+def _overdue(facts: Facts, focus: Reach) -> bool:
+    """Whether the port is silent for much longer than the host itself takes to answer."""
+    late_ms = max(_OVERDUE_MS, 4 * facts.path.rtt_ms(focus.address))
+    return focus.reading is Reading.UNDECIDED and focus.heard_ms >= late_ms and facts.path.alive(focus.address)
 
 
 def in_focus(facts: Facts) -> tuple[str, ...]:
@@ -39,7 +48,7 @@ def unanswered(facts: Facts) -> tuple[str, ...]:
     focus = facts.attempts.focus
     if focus is None or facts.machine.is_local(focus.address):
         return ()
-    return (focus.address,) if focus.failed or _quiet(facts, focus) else ()
+    return (focus.address,) if focus.failed or _quiet(facts, focus) or _overdue(facts, focus) else ()
 
 
 def _silent(facts: Facts, focus: Reach) -> bool:
@@ -135,7 +144,7 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
     focus, port = facts.attempts.reach(address), facts.port
     if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
         return
-    if _silent(facts, focus) or focus.reading is Reading.RESET:
+    if _silent(facts, focus) or _overdue(facts, focus) or focus.reading is Reading.RESET:
         yield Job("wire", facts.endpoint(address), WireRequest(address, port))
 
 
@@ -145,7 +154,7 @@ def stray_ack(facts: Facts, address: str) -> Iterator[Job]:
     focus, port = facts.attempts.reach(address), facts.port
     if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
         return
-    if _silent(facts, focus) and facts.path.alive(address):
+    if (_silent(facts, focus) and facts.path.alive(address)) or _overdue(facts, focus):
         yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port))
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from troubleshoot.knowledge.kinds import System
     from troubleshoot.options import Options
 
-_TIMEOUT_S = (0.1, 600.0)
 _DIGITS = frozenset("0123456789")
 
 
@@ -45,25 +44,27 @@ def options_of(
     remote_neighbour: str | None = None,
 ) -> Options:
     """Return the options of a diagnosis."""
-    from troubleshoot.options import Options  # noqa: PLC0415
+    from troubleshoot.options import Options, check  # noqa: PLC0415
 
     if ipv4 and ipv6:
         raise Refusal("usage.option-families")
     seconds = _seconds(timeout)
-    if seconds is None or not _TIMEOUT_S[0] <= seconds <= _TIMEOUT_S[1]:
+    if seconds is None:
         raise Refusal("usage.option-timeout", value=timeout)
     process = None if pid is None else _whole(pid)
-    if pid is not None and (process is None or not 0 < process < 1 << 31):
+    if pid is not None and process is None:
         raise Refusal("usage.option-pid", value=pid)
-    return Options(
+    options = Options(
         timeout_s=seconds,
         family=4 if ipv4 else 6 if ipv6 else None,
         pid=process,
-        local_host=_address("--local-host", local_host),
-        router=_address("--router", router),
-        remote_neighbour=_address("--remote-neighbour", remote_neighbour),
+        local_host=_bare(local_host),
+        router=_bare(router),
+        remote_neighbour=_bare(remote_neighbour),
         language=session.language,
     )
+    check(options)
+    return options
 
 
 def _whole(text: str) -> int | None:
@@ -79,15 +80,9 @@ def _seconds(text: str) -> float | None:
     return float(text)
 
 
-def _address(option: str, text: str | None) -> str | None:
-    from troubleshoot.intake.target import is_address  # noqa: PLC0415
-
-    if text is None:
-        return None
-    bare = text.removeprefix("[").removesuffix("]") if text.startswith("[") else text
-    if not is_address(bare):
-        raise Refusal("usage.option-address", option=option, value=text)
-    return bare
+def _bare(address: str | None) -> str | None:
+    """Return an address without the brackets that IPv6 has in front of a port."""
+    return address.removeprefix("[").removesuffix("]") if address and address.startswith("[") else address
 
 
 def target_of(word: str, catalogue: Catalogue) -> Target:

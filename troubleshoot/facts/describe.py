@@ -167,9 +167,11 @@ def trace(result: TracerouteResult) -> Note:
     """How far the path to an address could be followed."""
     answering = [hop for hop in result.hops if hop.answers]
     if result.reached_ttl is not None:
-        silent = sum(1 for hop in result.hops if hop.ttl < result.reached_ttl and not hop.answers)
-        key = "fact.trace-reached-silent" if silent else "fact.trace-reached"
-        return note(key, address=result.address, hops=result.reached_ttl, routers=result.reached_ttl - 1, silent=silent)
+        mute = [hop for hop in result.hops if hop.ttl < result.reached_ttl and not hop.answers]
+        silent = sum(1 for hop in mute if hop.sent)
+        key = "fact.trace-reached-silent" if silent else "fact.trace-reached-unasked" if mute else "fact.trace-reached"
+        counted = {"routers": result.reached_ttl - 1, "silent": silent, "unasked": len(mute)}
+        return note(key, address=result.address, hops=result.reached_ttl, **counted)
     if result.ended_by is not None:
         sender = result.ended_by.sender or "?"
         return note("fact.trace-ended", icmp=icmp(result.ended_by), sender=sender, hop=result.ended_ttl or "?")

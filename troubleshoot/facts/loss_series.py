@@ -114,7 +114,14 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
 
 
 def _pings(address: str, count: int) -> PingRequest:
-    return PingRequest(address, count, interval_s=_INTERVAL_S, wait_s=_WAIT_S, silent_wait_s=_SILENT_S)
+    return PingRequest(
+        address,
+        count,
+        interval_s=_INTERVAL_S,
+        wait_s=_WAIT_S,
+        silent_wait_s=_SILENT_S,
+        answered_s=_INTERVAL_S,  # losses come in bursts: what is to be counted is spread over time
+    )
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -14,14 +14,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from probes.base import Budget, CannotObserve, Context, Observation, Probe, ProbeTarget, Status, load, note
+from probes.base import Budget, Context, Observation, Status, load, note
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
 from troubleshoot.asks.model import Job
-from troubleshoot.errors import bug_text
 from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.request import Request, request_of
@@ -30,18 +28,22 @@ from troubleshoot.judge import Conclusion, judge
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.knowledge.kinds import Language
-from troubleshoot.knowledge.text import say
-from troubleshoot.options import Options
+from troubleshoot.knowledge.text import Refusal, say
+from troubleshoot.options import Options, check
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.conclude import conclude
 from troubleshoot.run.events import StepEvent
+from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
+from troubleshoot.run.worker import Worker, not_run
 from troubleshoot.steps import StepView, view_of
 
 #: A cancelled probe gets this long to close its sockets.
 _CLOSING_S = 0.2
+#: Answers that come within so long of the first one are judged together with it.
+_BURST_S = 0.005
 #: The share of the whole time-out that is kept for the report itself.
 _RESERVE_S = 0.05
 
@@ -64,18 +66,26 @@ async def diagnose(
 
     ``code`` is anything that the command line takes (``10061``, ``WSAECONNREFUSED``, ``ECONNREFUSED``, …),
     ``target`` likewise, or a parsed :class:`Target`. ``options.timeout_s`` bounds the run in seconds. Many
-    diagnoses may share one ``budget`` of sockets and packets. ``interrupted``, once set, ends the waiting.
+    diagnoses may share one ``budget`` of sockets and packets: each begins, and its time with it, when it can have its
+    share. ``interrupted``, once set, ends the run.
 
-    Raises :class:`troubleshoot.errors.UserError` for a code or target that means nothing, before any packet.
+    Raises :class:`troubleshoot.errors.UserError` for a code, a target or an option that means nothing, before any
+    packet.
     """
     options = options or Options()
+    check(options)
+    if not isinstance(code, str):
+        raise Refusal("usage.argument-kind", name="code", value=str(code)[:80], kind="'10061'")
+    if not isinstance(target, (str, Target)):
+        raise Refusal("usage.argument-kind", name="target", value=str(target)[:80], kind="'example.com:21'")
     catalogue = catalogue or installed()
     context = context or Context(budget=budget or Budget())
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
     request = request_of(name, parsed, options, catalogue, privileged=can_send_raw(context))
     run_ = _Run(request, options, catalogue, context, on_event=on_event, interrupted=interrupted or asyncio.Event())
-    await run_.go()
+    async with context.budget.turn():
+        await run_.go()
     return run_.report(code_input or code)
 
 
@@ -119,133 +129,6 @@ def replay(report: Report, language: Language) -> Report:
     return compose(facts, conclusion, _views(facts, conclusion), catalogue, circumstances)
 
 
-async def observe(name: str, target: Target, options: Options) -> Observation[Any]:
-    """Run one probe by itself against ``target`` and return its record."""
-    context = Context()
-    probe = load(name)
-    aim = ProbeTarget(
-        host=target.host,
-        address=await _first_address(target, options, context)
-        if name not in ("resolve", "hosts-file", "proxy")
-        else None,
-        port=target.port if target.port is not None else _port_of(target.service, target.transport),
-        service=target.service,
-        transport=target.transport,
-        family=options.family,
-        pid=options.pid,
-    )
-    started = time.time()
-    try:
-        request = probe.request_for(aim)
-    except CannotObserve as reason:
-        return Observation(
-            probe=name,
-            subject=target.input,
-            status=reason.status,
-            started=started,
-            duration_ms=0.0,
-            reason=reason.reason,
-        )
-    job = Job(name, probe.subject(request), request)
-    return await _Worker(job, probe, context, lambda _: None).run(timeout_s=options.timeout_s)
-
-
-async def _first_address(target: Target, options: Options, context: Context) -> str | None:
-    """Return the first address of the target, by the same probe that a diagnosis uses."""
-    if target.host is None or target.literal:
-        return target.host
-    probe = load("resolve")
-    request = probe.request_for(ProbeTarget(host=target.host, family=options.family))
-    job = Job("resolve", target.host, request)
-    found = await _Worker(job, probe, context, lambda _: None).run(timeout_s=options.timeout_s)
-    return next(iter(getattr(found.result, "addresses", ())), None)
-
-
-def _port_of(service: str | None, transport: str) -> int | None:
-    if service is None:
-        return None
-    try:
-        return socket.getservbyname(service, transport)
-    except OSError:
-        entry = installed().service(service, transport)
-        return entry.port if entry is not None else None
-
-
-class _Worker(msgspec.Struct):
-    """One probe's run: keeps the last partial result, and turns every end into a record."""
-
-    job: Job
-    probe: Probe[Any, Any]
-    context: Context
-    on_progress: Callable[[Observation[Any]], None]
-    started: float = 0.0
-    began: float = 0.0
-    partial: Any = None
-    own: Context | None = None
-    at_limit: bool = False
-
-    @property
-    def sent(self) -> int:
-        """How many packets it has sent."""
-        return self.own.packets_sent if self.own is not None else 0
-
-    @property
-    def most(self) -> int:
-        """How many packets it sends at most."""
-        return self.probe.most_packets(self.job.request)
-
-    def _record(self, status: Status, **more: Any) -> Observation[Any]:
-        duration = (time.perf_counter() - self.began) * 1000
-        return Observation(
-            probe=self.job.probe,
-            subject=self.job.subject,
-            status=status,
-            started=self.started,
-            duration_ms=round(duration, 3),
-            **more,
-        )
-
-    def _progress(self, result: Any) -> None:
-        self.partial = result
-        self.on_progress(self._record(Status.CUT_SHORT, result=result))
-
-    async def run(self, timeout_s: float) -> Observation[Any]:
-        """Run the probe to its end, its deadline, or a cancellation; never raises but for our own cancellation."""
-        self.started, self.began = time.time(), time.perf_counter()
-        limit = min(timeout_s, max(self.probe.deadline_s, 0.1))
-        try:
-            async with asyncio.timeout(limit) as patience:
-
-                def stop() -> None:
-                    self.at_limit = True
-                    patience.reschedule(asyncio.get_running_loop().time())
-
-                self.own = self.context.share(self.most, stop)
-                result = await self.probe.observe(self.job.request, self.own, self._progress)
-        except CannotObserve as reason:
-            return self._record(reason.status, reason=reason.reason)
-        except TimeoutError:
-            reason_ = note("reason.deadline", seconds=f"{limit:.1f}")
-            if self.at_limit:
-                reason_ = note("reason.packets-spent", packets=self.most)
-            return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
-        except asyncio.CancelledError:
-            reason_ = note("reason.cancelled")
-            return self._record(Status.CUT_SHORT, result=self.partial, reason=reason_)
-        except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
-            return self._record(Status.BROKEN, error=bug_text(bug))
-        finally:
-            self.context.packets_sent += self.sent
-        return self._record(Status.OBSERVED, result=result)
-
-
-def _not_run(job: Job, status: Status, **more: Any) -> Observation[Any]:
-    """Record a probe that was not started."""
-    return Observation(
-        probe=job.probe, subject=job.subject, status=status, started=time.time(), duration_ms=0.0, **more
-    )
-
-
 class _Run:
     """The state of one diagnosis."""
 
@@ -268,12 +151,13 @@ class _Run:
         self.observations: dict[Key, Observation[Any]] = {}
         self.tasks: dict[Key, asyncio.Task[Observation[Any]]] = {}
         self.running: set[Key] = set()
-        self.workers: dict[Key, _Worker] = {}
+        self.workers: dict[Key, Worker] = {}
         self.waiting: set[Key] = set()
         self.packet_limit = int(catalogue.judgement.thresholds["packets_most"])
         self.changed = asyncio.Event()
         self.started = datetime.now(UTC)
         self.began = time.perf_counter()
+        self.loop = asyncio.get_running_loop()
         self.shown: dict[str, StepEvent] = {}
         self.was_interrupted = False
 
@@ -291,38 +175,66 @@ class _Run:
 
     async def go(self) -> None:
         """Start what is wanted, listen, judge; stop when nothing more can change the verdict, or at the limit."""
+        self.started, self.began = datetime.now(UTC), time.perf_counter()
         limit_ms = max(self.options.timeout_s - _RESERVE_S, 0.05) * 1000
-        thresholds = self.catalogue.judgement.thresholds
         settled_at: float | None = None
         stopping = asyncio.create_task(self.interrupted.wait())
         try:
             while True:
-                self.changed.clear()
                 facts = self._start_what_is_wanted()
                 conclusion = judge(facts, self.catalogue.judgement)
                 self._tell(facts)
-                settled = conclusion.final and conclusion.complete
-                if settled and settled_at is None:
-                    settled_at = self.elapsed_ms()
-                elif not settled:
-                    settled_at = None
-                end_ms = limit_ms
-                if settled_at is not None:
-                    # What has not answered for long will not do so in a moment: only quick runs wait for the rest.
-                    quick = settled_at < thresholds["quick_ms"]
-                    end_ms = min(limit_ms, settled_at + (thresholds["grace_ms"] if quick else 0.0))
-                left_s = (end_ms - self.elapsed_ms()) / 1000
-                if not self.running or left_s <= 0 or self.interrupted.is_set():
+                if not (conclusion.final and conclusion.complete):
+                    settled_at, end_ms = None, limit_ms
+                else:
+                    settled_at = self.elapsed_ms() if settled_at is None else settled_at
+                    end_ms = min(limit_ms, settled_at + self._grace_ms(facts, settled_at))
+                if not self.running or self.elapsed_ms() >= end_ms or self.interrupted.is_set():
                     break
-                changed = asyncio.create_task(self.changed.wait())
-                await asyncio.wait({changed, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                await self._burst(stopping, end_ms)
         finally:
             stopping.cancel()
             self.was_interrupted = self.interrupted.is_set()
-            await self._stop()
+            await self._stop(out_of_time=settled_at is None and not self.was_interrupted)
         await self._read_statistics_again()
         self._tell(self.facts())
+
+    def _grace_ms(self, facts: Facts, settled_at: float) -> float:
+        """Return how long a verdict that stands may wait for steps whose answers are about to come.
+
+        What has not answered for long will not do so in a moment: only quick runs wait, and only for the checklist.
+        """
+        thresholds = self.catalogue.judgement.thresholds
+        if settled_at >= thresholds["quick_ms"]:
+            return 0.0
+        for identifier in self.request.steps:
+            try:
+                view_of(facts, identifier)
+            except NotYet:
+                return thresholds["grace_ms"]
+        return 0.0
+
+    async def _burst(self, stopping: asyncio.Task[bool], end_ms: float) -> None:
+        """Wait for an answer, and a moment for those that come with it, so that all of them are judged once.
+
+        What an answer calls for is started at once.
+        """
+        until_s: float | None = None
+        while not stopping.done():
+            left_s = (end_ms - self.elapsed_ms()) / 1000
+            if until_s is not None:
+                left_s = min(left_s, until_s - self.loop.time())
+            if left_s <= 0:
+                return
+            changed = asyncio.create_task(self.changed.wait())
+            await asyncio.wait({changed, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            if self.changed.is_set():
+                self.changed.clear()
+                until_s = self.loop.time() + _BURST_S if until_s is None else until_s
+                self._start_what_is_wanted()
+                if not self.running:
+                    return
 
     def _start_what_is_wanted(self) -> Facts:
         """Start every job that the facts call for and that has not been started, and return the facts.
@@ -339,7 +251,7 @@ class _Run:
             try:
                 worker = self._worker(job)
             except Exception as bug:  # noqa: BLE001 - a probe that cannot even be imported is a bug like any other
-                self.observations[job.key] = _not_run(job, Status.BROKEN, error=f"{type(bug).__name__}: {bug}")
+                self.observations[job.key] = not_run(job, Status.BROKEN, error=f"{type(bug).__name__}: {bug}")
             else:
                 if worker.most <= self._left():
                     self._start(job, worker)
@@ -347,29 +259,41 @@ class _Run:
                     self.waiting.add(job.key)
                 else:
                     reason = note("reason.packet-limit", limit=self.packet_limit)
-                    self.observations[job.key] = _not_run(job, Status.NOT_APPLICABLE, reason=reason)
+                    self.observations[job.key] = not_run(job, Status.NOT_APPLICABLE, reason=reason)
             started = True
         return self.facts() if started or waited else facts
 
     def _left(self) -> int:
         """Return how many packets another probe may send, if those that run send all that they could."""
-        still = sum(self.workers[key].most - self.workers[key].sent for key in self.running)
+        mine = (worker for key, worker in self.workers.items() if key in self.running)
+        still = sum(worker.most - worker.sent for worker in mine)
         return self.packet_limit - self.sent - still
 
-    def _worker(self, job: Job) -> _Worker:
-        def progress(observation: Observation[Any]) -> None:
-            if job.key in self.running:
-                self.observations[job.key] = observation
-                self.changed.set()
+    def _worker(self, job: Job) -> Worker:
+        return Worker(job, load(job.probe), self.context, self._hear)
 
-        return _Worker(job, load(job.probe), self.context, progress)
+    def _hear(self, observation: Observation[Any]) -> None:
+        """Take in what a probe has seen so far."""
+        key = (observation.probe, observation.subject)
+        if key in self.running:
+            self.observations[key] = observation
+            self.changed.set()
 
-    def _start(self, job: Job, worker: _Worker) -> None:
+    def _start(self, job: Job, worker: Worker) -> None:
+        moments, shared = self.context.budget.moments, key_of(job, self.context)
+        moment = find(moments, shared)
+        if moment is None:
+            moment = Moment(worker)
+            worker.on_progress = moment.tell
+            self.workers[job.key] = worker
+            if shared is not None:
+                keep(moments, shared, moment)
+            moment.begin(self.options.timeout_s)
         self.running.add(job.key)
-        self.workers[job.key] = worker
+        followed = moment
 
         async def work() -> Observation[Any]:
-            observation = await worker.run(self.options.timeout_s)
+            observation = await followed.follow(self._hear)
             self.observations[job.key] = observation
             self.running.discard(job.key)
             self.changed.set()
@@ -377,8 +301,10 @@ class _Run:
 
         self.tasks[job.key] = asyncio.create_task(work(), name=" ".join(job.key))
 
-    async def _stop(self) -> None:
+    async def _stop(self, *, out_of_time: bool) -> None:
         """Cancel what still runs; each leaves the record of what it has seen so far."""
+        for worker in self.workers.values():
+            worker.out_of_time = out_of_time
         pending = [task for task in self.tasks.values() if not task.done()]
         for task in pending:
             task.cancel()
@@ -389,7 +315,7 @@ class _Run:
     async def _read_statistics_again(self) -> None:
         if ("statistics", BEFORE) in self.observations:
             job = Job("statistics", AFTER, StatisticsRequest())
-            worker = _Worker(job, load("statistics"), self.context, lambda _: None)
+            worker = Worker(job, load("statistics"), self.context, lambda _: None)
             self.observations[job.key] = await worker.run(timeout_s=0.5)
 
     def _tell(self, facts: Facts) -> None:

@@ -36,10 +36,10 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
         aim = target_of(target, session.catalogue)
 
     from probes.system import loop  # noqa: PLC0415
-    from troubleshoot.run import engine  # noqa: PLC0415
+    from troubleshoot.run import single  # noqa: PLC0415
 
     loaded()
-    observation = loop.run(engine.observe(name, aim, options))
+    observation = loop.run(single.observe(name, aim, options))
     from troubleshoot.render.observation import document, page  # noqa: PLC0415
 
     if json:

@@ -1,0 +1,245 @@
+"""The engine at size: many diagnoses in one process, and what they leave behind.
+
+    python tests/bench/size.py [--diagnoses N] [--targets N] [--only memory|mixed]
+
+``memory``: N diagnoses (1000) of closed and open ports on loopback, fifty at a time, in one process: seconds of CPU for
+each, threads, descriptors and tasks before and after, and how much the memory grew beyond the reports that are kept.
+``mixed``: N targets (100), a third each open, refused and dropped, behind a router in a network of namespaces (needs
+root), all at once under the README's own Budget(sockets=64, packets_per_s=200) and timeout_s=5: how many verdicts were
+right, and the longest run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.environ.get("WSADIAG_TREE") or str(Path(__file__).resolve().parents[2]))
+
+from probes.base import Budget
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.options import Options
+from troubleshoot.report import Report, to_json
+from troubleshoot.run.engine import diagnose
+
+#: The bound and the pace of README's example.
+_SOCKETS, _PACKETS_PER_S, _TIMEOUT_S = 64, 200.0, 5.0
+_ROUND = 50
+
+
+def resident_kib() -> int:
+    """Return the memory of this process, KiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+    raise SystemExit("/proc/self/status has no VmRSS")
+
+
+def threads() -> int:
+    """Return how many threads this process has."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def descriptors() -> int:
+    """Return how many files this process has open, without the folder that is being read."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1
+
+
+def closed_ports(count: int) -> list[int]:
+    """Return ports of loopback on which nobody listens."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in held]
+
+
+async def many(diagnoses: int) -> None:
+    """Diagnose loopback targets in rounds and print what that took and left."""
+    catalogue = Catalogue()
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        good = server.getsockname()[1]
+        ports = [good if n % 2 else port for n, port in enumerate(closed_ports(_ROUND))]
+
+        async def one_round(size: int, budget: Budget) -> list[Report]:
+            options = Options(timeout_s=30.0)
+            return await asyncio.gather(
+                *(
+                    diagnose("10061", f"127.0.0.1:{p}", options=options, budget=budget, catalogue=catalogue)
+                    for p in ports[:size]
+                )
+            )
+
+        kept: list[bytes] = []
+        right = 0
+        budget = Budget()
+        await one_round(_ROUND, budget)  # what is loaded and kept once
+        gc.collect()
+        before = (threads(), descriptors(), len(asyncio.all_tasks()), resident_kib())
+        cpu_s, began = time.process_time(), time.perf_counter()
+        for _ in range(diagnoses // _ROUND):
+            for report in await one_round(_ROUND, budget):
+                wanted = None if report.target.port == good else "no-listener"
+                right += report.verdict.cause == wanted and report.verdict.outcome != "inconclusive"
+                kept.append(to_json(report))
+            server.setblocking(False)
+            while True:
+                try:
+                    server.accept()[0].close()
+                except BlockingIOError:
+                    break
+        cpu_s, took = time.process_time() - cpu_s, time.perf_counter() - began
+        gc.collect()
+        await asyncio.sleep(0.1)
+        after = (threads(), descriptors(), len(asyncio.all_tasks()), resident_kib())
+    reports_mib = sum(map(len, kept)) / (1 << 20)
+    print(f"{len(kept)} diagnoses, {right} right, {took:.1f} s, {1000 * cpu_s / len(kept):.0f} ms of CPU each")
+    print(f"threads, descriptors, tasks: {before[:3]} before, {after[:3]} after")
+    print(f"memory: {(after[3] - before[3]) / 1024 - reports_mib:+.1f} MiB beyond {reports_mib:.1f} MiB of reports")
+
+
+# -- behind a router ---------------------------------------------------------------------------------------------
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+class Net:
+    """Client, router and server in namespaces; the router drops ports from 4000 on, the server hears 2000 to 2999."""
+
+    def __init__(self) -> None:
+        mark = f"size{os.getpid()}"
+        self.names = {role: f"{mark}{role}" for role in ("c", "r", "s")}
+
+    def __enter__(self) -> Self:
+        c, r, s = self.names.values()
+        for name in (c, r, s):
+            _run("ip", "netns", "add", name)
+            _run("ip", "-n", name, "link", "set", "lo", "up")
+        for left, right, near, far in ((c, r, "10.81.1.1", "10.81.1.2"), (r, s, "10.81.2.1", "10.81.2.2")):
+            _run(
+                "ip",
+                "-n",
+                left,
+                "link",
+                "add",
+                f"to{right[-1]}",
+                "type",
+                "veth",
+                "peer",
+                f"to{left[-1]}",
+                "netns",
+                right,
+            )
+            for name, link, address in ((left, f"to{right[-1]}", near), (right, f"to{left[-1]}", far)):
+                _run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
+                _run("ip", "-n", name, "link", "set", link, "up")
+        _run("ip", "-n", c, "route", "add", "default", "via", "10.81.1.2")
+        _run("ip", "-n", s, "route", "add", "default", "via", "10.81.2.1")
+        _run("ip", "netns", "exec", r, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        drop = "ip daddr 10.81.2.2 tcp dport >= 4000 drop"
+        rules = f"table ip t {{ chain f {{ type filter hook forward priority 0; {drop}; }}; }}"
+        _run("ip", "netns", "exec", r, "nft", rules)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    def command(self, role: str, *words: str) -> list[str]:
+        return ["ip", "netns", "exec", self.names[role], *words]
+
+
+_LISTENS = """
+import selectors, socket
+watched, kept = selectors.DefaultSelector(), []
+for port in range(2000, 2100):
+    watched.register(socket.create_server(("10.81.2.2", port), backlog=64), selectors.EVENT_READ)
+print("ready", flush=True)
+while True:
+    kept += [key.fileobj.accept() for key, _ in watched.select()]
+"""
+
+
+async def mixed(count: int, sockets: int, packets_per_s: float, timeout_s: float) -> int:
+    """Diagnose targets of three kinds at once; print how it went and return how many verdicts were wrong."""
+    catalogue = Catalogue()
+    wanted = {2: None, 3: "no-listener", 4: "firewall-drop"}
+    budget = Budget(sockets=sockets, packets_per_s=packets_per_s)
+    ports = [(2 + n % 3) * 1000 + n // 3 for n in range(count)]
+    began, cpu_s = time.perf_counter(), time.process_time()
+    reports = await asyncio.gather(
+        *(
+            diagnose(
+                "10060",
+                f"10.81.2.2:{port}",
+                options=Options(timeout_s=timeout_s),
+                budget=budget,
+                catalogue=catalogue,
+            )
+            for port in ports
+        )
+    )
+    took, cpu_s = time.perf_counter() - began, time.process_time() - cpu_s
+    said: Counter[tuple[int, str]] = Counter()
+    wrong = 0
+    for port, report in zip(ports, reports, strict=True):
+        verdict = report.verdict
+        said[port // 1000, f"{verdict.cause or verdict.outcome} ({verdict.confidence})"] += 1
+        wrong += verdict.outcome == "inconclusive" or verdict.cause != wanted[port // 1000]
+    longest = max(report.duration_ms for report in reports) / 1000
+    packets = sum(report.packets for report in reports)
+    for (kind, what), times in sorted(said.items()):
+        print(f"  {({2: 'open', 3: 'refused', 4: 'dropped'})[kind]:8} {times:4} {what}")
+    silent = sum("silent" in s.summary or "keep" in s.summary for r in reports for s in r.steps if s.id == "traceroute")
+    print(f"{count - wrong} of {count} right in {took:.1f} s ({1000 * cpu_s / count:.0f} ms of CPU each),")
+    print(f"longest run {longest:.2f} s of {timeout_s:.0f} s, {packets} packets ({packets / took:.0f} a second)")
+    print(f"{silent} traceroutes with silent hops")
+    return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--diagnoses", type=int, default=1000)
+    parser.add_argument("--targets", type=int, default=100)
+    parser.add_argument("--sockets", type=int, default=_SOCKETS)
+    parser.add_argument("--packets-per-s", type=float, default=_PACKETS_PER_S)
+    parser.add_argument("--timeout", type=float, default=_TIMEOUT_S)
+    parser.add_argument("--only", choices=["memory", "mixed", "inside"])
+    options = parser.parse_args()
+    if options.only in (None, "memory"):
+        asyncio.run(many(options.diagnoses))
+    if options.only == "inside":
+        wrong = asyncio.run(mixed(options.targets, options.sockets, options.packets_per_s, options.timeout))
+        raise SystemExit(1 if wrong else 0)
+    if options.only in (None, "mixed"):
+        if os.geteuid() != 0:
+            raise SystemExit("root is needed to build the network of namespaces")
+        with Net() as net:
+            listener = subprocess.Popen(
+                net.command("s", sys.executable, "-c", _LISTENS), stdout=subprocess.PIPE, text=True
+            )
+            try:
+                assert listener.stdout is not None
+                listener.stdout.readline()
+                words = [sys.executable, __file__, *sys.argv[1:], "--only", "inside"]
+                raise SystemExit(subprocess.run(net.command("c", *words), check=False).returncode)
+            finally:
+                listener.kill()
+                listener.wait()
+
+
+if __name__ == "__main__":
+    main()
