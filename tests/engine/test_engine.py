@@ -296,7 +296,7 @@ def test_a_probe_that_would_go_beyond_its_bound_is_ended() -> None:
         while True:
             await context.sending()
 
-    probe = Probe("greedy", type(None), str, greedy, lambda _: None, lambda _: "", 5.0, lambda _: 3)
+    probe = Probe("greedy", type(None), str, greedy, lambda _: None, 5.0, lambda _: 3)
     context = Context()
     worker = Worker(Job("greedy", "", None), probe, context, lambda _: None)
     record = asyncio.run(worker.run(5.0))

@@ -48,7 +48,7 @@ def descriptors() -> int:
 
 
 def probe(observe: Callable[[None, Context, Callable[[str], None]], object], deadline_s: float) -> Probe[None, str]:
-    return Probe("patient", type(None), str, observe, lambda _: None, lambda _: "", deadline_s, lambda _: 5)  # type: ignore[arg-type]
+    return Probe("patient", type(None), str, observe, lambda _: None, deadline_s, lambda _: 5)  # type: ignore[arg-type]
 
 
 # -- turns -----------------------------------------------------------------------------------------------------
