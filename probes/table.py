@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pkgutil
 
 _HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib costs a quarter of an empty interpreter
 #: Modules of this folder that all probes share.
-_SHARED = {"__init__", "base", "budget", "failure", "table"}
+_SHARED = {"base", "budget", "failure", "table"}
 #: Every probe and the module that holds it as ``PROBE``, imported when first used: a module of this folder is a probe.
+#: ``pkgutil`` sees them in a zip as well.
 TABLE: dict[str, str] = {
-    stem.replace("_", "-"): f"probes.{stem}"
-    for stem, ending in map(os.path.splitext, sorted(os.listdir(_HERE)))  # noqa: PTH208
-    if ending == ".py" and stem not in _SHARED
+    module.name.replace("_", "-"): f"probes.{module.name}"
+    for module in sorted(pkgutil.iter_modules([_HERE]), key=lambda module: module.name)
+    if not module.ispkg and module.name not in _SHARED
 }
 
 

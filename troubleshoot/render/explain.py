@@ -8,7 +8,7 @@ from troubleshoot.reproduce.claims import SUCCESS, Reproducible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from troubleshoot.knowledge.catalogue import Catalogue
@@ -87,7 +87,7 @@ def code_page(
     name: str, catalogue: Catalogue, language: Language, style: Style, shown: Reproducible | None = None
 ) -> str:
     """Return the entry as a page of text; ``shown`` is what of it can be made to happen."""
-    ui = _labels(catalogue, language)
+    ui = labels_in(catalogue.wording(language))
     entry = catalogue.code(name)
     full = _described(entry, catalogue)
     lines = wrap(f"{entry.number} {entry.name}: {entry.title.in_(language)}", style.width, rest="  ")
@@ -145,8 +145,8 @@ def _reproducible(entry: CodeEntry, shown: Reproducible, ui: dict[str, str], sty
     return [*lines, *wrap(fill(ui["reproduce-try"], {"number": str(entry.number)}), style.width, "  ")]
 
 
-def _labels(catalogue: Catalogue, language: Language) -> dict[str, str]:
-    wording = catalogue.wording(language)
+def labels_in(wording: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels of pages, without the name of their table."""
     return {key[3:]: text for key, text in wording.items() if key.startswith("ui.")}
 
 
@@ -166,7 +166,7 @@ def _posix(entry: CodeEntry, catalogue: Catalogue, ui: dict[str, str]) -> list[s
 
 def _checklist(name: str, catalogue: Catalogue, language: Language, style: Style) -> list[str]:
     """Return the steps under a heading for each list they were taken from, numbered through."""
-    ui = _labels(catalogue, language)
+    ui = labels_in(catalogue.wording(language))
     lines: list[str] = []
     last: str | None = None
     for number, step in enumerate(catalogue.checklist(name), 1):

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from troubleshoot.knowledge.text import fill
-from troubleshoot.render.explain import checklist_heading
+from troubleshoot.render.explain import checklist_heading, labels_in
 from troubleshoot.render.layout import cells, cut, pad, wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
@@ -47,7 +47,7 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def labels(self) -> dict[str, str]:
         """All labels by their name."""
-        return {key[3:]: text for key, text in self.wording.items() if key.startswith("ui.")}
+        return labels_in(self.wording)
 
     def cause(self, cause: str) -> str:
         """Return the title of a cause, its id where it is unknown here (a report of a newer version)."""
