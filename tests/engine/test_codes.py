@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from troubleshoot.intake.codes import SYSTEMS, System, nearest, parse_code
+from troubleshoot.intake.codes import SYSTEMS, nearest, parse_code
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.kinds import System
 from troubleshoot.knowledge.text import Refusal, places, say
 
 CATALOGUE = Catalogue()
