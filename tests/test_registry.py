@@ -35,6 +35,7 @@ from probes.table import TABLE, about
 from troubleshoot.facts import Reach, Reading, describe
 from troubleshoot.judge.model import RULES
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
+from troubleshoot.knowledge.kinds import About
 from troubleshoot.knowledge.text import fill, places
 from troubleshoot.steps import STEPS
 
@@ -183,6 +184,26 @@ def test_a_code_has_a_title_a_meaning_and_a_checklist(code: str) -> None:
     assert checklist
     assert {line.id for line in checklist} <= CATALOGUE.steps.keys()
     assert len({line.id for line in checklist}) == len(checklist)
+
+
+def test_what_codes_are_about_is_asked_for() -> None:
+    about = set(typing.get_args(About))
+    assert {one for code in CATALOGUE.numbers for one in CATALOGUE.code(code).about} == about
+    rooms = [s for room in ("facts", "asks", "judge", "steps", "run") for s in sources(f"troubleshoot/{room}")]
+    literals = {n.value for s in rooms for n in ast.walk(s.tree) if isinstance(n, ast.Constant)}
+    assert about <= literals, "a word that nothing asks for: take it out of the codes and of About"
+
+
+def test_no_rule_or_step_knows_a_code_by_its_name() -> None:
+    # What sets a code apart is data of the code (``about``); the socket states that fit it are a table of their own.
+    named = {
+        source.path.relative_to(ROOT / "troubleshoot").as_posix()
+        for room in ("facts", "asks", "judge", "steps", "run")
+        for source in sources(f"troubleshoot/{room}")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and node.value in CATALOGUE.numbers
+    }
+    assert named == {"facts/usage.py"}, "give the code a word in about = […] of its file, and ask for that"
 
 
 def test_every_step_has_a_function_and_every_function_is_a_step() -> None:

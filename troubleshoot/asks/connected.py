@@ -15,19 +15,6 @@ from troubleshoot.asks.path import shrinks
 from troubleshoot.asks.target import looked_into
 from troubleshoot.facts import Facts, NotYet, Reading, loss_series, second_look
 
-#: Codes that a program meets now and then where one of several ways is at fault.
-_NOW_AND_THEN = frozenset(
-    {
-        "WSAETIMEDOUT",
-        "WSAECONNREFUSED",
-        "WSAECONNRESET",
-        "WSAECONNABORTED",
-        "WSAEHOSTUNREACH",
-        "WSAENETUNREACH",
-        "WSAEHOSTDOWN",
-    }
-)
-
 
 def answering(facts: Facts) -> list[str]:
     """Return the addresses looked into that accept connections."""
@@ -118,7 +105,7 @@ def flows(facts: Facts, address: str) -> Iterator[Job]:
     route, reach = facts.link.peek_route(address), facts.attempts.reach(address)
     if route is None or route.gateway is None or facts.port is None or facts.request.target.transport != "tcp":
         return
-    if facts.machine.is_local(address) or facts.path.slow(address) or facts.request.code not in _NOW_AND_THEN:
+    if facts.machine.is_local(address) or facts.path.slow(address) or "now-and-then" not in facts.request.about:
         return
     if reach.reading is not Reading.CONNECTED and not _others_fared_better(facts, address, reach.reading):
         return

@@ -56,7 +56,7 @@ def descriptors(facts: Facts) -> Iterator[Job]:
     """The descriptors of the process and of the system, and the local ports in use."""
     request = facts.request
     if "open-sockets" in request.steps or (request.pid is not None and "api-usage" in request.steps):
-        watch_s = 1.0 if request.code == "WSAEMFILE" else 0.0
+        watch_s = 1.0 if "descriptors" in request.about else 0.0
         yield Job("descriptors", "", DescriptorsRequest(request.pid, watch_s, request.target.transport))
 
 
@@ -64,10 +64,10 @@ def descriptors(facts: Facts) -> Iterator[Job]:
 def port(facts: Facts) -> Iterator[Job]:
     """Bind the port where the program would; for WSAEADDRNOTAVAIL the address, whoever it belongs to."""
     request, target = facts.request, facts.request.target
-    if "port-owner" not in request.steps and request.code != "WSAEADDRNOTAVAIL":
+    if "port-owner" not in request.steps and "bind-address" not in request.about:
         return
     yield from what_it_stands_for(facts)
-    foreign = request.code == "WSAEADDRNOTAVAIL"
+    foreign = "bind-address" in request.about
     # The address is in question, not the port: any port will do, so that none is refused for its own sake.
     wanted = 0 if foreign else facts.port
     if wanted is None:
@@ -103,7 +103,7 @@ def _unspecified(host: str) -> bool:
 @ask("datagram")
 def broadcast(facts: Facts) -> Iterator[Job]:
     """Does a datagram to a broadcast address leave? Without SO_BROADCAST the kernel refuses it before it is sent."""
-    if facts.request.code != "WSAEACCES":
+    if "permission" not in facts.request.about:
         return
     for address in facts.targets:
         result = facts.peek("address", AddressResult, address)

@@ -52,7 +52,7 @@ def _may_be_tried(facts: Facts, address: str) -> bool:
     result = facts.peek("address", AddressResult, address)
     if result is None or facts.request.target.port == 0:
         return False
-    if facts.request.code == "WSAEADDRINUSE" and result.local:
+    if "bind-port" in facts.request.about and result.local:
         return False  # the port is to be bound, and whoever has it is left alone
     never = {AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK}
     return result.kind not in never and not result.zone_missing

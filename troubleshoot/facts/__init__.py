@@ -28,12 +28,12 @@ from troubleshoot.facts.link import Link, neighbour_alive, neighbour_dead
 from troubleshoot.facts.machine import Machine
 from troubleshoot.facts.names import DENIALS, SILENCE, Names
 from troubleshoot.facts.path import UNREACHABLE, Path
-from troubleshoot.facts.service import ESTABLISHED, STALLING, Service
+from troubleshoot.facts.service import Service
 from troubleshoot.facts.view import Key, NotYet, View
 from troubleshoot.intake.request import Request
 
 __all__ = [
-    "AFTER", "BEFORE", "DENIALS", "ESTABLISHED", "SILENCE", "STALLING", "UNREACHABLE", "Facts", "Key", "NotYet",
+    "AFTER", "BEFORE", "DENIALS", "SILENCE", "UNREACHABLE", "Facts", "Key", "NotYet",
     "Reach", "Reading", "bind_subject",
     "endpoint_subject", "family_of", "gateway_of", "is_loopback", "neighbour_alive", "neighbour_dead", "plain",
     "scoped", "second_look", "service_subject",

@@ -17,7 +17,7 @@ def binds(facts: Facts) -> tuple[BindResult, ...]:
     if facts.port is None and ("services-file", facts.request.target.service or "") in facts.running:
         facts.wait_for("services-file", facts.request.target.service or "")
     # For WSAEADDRNOTAVAIL the address is tried with any port.
-    port = 0 if facts.request.code == "WSAEADDRNOTAVAIL" else facts.port or 0
+    port = 0 if "bind-address" in facts.request.about else facts.port or 0
     tried = ["0.0.0.0", "::"] if facts.request.target.host is None else list(facts.targets)
     found = (facts.get("bind", BindResult, bind_subject(address, port)) for address in tried)
     return tuple(result for result in found if result is not None and result.attempts)
@@ -60,7 +60,7 @@ def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ..
     found = refused(trials, Failure.ADDRESS_IN_USE)
     if found:
         return found
-    if facts.request.code != "WSAEADDRINUSE":
+    if "bind-port" not in facts.request.about:
         # Windows calls access denied what another program has bound for itself alone (SO_EXCLUSIVEADDRUSE).
         return tuple(t for t in refused(trials, Failure.ACCESS_DENIED) if on_windows(t) and held_by_one(facts, t))
     return refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)

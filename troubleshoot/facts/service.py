@@ -17,10 +17,6 @@ from troubleshoot.facts.path import LONGEST_RTT_MS, OVERDUE_MS, Path
 from troubleshoot.facts.transfers import contrast
 from troubleshoot.facts.view import NotYet, Theme, View
 
-#: Codes that a program only meets once it is connected.
-ESTABLISHED = frozenset({"WSAECONNRESET", "WSAECONNABORTED", "WSAENETRESET", "WSAEDISCON"})
-#: Codes of connections that open and then do not get on.
-STALLING = ESTABLISHED | {"WSAETIMEDOUT"}
 #: A SYN is sent again after so long (RFC 6298).
 _RETRANSMITTED_MS = 1000.0
 
@@ -41,11 +37,11 @@ class Service(Theme):
     @property
     def established(self) -> bool:
         """Whether the code is one that only established connections bring."""
-        return self._view.request.code in ESTABLISHED
+        return "established" in self._view.request.about
 
     def stalls(self, address: str) -> bool:
         """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""
-        if self._view.request.code not in STALLING or self._machine.is_local(address):
+        if "stall" not in self._view.request.about or self._machine.is_local(address):
             return False
         first = next((r.address for r in self._attempts.reaches() if r.reading is Reading.CONNECTED), None)
         return first == address

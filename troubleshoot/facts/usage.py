@@ -49,8 +49,6 @@ FITS: dict[str, Callable[[HeldSocket], bool]] = {
     "WSAEMSGSIZE": lambda held: held.protocol is not None and not _stream(held),
     "WSAEACCES": lambda held: (held.protocol or "").startswith("UDP"),
 }
-#: Codes about descriptors that are no socket, or no longer one.
-_NOT_SOCKETS = frozenset({"WSAENOTSOCK", "WSAEBADF"})
 
 
 def looked_at(facts: Facts) -> DescriptorsResult | None:
@@ -71,7 +69,7 @@ def summary(facts: Facts, result: DescriptorsResult) -> Note:
     """Say in one line how many sockets of the process fit the code."""
     process = describe.process(result.name, result.pid)
     total = len(result.held)
-    if facts.request.code in _NOT_SOCKETS:
+    if "not-a-socket" in facts.request.about:
         others = (result.open_at_start or 0) - (result.sockets or 0)
         return note("fact.held-others", process=process, total=result.sockets or 0, count=max(others, 0))
     if facts.request.code not in FITS:

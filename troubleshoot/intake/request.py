@@ -6,7 +6,7 @@ import msgspec
 
 from troubleshoot.intake.target import Target
 from troubleshoot.knowledge.catalogue import Catalogue
-from troubleshoot.knowledge.kinds import Kind
+from troubleshoot.knowledge.kinds import About, Kind
 from troubleshoot.knowledge.text import fill
 from troubleshoot.options import Options
 
@@ -17,6 +17,7 @@ _SAID = 1800
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The code, the target and the options, with what the catalogue says of them.
 
+    ``about`` says what the code is about (:data:`troubleshoot.knowledge.kinds.About`).
     ``steps`` is the whole checklist, ``reference_steps`` those of it that the reference itself asks for.
     ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
     service on a UDP port would answer. ``privileged`` tells whether raw
@@ -34,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reference_steps: tuple[str, ...]
     posix: str | None = None
     needs_port: bool = False
+    about: frozenset[About] = frozenset()
     family: int | None = None
     pid: int | None = None
     local_host: str | None = None
@@ -62,6 +64,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         code=entry.name,
         number=entry.number,
         kind=entry.kind,
+        about=frozenset(entry.about),
         target=target,
         steps=tuple(s.id for s in checklist),
         reference_steps=tuple(s.id for s in checklist if not s.added),

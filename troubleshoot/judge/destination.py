@@ -14,11 +14,11 @@ _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.
 def address_invalid(facts: Facts) -> Finding | None:
     """The destination can never be connected to, whatever the network does."""
     target = facts.request.target
-    if facts.request.code == "WSAEADDRINUSE" or target.host is None:
+    if "bind-port" in facts.request.about or target.host is None:
         return None
     # Access is refused where a port is to be bound everywhere, and to a broadcast address without SO_BROADCAST: both
     # can be used, and have causes of their own.
-    usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if facts.request.code == "WSAEACCES" else set()
+    usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if "permission" in facts.request.about else set()
     address = next(iter(facts.targets), target.host)
     kind, variant = None, "default"
     if target.port == 0 or facts.port == 0:

@@ -24,7 +24,7 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     failed = focus is not None and focus.no_port_left
     towards = exhausted_towards_target(facts)
     crowded = result.ephemeral_used >= total * facts.threshold("ephemeral_share")
-    about = facts.request.code in ("WSAENOBUFS", "WSAEADDRINUSE", "WSAEADDRNOTAVAIL")
+    about = "outgoing-port" in facts.request.about
     if not (failed and (towards or crowded)) and not (about and towards) and not (about and crowded and not failed):
         return None
     used = towards or result.ephemeral_used

@@ -95,7 +95,7 @@ def _sharing(entries: tuple[SocketEntry, ...], trials: tuple[BindResult, ...]) -
 def _connects(facts: Facts) -> bool:
     """Whether the code was brought for a target that a connection now reaches: then nothing keeps it from that."""
     host = facts.request.target.host
-    if host is None or facts.request.code == "WSAEADDRINUSE" or not facts.targets:
+    if host is None or "bind-port" in facts.request.about or not facts.targets:
         return False
     return any(facts.attempts.decided_reach(a).reading is Reading.CONNECTED for a in facts.targets)
 
@@ -139,7 +139,7 @@ def port_in_use(facts: Facts) -> Finding | None:
     if first is None:
         said.append(("port-owner", note("fact.holder-unseen", port=facts.port)))
     said.extend(("port-owner", note("fact.bind-works", address=t.address, port=facts.port)) for t in free)
-    binding = facts.request.code == "WSAEADDRINUSE" or facts.request.target.host is None
+    binding = "bind-port" in facts.request.about or facts.request.target.host is None
     sure = binding and tried and not free
     return Finding(
         cause="port-in-use",
@@ -193,13 +193,13 @@ def port_not_permitted(facts: Facts) -> Finding | None:
         return None
     trials = binds(facts)
     failed = refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
-    if facts.request.code == "WSAEADDRINUSE" and failed and failed[0].port < (failed[0].unprivileged_start or 0):
+    if "bind-port" in facts.request.about and failed and failed[0].port < (failed[0].unprivileged_start or 0):
         return None  # whoever met that code was allowed to bind
     if failed and not _connects(facts):
         return _denied(facts, failed[0])
     # With the privilege that the failing program lacks the port can be bound, and that proves nothing for it.
     low = next((t for t in trials if t.unprivileged_start is not None and t.port < t.unprivileged_start), None)
-    if facts.request.code != "WSAEACCES" or low is None or not low.may_bind_low or _connects(facts):
+    if "permission" not in facts.request.about or low is None or not low.may_bind_low or _connects(facts):
         return None
     if low.process_may_bind_low:
         return None

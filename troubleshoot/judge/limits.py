@@ -16,7 +16,7 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
     """The process or the system has run into its descriptor limit."""
     result = facts.get("descriptors", DescriptorsResult)
     # Without buffers a process that happens to be near its limit explains nothing, unless it is the one that failed.
-    about = facts.request.code == "WSAEMFILE" or (facts.request.code == "WSAENOBUFS" and facts.request.pid is not None)
+    about = "descriptors" in facts.request.about or ("memory" in facts.request.about and facts.request.pid is not None)
     if result is None or not about:
         return None
     share = facts.threshold("descriptor_share")
@@ -82,7 +82,7 @@ def descriptors_in_use(result: DescriptorsResult) -> Evidence:
 def buffers_exhausted(facts: Facts) -> Finding | None:
     """Socket memory or system memory is used up."""
     result = facts.get("buffers", BuffersResult)
-    if result is None or facts.request.code != "WSAENOBUFS":
+    if result is None or "memory" not in facts.request.about:
         return None
     evidence = short_of_memory(facts, result)
     if not evidence:

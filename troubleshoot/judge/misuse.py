@@ -14,7 +14,6 @@ from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 from troubleshoot.judge.stack import dead_exchanges
 
 #: Codes that a program gets where it did not start the socket library, or asked for a version that is none.
-_START_CODES = frozenset({"WSANOTINITIALISED", "WSAVERNOTSUPPORTED"})
 
 
 @rule("no-network-meaning")
@@ -45,11 +44,11 @@ def no_network_meaning(facts: Facts) -> Finding | None:
 )
 def api_misuse(facts: Facts) -> Finding | None:
     """The code can only come from how the program called the socket API."""
-    if facts.request.code == "WSAEACCES":
+    if "permission" in facts.request.about:
         return _broadcast(facts)
-    if facts.request.code == "WSAEMSGSIZE":
+    if "message-size" in facts.request.about:
         return _too_long(facts)
-    if facts.request.code in _START_CODES:
+    if "startup" in facts.request.about:
         return _not_started(facts)
     if facts.request.kind != "api-misuse":
         return None

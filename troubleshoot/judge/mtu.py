@@ -40,7 +40,7 @@ _SIZES: Final = 2
 )
 def path_mtu_blackhole(facts: Facts) -> Finding | None:
     """Large packets vanish and nobody says so."""
-    if facts.request.code == "WSAEMSGSIZE":
+    if "message-size" in facts.request.about:
         address = next(iter(facts.targets), None)
         return _swallows(facts, Reach(address, Reading.UNTRIED)) if address is not None else None
     return on_any(facts, _swallows)

@@ -87,7 +87,7 @@ def _nobody_listens(facts: Facts) -> Finding | None:
         if listening:
             return None
         # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
-        binding = facts.request.code in ("WSAEACCES", "WSAEADDRNOTAVAIL")
+        binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
         return Finding(
             cause="no-listener",
             confidence="possible" if binding else "certain" if sockets is not None else "likely",

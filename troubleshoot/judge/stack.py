@@ -19,14 +19,12 @@ from troubleshoot.report import Confidence
 #: What socket() says of what the kernel does not have, or is not allowed to give.
 _NOT_OFFERED = frozenset({"EAFNOSUPPORT", "EPFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"})
 _REFUSED_BY_POLICY = frozenset({"EACCES", "EPERM"})
-#: Codes that are about what socket() was asked for.
-_FAMILY_CODES = frozenset({"WSAEPROTONOSUPPORT", "WSAESOCKTNOSUPPORT", "WSAEPFNOSUPPORT", "WSAEAFNOSUPPORT"})
 
 
 @rule("address-not-local", asks=(asks.machine.port,))
 def address_not_local(facts: Facts) -> Finding | None:
     """The address to bind is not this machine's."""
-    if facts.request.code != "WSAEADDRNOTAVAIL" or facts.request.target.host is None:
+    if "bind-address" not in facts.request.about or facts.request.target.host is None:
         return None
     if facts.names.has_name and facts.names.unresolved():
         return None
@@ -104,7 +102,7 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
         found = _family_fault(facts, result, family, only=asked == {family})
         if found is not None:
             return found
-    if facts.request.code not in _FAMILY_CODES:
+    if "family" not in facts.request.about:
         return None
     # TCP and UDP work; what else a program may have asked for cannot be seen, only what this machine lacks.
     families = {f"AF_INET{'6' if family == 6 else ''}" for family in asked or {4, 6}}
@@ -168,7 +166,7 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     if not ordinary and not (switched_off and lost):
         return None
     # A name with both families still works over the other one, unless the code says that it was this one.
-    confidence: Confidence = "certain" if only else "likely" if facts.request.code in _FAMILY_CODES else "possible"
+    confidence: Confidence = "certain" if only else "likely" if "family" in facts.request.about else "possible"
     missing: Evidence = (
         ("address-family", note("fact.family-missing", family=name)),
         *_refusals(ordinary),
@@ -196,18 +194,6 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     )
 
 
-#: Codes by which Windows says that Winsock itself, or a provider of it, could not be started.
-_PROVIDER_CODES = frozenset(
-    {
-        "WSASYSNOTREADY",
-        "WSAEINVALIDPROCTABLE",
-        "WSAEINVALIDPROVIDER",
-        "WSAEPROVIDERFAILEDINIT",
-        "WSASYSCALLFAILURE",
-    }
-)
-
-
 def dead_exchanges(result: NetworkSubsystemResult) -> list[str]:
     """Return the errors of the exchanges over IPv4's loopback that failed."""
     return [e.errno for e in result.exchanges if e.errno is not None and e.family == 4]
@@ -222,7 +208,7 @@ def network_subsystem_down(facts: Facts) -> Finding | None:
     if result is None:
         return None
     local = any(facts.machine.is_local(a) for a in facts.targets)
-    concerned = local or facts.request.kind == "local-resource" or facts.request.code == "WSAENETDOWN"
+    concerned = local or facts.request.kind == "local-resource" or "subsystem" in facts.request.about
     dead = dead_exchanges(result)
     alive = any(e.errno is None for e in result.exchanges if e.family == 4)
     library = _library(facts, result)
@@ -252,7 +238,7 @@ def _library(facts: Facts, result: NetworkSubsystemResult) -> Finding | None:
     """
     if result.winsock is None:
         return None
-    named = facts.request.code in _PROVIDER_CODES
+    named = "provider" in facts.request.about
     refused = winsock.refused(result.winsock)
     broken = winsock.broken(result.winsock) or winsock.foreign(result.winsock)
     layers = winsock.layers(result.winsock) if named else None

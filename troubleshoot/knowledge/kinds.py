@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-network-meaning"]
+#: What a code is about, as far as checks and rules ask: ``bind-port`` a port of this machine is to be bound, and
+#: ``bind-address`` an address; ``permission`` access is refused; ``outgoing-port`` no port is left to connect from;
+#: ``descriptors`` and ``memory`` are used up; ``message-size`` a datagram is too long; ``established`` a connection
+#: that had been made has ended, ``stall`` one may wait for long packets that were lost, ``now-and-then`` some
+#: connections meet it where one of several ways is bad; ``family`` what socket() was asked for, ``subsystem`` the
+#: protocol stack, ``startup`` and ``provider`` the start of Winsock, ``not-a-socket`` descriptors that are none.
+About = Literal[
+    "bind-port", "bind-address", "permission", "outgoing-port", "descriptors", "memory", "message-size", "established",
+    "stall", "now-and-then", "family", "subsystem", "startup", "provider", "not-a-socket",
+]  # fmt: skip
 Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
 Transport = Literal["tcp", "udp"]
 System = Literal["linux", "macos", "windows"]

@@ -9,7 +9,7 @@ from troubleshoot.knowledge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.knowledge.kinds import Kind, Language, Scope, Transport
+    from troubleshoot.knowledge.kinds import About, Kind, Language, Scope, Transport
 
 
 class Words(Record):
@@ -72,6 +72,7 @@ class CodeEntry(Record):
     kind: Kind
     title: Words
     meaning: Words
+    about: tuple[About, ...] = ()
     described: bool = True
     alias_of: str | None = None
     posix: str | None = None

@@ -45,7 +45,7 @@ def _looked_at(facts: Facts) -> bool:
     request = facts.request
     if not _about_network(facts) or not _NETWORK_STEPS.intersection(request.steps):
         return False
-    return request.code != "WSAEADDRINUSE" or any(_is_far(facts, a) for a in facts.targets)
+    return "bind-port" not in request.about or any(_is_far(facts, a) for a in facts.targets)
 
 
 def _is_far(facts: Facts, address: str) -> bool:

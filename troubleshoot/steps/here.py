@@ -29,16 +29,17 @@ def address_valid(facts: Facts) -> StepView:
         return StepView("failed", fact, None, (key,))
     if result.kind.value in ("unspecified", "broadcast", "multicast", "subnet-network"):
         # Bound everywhere a port can be in use or forbidden; an address that is "not available" was connected to.
-        binding = facts.request.code in ("WSAEADDRINUSE", "WSAEACCES") and result.kind is AddressKind.UNSPECIFIED
+        to_bind = not facts.request.about.isdisjoint({"bind-port", "permission"})
+        binding = to_bind and result.kind is AddressKind.UNSPECIFIED
         fact = note("fact.address-never", address=address, kind=result.kind.value)
-        if facts.request.code == "WSAEACCES" and result.kind is AddressKind.BROADCAST:
+        if "permission" in facts.request.about and result.kind is AddressKind.BROADCAST:
             fact = note("fact.address-broadcast", address=address)
         if binding:
             fact = note("fact.address-everywhere", address=address)
         return StepView("passed" if binding else "failed", fact, None, (key,))
     if result.local:
         return StepView("passed", note("fact.address-own", address=address), None, (key,))
-    if facts.request.code == "WSAEADDRNOTAVAIL":
+    if "bind-address" in facts.request.about:
         near = ", ".join(result.near[:3]) or "-"
         return StepView("warning", note("fact.address-foreign", address=address, near=near), None, (key,))
     return StepView("passed", note("fact.address-usable", address=address, kind=result.kind.value), None, (key,))

@@ -116,7 +116,7 @@ _DENIALS = (Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
 def _bindable(facts: Facts, trial: BindResult, keys: tuple[tuple[str, str], ...]) -> StepView:
     """The port can be bound; where that takes a privilege which the failing program may lack, it is odd."""
     start = trial.unprivileged_start
-    if facts.request.code == "WSAEACCES" and start is not None and trial.port < start:
+    if "permission" in facts.request.about and start is not None and trial.port < start:
         status: StepStatus = "passed" if trial.process_may_bind_low else "warning"
         return StepView(status, note("fact.port-privileged", port=trial.port, start=start), None, keys)
     return StepView("passed", note("fact.bind-works", address=trial.address, port=trial.port), None, keys)
@@ -138,7 +138,7 @@ def open_sockets(facts: Facts) -> StepView:
         why = note("fact.sockets-hidden", process=describe.process(result.name, result.pid))
     ephemeral = result.ephemeral_range
     towards = exhausted_towards_target(facts)
-    if ephemeral is not None and facts.request.code != "WSAEMFILE":
+    if ephemeral is not None and "descriptors" not in facts.request.about:
         total = outgoing_ports(result)
         used = towards or result.ephemeral_used or 0
         if used >= total * facts.threshold("ephemeral_share"):

@@ -256,7 +256,7 @@ def connect(facts: Facts) -> StepView:
         refused = [key for key in keys if (record := facts.observation(*key)) is not None and record.result is None]
         if refused:
             return unavailable(facts, "reason.not-run", *refused)
-        binding = facts.request.code == "WSAEADDRINUSE"
+        binding = "bind-port" in facts.request.about
         return skipped("reason.binding" if binding else "reason.not-to-be-tried")
     if failed:
         status: StepStatus = "warning" if good and all(is_loopback(r.address) for r in reaches) else "failed"
