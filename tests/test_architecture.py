@@ -53,6 +53,29 @@ ALLOWED = {
 }
 # Arrows that point up, each with the reason; none is left over.
 UP: dict[str, dict[str, str]] = {}
+# How many lines each may have, its documentation included; complexity is ruff's business (C901, PLR0915).
+LONGEST = {"module": 400, "class": 200, "function": 50}
+# What is longer, with the size that it must not exceed. The table only shrinks.
+LONGER = {
+    "probes/bodies/neighbours.py _ask": 56,
+    "probes/bodies/service.py _Line": 247,
+    "probes/bodies/traceroute.py observe": 65,
+    "probes/bodies/wire.py _attempt": 54,
+    "probes/route.py observe": 58,
+    "probes/system/dns/resolv_conf.py read_configuration": 52,
+    "troubleshoot/doctor/examine.py _kernel": 52,
+    "troubleshoot/judge/__init__.py judge": 67,
+    "troubleshoot/judge/evidence/refuser.py _find": 57,
+    "troubleshoot/judge/names.py nameservers_disagree": 68,
+    "troubleshoot/judge/own_filter.py local_firewall": 61,
+    "troubleshoot/judge/refused.py _nobody_listens": 52,
+    "troubleshoot/judge/stack.py address_not_local": 52,
+    "troubleshoot/render/explain.py code_document": 51,
+    "troubleshoot/run/compose.py": 427,
+    "troubleshoot/run/compose.py _Composer": 361,
+    "troubleshoot/run/compose.py without_finding": 63,
+    "troubleshoot/run/engine.py": 450,
+}
 # Too slow to import for a command that does not need it.
 HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")
 
@@ -203,6 +226,26 @@ def test_only_the_system_seam_asks_on_which_system_we_run(path: Path) -> None:
     } & {"sys.platform", "os.name"}
     asked |= {m for m in imports(path) if m == "platform"}  # platform.system() and its kin
     assert asked == set()
+
+
+def lengths(path: Path) -> Iterator[tuple[str, str, int]]:
+    """What a module is made of, itself included: kind, name and number of lines."""
+    yield "module", name_of(path), len(path.read_text(encoding="utf-8").splitlines())
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            yield kind, f"{name_of(path)} {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_grows_too_long_to_be_read(path: Path) -> None:
+    for kind, name, lines in lengths(path):
+        assert lines <= LONGER.get(name, LONGEST[kind]), f"{name} has {lines} lines: split it by what it is about"
+
+
+def test_what_is_too_long_only_shrinks() -> None:
+    longer = {name for path in MODULES for kind, name, lines in lengths(path) if lines > LONGEST[kind]}
+    assert LONGER.keys() <= longer, "short enough, or gone: take it out of LONGER"
 
 
 def test_no_exception_is_left_over() -> None:
