@@ -46,13 +46,15 @@ class SystemAnswer(msgspec.Struct, frozen=True):
     """What ``getaddrinfo`` says, in the order in which it says it.
 
     ``eai`` is the symbolic name (``EAI_NONAME``, ``EAI_AGAIN``, ``EAI_FAIL``, ``EAI_NODATA``, …) where it
-    failed, ``None`` with no addresses where our own ``system_wait_s`` ended first.
+    failed, ``None`` with no addresses where our own ``system_wait_s`` ended first, or where the C library ended the
+    process that asked it: ``crashed`` is then the symbolic name of the signal (``SIGABRT``).
     """
 
     addresses: tuple[str, ...]
     eai: str | None
     duration_ms: float
     finished: bool = True
+    crashed: str | None = None
 
 
 class ResolveResult(msgspec.Struct, frozen=True):

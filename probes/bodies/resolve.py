@@ -9,7 +9,7 @@ from pathlib import Path
 
 from probes.base import Context
 from probes.resolve import ResolveRequest, ResolveResult, SystemAnswer
-from probes.system.blocking import in_thread
+from probes.system import resolver
 from probes.system.dns import CONTROL_NAME, ResolverConfiguration, names, resolv_conf
 from probes.system.dns.survey import Survey
 
@@ -37,7 +37,7 @@ async def observe(
 
     async def ask_system() -> None:
         nonlocal system
-        system = await _ask_system(ascii_name, request)
+        system = await _ask_system(ascii_name, request, context)
         tell()
 
     survey = Survey(
@@ -82,30 +82,28 @@ def _result(
     )
 
 
-async def _ask_system(ascii_name: str, request: ResolveRequest) -> SystemAnswer:
-    """Ask getaddrinfo(3), in a thread that nobody waits for after ``system_wait_s``."""
+async def _ask_system(ascii_name: str, request: ResolveRequest, context: Context) -> SystemAnswer:
+    """Ask getaddrinfo(3); nobody waits for it after ``system_wait_s``."""
     family = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}[request.family]
-    # As bytes: Python would put a text through its own IDNA codec, which refuses names that glibc takes.
-    name = ascii_name.encode("ascii")
     loop = asyncio.get_running_loop()
     started = loop.time()
     addresses: tuple[str, ...] = ()
     eai: str | None = None
+    crashed: str | None = None
     finished = True
     try:
         async with asyncio.timeout(request.system_wait_s):
-            # SOCK_STREAM: one entry an address. No AI_ADDRCONFIG: it would hide what the name has.
-            found = await in_thread(
-                lambda: socket.getaddrinfo(name, None, family, socket.SOCK_STREAM), "system resolver"
-            )
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+            # One entry an address, and no AI_ADDRCONFIG: it would hide what the name has.
+            addresses = await resolver.addresses_of(ascii_name, family, context)
     except TimeoutError:
         finished = False
     except socket.gaierror as problem:
         eai = _eai_name(problem.errno)
     except OSError:
         eai = "EAI_SYSTEM"
-    return SystemAnswer(addresses, eai, (loop.time() - started) * 1000, finished)
+    except resolver.ResolverCrashedError as death:
+        crashed = str(death)
+    return SystemAnswer(addresses, eai, (loop.time() - started) * 1000, finished, crashed)
 
 
 def _eai_name(number: int | None) -> str:

@@ -45,6 +45,8 @@ def _system(result: ResolveResult) -> tuple[tuple[str, Note], ...]:
         return ()
     if not result.system.finished:
         return (("resolve-name", note("fact.system-unfinished", name=result.name)),)
+    if result.system.crashed:
+        return (("resolve-name", note("fact.system-crashed", name=result.name, signal=result.system.crashed)),)
     if result.system.eai:
         return (("resolve-name", note("fact.system-eai", name=result.name, eai=result.system.eai)),)
     return ()

@@ -144,11 +144,11 @@ class _Composer:
             return False
 
     def observed(self) -> list[int]:
-        """Return the Winsock numbers that a program would have met now, the first address's first."""
+        """Return the Winsock numbers that a program would meet now, the first address's first; who dies meets none."""
         if self._unresolved():
             resolve = self.facts.names.resolve
-            eai = resolve.system.eai if resolve is not None and resolve.system is not None else None
-            return [self._winsock(eai or "EAI_AGAIN")]
+            system = resolve.system if resolve is not None else None
+            return [] if system and system.crashed else [self._winsock((system and system.eai) or "EAI_AGAIN")]
         numbers = [self._number_of(r) for r in self.facts.attempts.reaches() if r.failed]
         numbers += [
             self._winsock(attempt.errno)

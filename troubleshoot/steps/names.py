@@ -38,6 +38,9 @@ def resolve_name(facts: Facts) -> StepView:
 
 def _why_unresolved(facts: Facts) -> Note:
     host = facts.request.target.host or ""
+    system = facts.names.resolve.system if facts.names.resolve is not None else None
+    if system is not None and system.crashed:
+        return note("fact.system-crashed", name=host, signal=system.crashed)
     answers = [a for s in facts.names.servers for a in facts.names.answers_of(s)]
     telling: list[ServerAnswer] = (
         [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
