@@ -79,6 +79,9 @@ class Context(msgspec.Struct):
     Where ``most`` is given no more packets than that are sent: who asks for one more calls ``at_limit``, which ends
     the probe, and waits for that.
 
+    ``masked`` takes what other programs and people wrote, such as a command line, and returns it as a record may hold
+    it: whoever runs the probes knows what a secret is. ``show_secrets`` is for a probe that knows some by itself.
+
     Probes open sockets and read files through here and never from module level, so that another network
     namespace or a recorded tree can be looked at by giving another context.
     """
@@ -88,6 +91,8 @@ class Context(msgspec.Struct):
     packets_sent: int = 0
     most: int | None = None
     at_limit: Callable[[], None] = lambda: None
+    masked: Callable[[str], str] = str
+    show_secrets: bool = False
 
     def share(
         self, most: int | None, at_limit: Callable[[], None], held: Callable[[bool], None] = lambda _: None

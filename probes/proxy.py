@@ -18,7 +18,7 @@ class ProxyRequest(msgspec.Struct, frozen=True):
 
 
 class ProxySetting(msgspec.Struct, frozen=True):
-    """One variable; passwords and tokens in the value are replaced by ``***``."""
+    """One variable; passwords and tokens in the value are replaced by ``***`` unless they are to be shown."""
 
     variable: str
     value: str
@@ -50,7 +50,8 @@ async def observe(
             value = environment.get(spelling)
             if value:
                 exempts = variable == "no_proxy"
-                settings.append(ProxySetting(spelling, _printable(value if exempts else _masked(value))))
+                plain = exempts or context.show_secrets
+                settings.append(ProxySetting(spelling, _printable(value if plain else context.masked(_masked(value)))))
                 exemptions = exemptions or (value if exempts else "")
     return ProxyResult(tuple(settings), request.host is not None and _bypassed(request.host, exemptions))
 

@@ -179,11 +179,11 @@ def _look(request: SocketsRequest, context: Context, progress: Callable[[Sockets
     except OSError:
         held = holders.Holders({}, 0)
     pids = {pid for holding in held.by_inode.values() for pid in holding}
-    return result(held, {pid: _owner(pid) for pid in pids})
+    return result(held, {pid: _owner(pid, context) for pid in pids})
 
 
-def _owner(pid: int) -> Owner:
-    who = holders.identify(pid)
+def _owner(pid: int, context: Context) -> Owner:
+    who = holders.identify(pid, context.masked)
     return Owner(pid, who.name, who.user, who.command, who.started)
 
 

@@ -18,6 +18,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     ``family`` is 4 or 6 to look at one address family only. ``local_host``, ``router`` and ``remote_neighbour`` are
     address literals for the steps that ping them; ``pid`` names the failing program's process.
+    ``show_secrets`` leaves passwords and tokens in command lines of other programs, in URLs and in proxy settings as
+    they are; a report then holds them.
     """
 
     timeout_s: float = 10.0
@@ -27,6 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     router: str | None = None
     remote_neighbour: str | None = None
     language: Language = "en"
+    show_secrets: bool = False
 
 
 def check(options: Options) -> None:

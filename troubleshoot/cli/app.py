@@ -52,6 +52,7 @@ _Pid = Annotated[str | None, _option("pid")]
 _LocalHost = Annotated[str | None, _option("local_host")]
 _Router = Annotated[str | None, _option("router")]
 _Neighbour = Annotated[str | None, _option("remote_neighbour")]
+_ShowSecrets = Annotated[bool, _option("show_secrets")]
 _NoNetwork = Annotated[bool, _option("no_network")]
 _Verbose = Annotated[bool, _option("verbose")]
 _Quiet = Annotated[bool, _option("quiet")]
@@ -105,6 +106,7 @@ def _diagnose(
     local_host: _LocalHost = None,
     router: _Router = None,
     remote_neighbour: _Neighbour = None,
+    show_secrets: _ShowSecrets = False,
     errno: _Errno = None,
     lang: _Lang = None,
     verbose: _Verbose = False,
@@ -133,6 +135,7 @@ def _probe(
     ipv4: _IPv4 = False,
     ipv6: _IPv6 = False,
     pid: _Pid = None,
+    show_secrets: _ShowSecrets = False,
     lang: _Lang = None,
 ) -> int:
     return _run(ctx)

@@ -99,7 +99,8 @@ def _failed(error: Exception, argv: list[str]) -> int:
     from troubleshoot.render.safe import safe  # noqa: PLC0415
 
     if isinstance(error, UserError):
-        sys.stderr.write(f"wsadiag: {safe(sentence(error, language_of(argv)))}\n")
+        told = sentence(error, language_of(argv))
+        sys.stderr.write(f"wsadiag: {safe(_without_secrets(told, argv))}\n")
         return BAD_USAGE
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         # Not even the catalogue's sentences can be read.
@@ -108,10 +109,27 @@ def _failed(error: Exception, argv: list[str]) -> int:
     if os.environ.get("WSADIAG_TRACEBACK") or "--verbose" in argv:
         import traceback  # noqa: PLC0415
 
-        sys.stderr.write("".join(f"{safe(line)}\n" for line in "".join(traceback.format_exception(error)).splitlines()))
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        sys.stderr.write("".join(f"{safe(_without_secrets(line, argv))}\n" for line in lines))
         more = ""
     else:
         more = " (WSADIAG_TRACEBACK=1 shows where)"
     # The catalogue may be what is broken: this sentence stands here.
-    sys.stderr.write(f"wsadiag: this is a bug in wsadiag: {safe(f'{type(error).__name__}: {error}')}{more}\n")
+    told = _without_secrets(f"{type(error).__name__}: {error}", argv)
+    sys.stderr.write(f"wsadiag: this is a bug in wsadiag: {safe(told)}{more}\n")
     return CRASHED
+
+
+def _without_secrets(text: str, argv: list[str]) -> str:
+    """Return what standard error may show: it ends in logs, and in what people pass on."""
+    from troubleshoot.cli.words import OPTIONS  # noqa: PLC0415
+
+    if OPTIONS["show_secrets"].names[0] in argv:
+        return text
+    from troubleshoot.errors import CatalogueError  # noqa: PLC0415
+    from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
+
+    try:
+        return masked(text)
+    except CatalogueError:
+        return text  # it is the catalogue that the text complains of

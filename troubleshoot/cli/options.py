@@ -42,6 +42,7 @@ def options_of(
     local_host: str | None = None,
     router: str | None = None,
     remote_neighbour: str | None = None,
+    show_secrets: bool = False,
 ) -> Options:
     """Return the options of a diagnosis."""
     from troubleshoot.options import Options, check  # noqa: PLC0415
@@ -62,6 +63,7 @@ def options_of(
         router=_bare(router),
         remote_neighbour=_bare(remote_neighbour),
         language=session.language,
+        show_secrets=show_secrets,
     )
     check(options)
     return options

@@ -47,6 +47,7 @@ OPTIONS = {
     "local_host": Option(names=("--local-host",), metavar="ADDRESS"),
     "router": Option(names=("--router",), metavar="ADDRESS"),
     "remote_neighbour": Option(names=("--remote-neighbour",), metavar="ADDRESS"),
+    "show_secrets": Option(names=("--show-secrets",)),
     "errno": Option(names=("--errno",), metavar="SYSTEM"),
     "no_network": Option(names=("--no-network",)),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
@@ -72,13 +73,16 @@ COMMANDS = {
     DEFAULT: Command(
         arguments=("code", "target"),
         options=(
-            *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour", "errno", "lang"),
-            *("verbose", "quiet", "help"),
+            *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
+            *("show_secrets", "errno", "lang", "verbose", "quiet", "help"),
         ),
     ),
     "explain": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
-    "probe": Command(arguments=("name", "target"), options=("json", "timeout", "ipv4", "ipv6", "pid", "lang", "help")),
+    "probe": Command(
+        arguments=("name", "target"),
+        options=("json", "timeout", "ipv4", "ipv6", "pid", "show_secrets", "lang", "help"),
+    ),
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
     "replay": Command(arguments=("report",), options=("json", "lang", "verbose", "quiet", "help")),

@@ -20,6 +20,7 @@ from troubleshoot.knowledge.model import (
     Measured,
     PosixNumbers,
     ReproduceEntry,
+    SecretEntry,
     ServiceEntry,
     StepEntry,
     WindowsClaimEntry,
@@ -184,6 +185,11 @@ class Catalogue:
     def judgement(self) -> Judgement:
         """Order and thresholds of the judge."""
         return Judgement.of(self._source.part("judgement"))
+
+    @functools.cached_property
+    def secrets(self) -> dict[str, SecretEntry]:
+        """Name of a kind of secret → how it is known."""
+        return {name: SecretEntry.of(entry) for name, entry in self._source.part("secrets").items()}
 
     def probes(self, language: Language) -> dict[str, str]:
         """Return what the probes do, in a language other than English: that is in their modules."""

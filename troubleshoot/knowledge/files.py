@@ -22,6 +22,7 @@ from troubleshoot.knowledge.model import (
     Measured,
     PosixNumbers,
     ReproduceEntry,
+    SecretEntry,
     ServiceEntry,
     StepEntry,
     WindowsClaimEntry,
@@ -45,6 +46,7 @@ class Folder:
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),
             "reproduce": self._reproduce,
+            "secrets": lambda: self._table("secrets", SecretEntry),
             "services": lambda: self._table("services", ServiceEntry),
             "steps": lambda: checked_table(
                 {step: entry for step, entry in self._steps.items() if step != _ADDED}, StepEntry, "steps.toml"

@@ -136,6 +136,16 @@ class StepEntry(Record):
     by_hand: Commands | None = None
 
 
+class SecretEntry(Record):
+    """How a kind of secret is known: a regular expression whose group ``secret`` is masked.
+
+    ``examples`` are pairs of a text and what is shown of it; equal ones say what is left alone.
+    """
+
+    pattern: str
+    examples: tuple[tuple[str, str], ...]
+
+
 class CauseText(Record):
     """A cause in one language.
 

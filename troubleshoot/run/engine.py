@@ -34,6 +34,7 @@ from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.conclude import conclude
 from troubleshoot.run.events import StepEvent
+from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
@@ -79,14 +80,15 @@ async def diagnose(
     if not isinstance(target, (str, Target)):
         raise Refusal("usage.argument-kind", name="target", value=str(target)[:80], kind="'example.com:21'")
     catalogue = catalogue or installed()
-    context = context or Context(budget=budget or Budget())
+    context = hiding_secrets(options, catalogue, context or Context(budget=budget or Budget()))
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
+    parsed = replace(parsed, input=context.masked(parsed.input))
     request = request_of(name, parsed, options, catalogue, privileged=can_send_raw(context))
     run_ = _Run(request, options, catalogue, context, on_event=on_event, interrupted=interrupted or asyncio.Event())
     async with context.budget.turn():
         await run_.go()
-    return run_.report(code_input or code)
+    return run_.report(context.masked(code_input or code))
 
 
 def run(

@@ -11,12 +11,13 @@ from troubleshoot.asks.model import Job
 from troubleshoot.intake.target import Target
 from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.options import Options
+from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.worker import Worker
 
 
 async def observe(name: str, target: Target, options: Options) -> Observation[Any]:
     """Run one probe by itself against ``target`` and return its record."""
-    context = Context()
+    context = hiding_secrets(options, installed(), Context())
     probe = load(name)
     aim = ProbeTarget(
         host=target.host,

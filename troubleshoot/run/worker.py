@@ -121,7 +121,7 @@ class Worker(msgspec.Struct):
                 return starved
             return self._record(Status.CUT_SHORT, result=self.partial, reason=note("reason.cancelled"))
         except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
-            return self._record(Status.BROKEN, error=bug_text(bug))
+            return self._record(Status.BROKEN, error=self.context.masked(bug_text(bug)))
         finally:
             self.context.packets_sent += self.sent
         return self._record(Status.OBSERVED, result=result)

@@ -40,13 +40,15 @@ def run(
     aim = target_of(target, session.catalogue)
 
     from troubleshoot.cli.show import show  # noqa: PLC0415
+    from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     loaded()
     if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
 
-        heading = f"{session.catalogue.code(name).number} {name}: {aim.input}"
+        written = aim.input if options.show_secrets else masked(aim.input)
+        heading = f"{session.catalogue.code(name).number} {name}: {written}"
         height = os.get_terminal_size(sys.stdout.fileno()).lines
         with LiveView(heading, session.wording, style(), height=height) as view:
             report = engine.run(name, aim, options, on_event=view.event, code_input=code)
