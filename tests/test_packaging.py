@@ -7,17 +7,21 @@ import csv
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from troubleshoot.knowledge.files import Folder
 from troubleshoot.knowledge.parts import Parts
@@ -116,12 +120,64 @@ def test_sdist_holds_code_data_and_tests(dist: Path) -> None:
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    papers = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/decisions/README.md")
-    others = ("report.schema.json", "pyproject.toml", "tests/run", ".github/workflows/ci.yml")
+    papers = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "LICENSE", "docs/decisions/README.md")
+    others = ("report.schema.json", "pyproject.toml", "tests/run", ".ci/run", ".github/workflows/ci.yml")
     for name in (*papers, *others):
         assert name in names
+    assert {"requirements.lock", "requirements-build.lock"} <= names
     assert tracked("troubleshoot", "probes", "catalogue", "tests") <= names
     assert not [name for name in names if name.endswith(".pyc") or name.startswith((".venv", ".git/"))]
+
+
+# -- what comes in with them -----------------------------------------------------------------------------------
+
+
+def locked(file: str) -> dict[str, tuple[Version, list[str]]]:
+    """Return name, version and hashes of each line of a lock file; a line of another form fails."""
+    found = {}
+    for line in re.sub(r" *\\\n *", " ", (ROOT / file).read_text(encoding="utf-8")).splitlines():
+        if line.startswith("#"):
+            continue
+        words = re.fullmatch(r"([a-z0-9-]+)==(\S+)(?: ; [^-]+?)?((?: --hash=sha256:[0-9a-f]{64})+)", line)
+        assert words, line
+        found[words[1]] = (Version(words[2]), words[3].split())
+    return found
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "requirements-build.lock"])
+def test_locks_fit_pyproject_and_name_no_index(file: str) -> None:
+    """Each requirement is there in a version that is allowed; ``locked`` fails for whatever has no hash."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    building = file == "requirements-build.lock"
+    wanted = project["build-system"]["requires"] if building else project["project"]["dependencies"]
+    found = locked(file)
+    for requirement in map(Requirement, wanted):
+        assert found[requirement.name][0] in requirement.specifier, requirement
+    assert "://" not in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_the_build_back_end_is_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (backend,) = [word for word in project["build-system"]["requires"] if word.startswith("hatchling")]
+    assert str(Requirement(backend).specifier).startswith("==")
+    assert backend in project["project"]["optional-dependencies"]["dev"]  # builds of the tests fetch nothing
+
+
+def test_the_locked_versions_are_those_that_come(tmp_path: Path) -> None:
+    """As the image does it: pip takes nothing whose hash differs."""
+    if not reachable("pypi.org"):
+        pytest.skip("PyPI cannot be reached")
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    environment = Environment(tmp_path / "venv")
+    environment.pip_install("--require-hashes", "--requirement", ROOT / "requirements.lock")
+    environment.pip_install("--require-hashes", "--requirement", ROOT / "requirements-build.lock")
+    run(sys.executable, "-m", "pip", "--python", environment.python, "check", cwd=tmp_path)
+    lock = tmp_path / "other.lock"
+    lock.write_text("icmplib==3.0.4 --hash=sha256:" + "0" * 64 + "\n", encoding="utf-8")
+    words = ("install", "--force-reinstall", "--require-hashes", "--requirement", lock)
+    refused = run(sys.executable, "-m", "pip", "--python", environment.python, *words, cwd=tmp_path, check=False)
+    assert refused.returncode != 0
+    assert "DO NOT MATCH" in refused.stderr
 
 
 # -- how they install ------------------------------------------------------------------------------------------

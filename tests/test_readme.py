@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,8 +66,138 @@ def test_two_commands_come_first_and_ci_runs_the_second() -> None:
     first, second = (commands(block) for block in blocks("sh")[:2])
     assert len(first) == len(second) == 1
     assert first[0].endswith(".venv/bin/wsadiag 10061 localhost:21")
-    (ci,) = [line for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines() if line.startswith("exec ")]
-    assert ci == f"exec {second[0]}"
+    assert second[0] in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+
+
+# -- the first command -----------------------------------------------------------------------------------------
+# Run for real where Debian's Python is, by an ordinary user; only apt-get, which would change this machine, is a script
+# that keeps its words and puts back what the case hid.
+
+NOBODY = 65534
+SYSTEM = "/usr/bin:/bin"
+DEBIAN = Path("/usr/bin/python3")
+SHELLS = {
+    "sh": ["sh", "-c"],
+    "bash": ["bash", "-c"],
+    "bash with an alias of sudo": ["bash", "-O", "expand_aliases", "-c"],
+    "fish": ["fish", "--no-config", "-c"],
+}
+
+
+def first_command() -> tuple[str, str]:
+    """Return the part that makes .venv, and what follows it."""
+    (line,) = commands(blocks("sh")[0])
+    makes, joint, rest = line.partition(" && .venv/bin/pip ")
+    assert joint
+    return makes, f".venv/bin/pip {rest}"
+
+
+@pytest.fixture
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give an ordinary user's empty folder, with an apt-get before the machine's own."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("unshare"):
+        pytest.skip("needs root, setpriv and unshare, to become another user and to hide a package of Python")
+    looked = subprocess.run([DEBIAN, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"], check=False)
+    if not DEBIAN.exists() or looked.returncode != 0:
+        pytest.skip(f"{DEBIAN} 3.11 or later with its venv package is not here")
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        home.chmod(0o755)
+        (home / "bin").mkdir()
+        script = home / "bin/apt-get"
+        script.write_text(
+            f'#!/bin/sh\necho "$(id -u) $*" >>{home}/asked\n[ "$1" = update ] || exec umount -l "$HIDDEN"\n',
+            encoding="utf-8",
+        )
+        script.chmod(0o755)
+        (home / "asked").touch()
+        for path in (home, home / "asked"):
+            os.chown(path, NOBODY, NOBODY)
+        yield home
+
+
+def in_shell(
+    home: Path, shell: list[str], command: str, *, uid: int, hidden: tuple[Path, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody types it, below ``home``; folders and programs that are ``hidden`` are not there."""
+    if not shutil.which(shell[0]):
+        pytest.skip(f"{shell[0]} is not installed")
+    user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    argv = [*(user if uid else ()), *shell, command]
+    hide = "".join(
+        f"mount {'-t tmpfs none' if path.is_dir() else '--bind /dev/null'} {shlex.quote(str(path))} && "
+        for path in hidden
+    )
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{hide}exec "$@"', "sh", *argv],
+        cwd=home,
+        env={name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        | {
+            "HOME": str(home),
+            "PATH": f"{home}/bin:{SYSTEM}",
+            "HIDDEN": str(hidden[0] if hidden else ""),
+            "LC_ALL": "C.UTF-8",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_machine_that_lacks_nothing_needs_no_apt(stranger: Path, shell: str) -> None:
+    makes, _ = first_command()
+    alias = "alias sudo='sudo '\n" if "alias" in shell else ""
+    done = in_shell(stranger, SHELLS[shell], alias + makes, uid=NOBODY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (stranger / ".venv/bin/pip").exists()
+    assert (stranger / "asked").read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.parametrize(
+    ("shell", "sudo"), [("sh", False), ("bash with an alias of sudo", True), ("fish", True), ("fish", False)]
+)
+def test_apt_brings_venv_where_it_is_missing(stranger: Path, shell: str, sudo: bool) -> None:
+    """Root needs no sudo; where there is one it is used, whatever alias the shell has for it."""
+    makes, _ = first_command()
+    real = shutil.which("sudo", path=SYSTEM)
+    if sudo:
+        (stranger / "bin/sudo").write_text('#!/bin/sh\necho by sudo >>"$HOME/asked"\nexec "$@"\n', encoding="utf-8")
+        (stranger / "bin/sudo").chmod(0o755)
+    found = subprocess.run(
+        [DEBIAN, "-c", "import ensurepip; print(ensurepip.__path__[0])"], capture_output=True, text=True, check=True
+    )
+    hidden = (Path(found.stdout.strip()), *([Path(real)] if real else []))
+    alias = "alias sudo='sudo '\n" if "alias" in shell else ""
+    done = in_shell(stranger, SHELLS[shell], alias + makes, uid=0, hidden=hidden)
+    asked = ["0 update", "0 install -y python3-venv"]
+    if sudo:
+        asked = [word for call in asked for word in ("by sudo", call)]
+    assert (done.returncode, (stranger / "asked").read_text(encoding="utf-8").splitlines()) == (0, asked), done.stderr
+    assert (stranger / ".venv/bin/pip").exists()
+
+
+@pytest.mark.timeout(240)
+def test_the_first_command_as_an_ordinary_user_of_fish(stranger: Path) -> None:
+    """All of it, in a clone."""
+    try:
+        socket.create_connection(("pypi.org", 443), timeout=5).close()
+    except OSError:
+        pytest.skip("PyPI cannot be reached")
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "catalogue", "probes", "troubleshoot"):
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, stranger / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, stranger / name)
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", stranger], check=True)
+    makes, rest = first_command()
+    done = in_shell(stranger, SHELLS["fish"], f"{makes} && {rest}", uid=NOBODY)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "10061 WSAECONNREFUSED" in done.stdout
+    assert (stranger / "asked").read_text(encoding="utf-8") == ""
 
 
 def test_options_are_those_of_the_help(help_page: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pathlab import NOBODY, SERVER, PathLab
 
+from probes.bodies.transfer import SAID
 from probes.system.hello import client_hello, padded
 from probes.transfer import TransferOutcome
 
@@ -121,7 +122,7 @@ def test_one_connection_suffices_where_the_dialogue_comes_to_its_end(lab: PathLa
     for port, said in ((BULK, {}), (PAGE, SAY), (GREETS, {}), (TLS, {"dialogue": "tls"})):
         (only,) = look(lab, port, version, **said)
         assert (only.outcome, only.bound) == (TransferOutcome.WHOLE, 0)
-        assert only.said == only.acknowledged == (0 if not said else 1800 if port == TLS else len(GET))
+        assert only.said == only.acknowledged == (0 if not said else SAID if port == TLS else len(GET))
         assert only.received >= {BULK: 16384, PAGE: 3000, GREETS: 11, TLS: 1500}[port]
         assert 1400 < only.mss <= 1460
 
@@ -205,19 +206,29 @@ def test_a_port_that_refuses(lab: PathLab) -> None:
 
 
 @pytest.mark.parametrize("name", ["service.test", None, ".bad..name"])
-def test_a_hello_is_as_long_as_wanted(name: str | None) -> None:
-    hello = client_hello(name, 1800)
-    assert len(hello) == 1800
+@pytest.mark.parametrize("length", [SAID, 4000])
+def test_a_hello_is_as_long_as_wanted(name: str | None, length: int) -> None:
+    hello = client_hello(name, length)
+    assert len(hello) == length
     assert hello[:3] == b"\x16\x03\x01"
-    assert int.from_bytes(hello[3:5], "big") == 1795
-    assert int.from_bytes(hello[6:9], "big") == 1791
+    assert int.from_bytes(hello[3:5], "big") == length - 5
+    assert int.from_bytes(hello[6:9], "big") == length - 9
     assert (b"service.test" in hello) == (name == "service.test")
 
 
+def test_a_hello_of_the_longest_name_is_no_shorter() -> None:
+    """A hello with a key for the time after quantum computers is 1,500 bytes long before it is padded."""
+    name = ".".join(["a" * 63] * 3 + ["b" * 61])
+    assert SAID - 4 < len(client_hello(name, SAID)) < 2 * SAID
+
+
 def test_padding_is_not_added_twice_nor_where_there_is_no_room() -> None:
-    once = client_hello("service.test", 700)
-    assert padded(once, 700) == once
-    assert len(padded(once, 900)) == 900
+    once = client_hello("service.test", 3000)
+    assert padded(once, 3000) == once
+    assert len(padded(once, 3200)) == 3200
     short = padded(once, 10)
-    assert len(short) < 700
-    assert padded(short, 700) == once
+    assert len(short) < SAID
+    assert padded(short, 3000) == once
+    for room in range(4):  # a padding's own header takes four bytes
+        assert padded(short, len(short) + room) == short
+    assert len(padded(short, len(short) + 4)) == len(short) + 4
