@@ -46,7 +46,8 @@ class PingMethod(enum.StrEnum):
 class PingRequest(msgspec.Struct, frozen=True):
     """``count`` echoes, ``interval_s`` apart; ``wait_s`` is how long the last one is waited for.
 
-    While every echo is answered, the next one follows ``answered_s`` after the answer, if that is sooner.
+    While every echo is answered, the next one follows ``answered_s`` after the answer, if that is sooner; not where
+    the answers are ICMP errors, of which others need some too.
     The probe ends as soon as every echo is answered. Where none is answered it waits ``silent_wait_s`` in all,
     because a router reports a dead host only after about 3.05 s.
     """
@@ -202,9 +203,11 @@ class _Series:
         return len(self.echoes) >= self.count and not any(_outstanding(echo) for echo in self.echoes)
 
     @property
-    def all_heard(self) -> bool:
-        """Whether the address itself has answered every echo so far."""
-        return all(echo.rtt_ms is not None and echo.icmp is None for echo in self.echoes)
+    def may_hurry(self) -> bool:
+        """Whether the address itself has answered every echo so far, in a way that is not limited to a few at once."""
+        return self.method is not PingMethod.UDP and all(
+            echo.rtt_ms is not None and echo.icmp is None for echo in self.echoes
+        )
 
     def end_s(self) -> float:
         """Return until when outstanding echoes are waited for, on the monotonic clock."""
@@ -276,7 +279,7 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
                     series.send(channel)
                     next_send = now + request.interval_s
                     more = len(series.echoes) < series.count
-                if series.listen(channel) and series.all_heard:
+                if series.listen(channel) and series.may_hurry:
                     next_send = min(next_send, errqueue.now().monotonic_s + request.answered_s)
                 if series.finished:
                     break
