@@ -182,8 +182,8 @@ class _Run:
         settled_at: float | None = None
         stopping = asyncio.create_task(self.interrupted.wait())
         try:
+            facts = self._start_what_is_wanted()
             while True:
-                facts = self._start_what_is_wanted()
                 conclusion = judge(facts, self.catalogue.judgement)
                 self._tell(facts)
                 if not (conclusion.final and conclusion.complete):
@@ -193,7 +193,7 @@ class _Run:
                     end_ms = min(limit_ms, settled_at + self._grace_ms(facts, settled_at))
                 if not self.running or self.elapsed_ms() >= end_ms or self.interrupted.is_set():
                     break
-                await self._burst(stopping, end_ms)
+                facts = await self._burst(facts, stopping, end_ms)
         finally:
             stopping.cancel()
             self.was_interrupted = self.interrupted.is_set()
@@ -216,10 +216,10 @@ class _Run:
                 return thresholds["grace_ms"]
         return 0.0
 
-    async def _burst(self, stopping: asyncio.Task[bool], end_ms: float) -> None:
+    async def _burst(self, facts: Facts, stopping: asyncio.Task[bool], end_ms: float) -> Facts:
         """Wait for an answer, and a moment for those that come with it, so that all of them are judged once.
 
-        What an answer calls for is started at once.
+        What an answer calls for is started at once. Returns the facts as they are then.
         """
         until_s: float | None = None
         while not stopping.done():
@@ -227,16 +227,17 @@ class _Run:
             if until_s is not None:
                 left_s = min(left_s, until_s - self.loop.time())
             if left_s <= 0:
-                return
+                break
             changed = asyncio.create_task(self.changed.wait())
             await asyncio.wait({changed, stopping}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
             if self.changed.is_set():
                 self.changed.clear()
                 until_s = self.loop.time() + _BURST_S if until_s is None else until_s
-                self._start_what_is_wanted()
+                facts = self._start_what_is_wanted()
                 if not self.running:
-                    return
+                    break
+        return facts
 
     def _start_what_is_wanted(self) -> Facts:
         """Start every job that the facts call for and that has not been started, and return the facts.
