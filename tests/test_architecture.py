@@ -73,7 +73,7 @@ LONGER = {
     "troubleshoot/run/compose.py": 427,
     "troubleshoot/run/compose.py _Composer": 361,
     "troubleshoot/run/compose.py without_finding": 63,
-    "troubleshoot/run/engine.py _Run": 232,
+    "troubleshoot/run/engine.py _Run": 218,
 }
 # Too slow to import for a command that does not need it.
 HEAVY = ("asyncio", "typer", "click", "rich", "dns", "psutil", "icmplib", "msgspec", "probes", "socket")

@@ -190,7 +190,7 @@ class _Run:
                     settled_at, end_ms = None, limit_ms
                 else:
                     settled_at = self.elapsed_ms() if settled_at is None else settled_at
-                    end_ms = min(limit_ms, settled_at + self._grace_ms(facts, settled_at))
+                    end_ms = min(limit_ms, settled_at + _grace_ms(facts, settled_at))
                 if not self.running or self.elapsed_ms() >= end_ms or self.interrupted.is_set():
                     break
                 facts = await self._burst(facts, stopping, end_ms)
@@ -200,21 +200,6 @@ class _Run:
             await self._stop(out_of_time=settled_at is None and not self.was_interrupted)
         await self._read_statistics_again()
         self._tell(self.facts())
-
-    def _grace_ms(self, facts: Facts, settled_at: float) -> float:
-        """Return how long a verdict that stands may wait for steps whose answers are about to come.
-
-        What has not answered for long will not do so in a moment: only quick runs wait, and only for the checklist.
-        """
-        thresholds = self.catalogue.judgement.thresholds
-        if settled_at >= thresholds["quick_ms"]:
-            return 0.0
-        for identifier in self.request.steps:
-            try:
-                view_of(facts, identifier)
-            except NotYet:
-                return thresholds["grace_ms"]
-        return 0.0
 
     async def _burst(self, facts: Facts, stopping: asyncio.Task[bool], end_ms: float) -> Facts:
         """Wait for an answer, and a moment for those that come with it, so that all of them are judged once.
@@ -364,6 +349,21 @@ class _Run:
             language=self.options.language,
         )
         return compose(facts, conclusion, _views(facts, conclusion), self.catalogue, circumstances)
+
+
+def _grace_ms(facts: Facts, settled_at: float) -> float:
+    """Return how long a verdict that stands may wait for steps whose answers are about to come.
+
+    What has not answered for long will not do so in a moment: only quick runs wait, and only for the checklist.
+    """
+    if settled_at >= facts.threshold("quick_ms"):
+        return 0.0
+    for identifier in facts.request.steps:
+        try:
+            view_of(facts, identifier)
+        except NotYet:
+            return facts.threshold("grace_ms")
+    return 0.0
 
 
 def _views(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
