@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
+from probes.system.blocking import aside
 from probes.system.linux import holders, sockdiag
 
 #: How many processes are named, those with most socket memory first.
@@ -148,7 +148,7 @@ async def observe(
 
     Raises :class:`NotApplicable` where ``/proc/meminfo`` is missing. Source: proc(5), socket(7), tcp(7), udp(7).
     """
-    return await asyncio.to_thread(_read, request, context)
+    return await aside(_read, request, context)
 
 
 def _read(request: BuffersRequest, context: Context) -> BuffersResult:

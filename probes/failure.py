@@ -11,6 +11,7 @@ import errno as errno_module
 
 import msgspec
 
+from probes.base import CannotObserve, NotPermitted
 from probes.system.windows.errors import WIN32, WINSOCK
 
 
@@ -70,6 +71,27 @@ _BY_CLASS: tuple[tuple[type[OSError], int], ...] = (
     (ConnectionResetError, errno_module.ECONNRESET),
     (ConnectionAbortedError, errno_module.ECONNABORTED),
 )
+
+
+#: What a machine says that is short of something or withholds it, whatever was asked of it.
+_WITHHELD = frozenset(
+    {"EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN", "ENOSPC", "EDQUOT", "EIO", "EPERM", "EACCES", "EROFS", "ENOSYS"}
+)
+
+
+def as_outcome(error: Exception) -> CannotObserve | None:
+    """Return an error of a probe as the outcome that it is, ``None`` where it is a bug of ours.
+
+    An outcome inside of a group of tasks, or a call that this machine does not let anybody carry out.
+    """
+    if isinstance(error, CannotObserve):
+        return error
+    if isinstance(error, ExceptionGroup):
+        inside = [as_outcome(one) for one in error.exceptions if isinstance(one, Exception)]
+        return None if None in inside else inside[0]
+    number = errno_module.ENOMEM if isinstance(error, MemoryError) else getattr(error, "errno", None)
+    name = errno_name(number) if isinstance(number, int) and isinstance(error, OSError | MemoryError) else ""
+    return NotPermitted("reason.system-refuses", error=name) if name in _WITHHELD else None
 
 
 def classify(number: int) -> Failure:

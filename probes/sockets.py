@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import msgspec
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux, portable_sockets
+from probes.system.blocking import aside
 from probes.system.linux import holders, sockdiag
 
 #: No more sockets than this are listed one by one; the counts by state cover all.
@@ -199,7 +199,7 @@ async def observe(
     if request.transport not in ("tcp", "udp"):
         raise NotApplicable("reason.transport-unknown", transport=request.transport)
     # Both the table and the search for owners grow with the machine: they must not hold up other probes.
-    return await asyncio.to_thread(_look, request, context, progress)
+    return await aside(_look, request, context, progress)
 
 
 def _request_for(target: ProbeTarget) -> SocketsRequest:

@@ -7,13 +7,17 @@ renderer is responsible for what its medium needs.
 
 from __future__ import annotations
 
+import codecs
 from typing import Any, Literal
 
 import msgspec
 
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.letters import escape_json
 
 SCHEMA = "wsadiag/report/1"
+#: The largest reports hold some ten thousand values; each takes a hundred bytes of memory and more.
+_MOST_VALUES = 400_000
 
 Outcome = Literal["fault", "healthy", "inconclusive"]
 Confidence = Literal["certain", "likely", "possible"]
@@ -170,7 +174,12 @@ def to_json(report: Report) -> str:
     """Return the report as its JSON document, keys in the contract's order, indented by two."""
     data = msgspec.to_builtins(report)
     ordered = {"schema": data.pop("schema"), **data}
-    return msgspec.json.format(encode(ordered), indent=2).decode()
+    return written(ordered)
+
+
+def written(data: Any) -> str:
+    """Return data as a JSON document for people and programs: indented by two, invisible characters escaped."""
+    return escape_json(msgspec.json.format(encode(data), indent=2).decode())
 
 
 def encode(data: Any) -> bytes:
@@ -184,6 +193,15 @@ def encode(data: Any) -> bytes:
         return msgspec.json.encode(_encodable(data))
 
 
+def _text(data: bytes) -> str:
+    """Return the text of a file of JSON, whose first character is ASCII: zeros beside it tell the encoding."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    if data[:2].count(0) == 1:
+        return data.decode("utf-16-le" if data[1] == 0 else "utf-16-be")
+    return data.decode("utf-8-sig")
+
+
 def _encodable(data: Any) -> Any:
     if isinstance(data, str):
         return data.encode("utf-8", "backslashreplace").decode()
@@ -195,12 +213,21 @@ def _encodable(data: Any) -> Any:
 
 
 def from_json(text: bytes | str) -> Report:
-    """Read a report back; raises :class:`UserError` naming what does not fit."""
+    """Read a report back; raises :class:`UserError` naming what does not fit.
+
+    UTF-8, and UTF-16 as PowerShell 5.1 writes it, each with or without a byte order mark.
+    """
     try:
+        text = text if isinstance(text, str) else _text(text)
+        values = sum(map(text.count, "[{,"))
+        if values > _MOST_VALUES:
+            raise UserError(f"not a report: it holds {values} values, and {_MOST_VALUES} are read at most")
         report = msgspec.json.decode(text, type=Report)
+    except RecursionError:
+        raise UserError("not a report: nested too deeply") from None
     except msgspec.ValidationError as error:
         raise UserError(f"not a report: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise UserError(f"not JSON: {error}") from None
     if report.schema != SCHEMA:
         raise UserError(f"a report of schema {report.schema!r}; this version reads {SCHEMA}")

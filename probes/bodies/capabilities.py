@@ -19,6 +19,7 @@ from probes.base import Context
 from probes.capabilities import FILES, Ability, CapabilitiesRequest, CapabilitiesResult, Feature, Tool, Version
 from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux, text_file
+from probes.system.blocking import aside
 from probes.system.linux import errqueue, holders, privileges, rtnetlink, sockdiag
 from probes.system.linux.least_ttl import default_ttl, discarded, require_ttl
 
@@ -291,8 +292,8 @@ async def observe(
     namespaces, kernel, processes, versions = await asyncio.gather(
         _namespaces(),
         _kernel(context),
-        asyncio.to_thread(_processes, context),
-        asyncio.to_thread(lambda: tuple(_version(name) for name in request.libraries)),
+        aside(_processes, context),
+        aside(lambda: tuple(_version(name) for name in request.libraries)),
     )
     system = os.uname()
     effective = privileges.capabilities(context)

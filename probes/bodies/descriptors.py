@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, NotPermitted
 from probes.descriptors import DescriptorsRequest, DescriptorsResult, HeldSocket, PeerCount, ProcessCount, ProcessPorts
+from probes.system.blocking import aside
 from probes.system.linux import holders, local_ports, sockdiag
 
 #: How many peers and destinations are named, the busiest first.
@@ -313,14 +314,14 @@ async def observe(
     for one that does not exist. Source: proc(5), getrlimit(2), ip(7).
     """
     loop = asyncio.get_running_loop()
-    found = await asyncio.to_thread(_look, request, context)
+    found = await aside(_look, request, context)
     started = loop.time()
     progress(found)
     if found.pid is None:
         return found
     await asyncio.sleep(request.watch_s)
     try:
-        end = await asyncio.to_thread(holders.descriptor_count, context.root / "proc", found.pid)
+        end = await aside(holders.descriptor_count, context.root / "proc", found.pid)
     except OSError:
         return found  # gone since: there is no trend
     return replace(found, open_at_end=end, watched_s=loop.time() - started)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+from probes.base import NotPermitted
 
 T = TypeVar("T")
 
@@ -16,7 +19,7 @@ def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
     The executors of asyncio and of concurrent.futures join their threads when the loop or the process ends,
     so that one stuck call (glibc waits 5 s and more for a dead name server) would keep a finished program
     alive. Nobody waits for this thread: cancelling the future only drops its result. Must be called inside a
-    running loop; the caller bounds the wait.
+    running loop; the caller bounds the wait. Raises :class:`NotPermitted` where no thread can be started.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -44,5 +47,21 @@ def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
     # An exception that arrives in the very moment in which the waiter is cancelled is nobody's any more; looking
     # at it here keeps asyncio from complaining that it was never retrieved.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    threading.Thread(target=work, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:  # CPython's word for EAGAIN of clone(2)
+        raise NotPermitted("reason.system-refuses", error="EAGAIN") from None
     return future
+
+
+async def aside(call: Callable[..., T], *arguments: object) -> T:
+    """Return what ``call`` returns, which takes some milliseconds: in a thread, or here where no thread can be had.
+
+    Not by ``asyncio.to_thread``, whose executor starts one more thread only to end the others.
+    """
+    work = functools.partial(call, *arguments)
+    try:
+        future = in_thread(work, "aside")
+    except NotPermitted:
+        return work()
+    return await future

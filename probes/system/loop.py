@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import selectors
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
@@ -18,12 +20,38 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` in a new event loop that can watch sockets, and return what it returns.
 
     On Windows that is not the usual one: the proactor completes calls and watches nothing. The loop that selects
-    watches up to 512 sockets there, and cannot start child processes.
+    watches up to 512 sockets there, and cannot start child processes. Raises ``OSError`` where this process may not
+    open the three descriptors that a loop needs.
     """
-    if sys.platform == "win32":
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            return runner.run(work)
-    return asyncio.run(work)
+    quiet = _without_echo(work)
+    try:
+        _try_descriptors()
+        if sys.platform == "win32":
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                return runner.run(quiet)
+        return asyncio.run(quiet)
+    finally:
+        quiet.close()
+        work.close()  # where it never began, Python would complain of that
+
+
+async def _without_echo(work: Coroutine[Any, Any, T]) -> T:
+    """Await ``work``; a call of the loop's own that the system refuses meanwhile is not told on standard error."""
+
+    def pass_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), OSError):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(pass_over)
+    return await work
+
+
+def _try_descriptors() -> None:
+    """Open and close what a loop opens: one that fails half-way is taken apart with a traceback on standard error."""
+    with selectors.DefaultSelector():
+        near, far = socket.socketpair()
+        near.close()
+        far.close()
 
 
 def on_first_interrupt(call: Callable[[], object]) -> None:

@@ -669,7 +669,10 @@ def test_a_run_that_may_open_nothing_says_so() -> None:
         """
     )
     assert status == 71
-    assert said.splitlines()[0] == "wsadiag: Too many open files: see `ulimit -n` and /proc/sys/fs/file-nr"
+    assert said.splitlines()[0] == (
+        "wsadiag: this machine does not let wsadiag go on: "
+        "Too many open files (see `ulimit -n` and /proc/sys/fs/file-nr)"
+    )
 
 
 # -- 10040: sizes ----------------------------------------------------------------------------------------------

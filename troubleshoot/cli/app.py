@@ -19,6 +19,7 @@ from troubleshoot.cli.grammar import Command, Group
 from troubleshoot.cli.session import Session
 from troubleshoot.cli.words import ARGUMENTS, DEFAULT, MINUS, OPTIONS
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.letters import cut
 
 app = typer.Typer(
     cls=Group,
@@ -70,7 +71,7 @@ def run(argv: list[str], session: Session) -> int:
         complaint = getattr(error, "format_message", None)
         if complaint is None:
             raise
-        raise UserError(session.translated(" ".join(complaint().replace(MINUS, "-").split()))) from None
+        raise UserError(session.translated(cut(" ".join(complaint().replace(MINUS, "-").split())))) from None
     return status if isinstance(status, int) else 0
 
 

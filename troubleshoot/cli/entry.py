@@ -17,49 +17,57 @@ from troubleshoot.cli.output import (
     NOT_WRITTEN,
     PIPE_CLOSED,
     STARVED,
+    NotWritten,
+    complain,
     language_of,
     sentence,
     style,
+    told_apart,
 )
 
-#: What a write says where a disk is full, broken or limited; no socket says any of it.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+#: What a machine says that is short of something, or that withholds it: no mistake of ours can be behind these.
+_SHORT = (
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ENODEV),
+)
 
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
-    argv = sys.argv[1:]
-    if sys.stdout is None:
-        return _not_written(os.strerror(errno.EBADF), argv)  # it was closed before we started
-    for stream in (sys.stdout, sys.stderr):
-        # What the stream's encoding lacks is escaped, never a crash.
-        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
-        status = _run(argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _give_up_output()  # whoever reads has seen enough
-        return PIPE_CLOSED
+        from troubleshoot.cli.interrupt import hold, let  # noqa: PLC0415
+
+        hold()
+        status = _main(sys.argv[1:])
+        let()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the one place where everything unexpected ends
-        if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
-            _give_up_output()
-            return _not_written(os.strerror(error.errno), argv)
-        return _failed(error, argv)
     return status
 
 
-def _give_up_output() -> None:
-    """Let the rest go nowhere: the interpreter flushes once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _main(argv: list[str]) -> int:
+    if sys.stdout is None:
+        return _not_written(os.strerror(errno.EBADF), argv)  # it was closed before we started
+    sys.stdout = told_apart(sys.stdout)
+    # What a stream's encoding lacks is escaped, never a crash.
+    getattr(sys.stderr, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except NotWritten as error:
+        # The rest goes nowhere. The interpreter would flush once more at its end and make a status of its own of it.
+        sys.stdout = None
+        return PIPE_CLOSED if error.errno == errno.EPIPE else _not_written(error.strerror or str(error), argv)
+    except Exception as error:  # noqa: BLE001 - the one place where everything unexpected ends
+        return _failed(error, argv)
+    return status
 
 
 def _not_written(reason: str, argv: list[str]) -> int:
     """Say that standard output takes nothing: a full disk, no bug."""
     from troubleshoot.knowledge.text import Refusal  # noqa: PLC0415
 
-    sys.stderr.write(f"wsadiag: {sentence(Refusal('usage.not-written', reason=reason), language_of(argv))}\n")
+    complain(sentence(Refusal("usage.not-written", reason=reason), language_of(argv)))
     return NOT_WRITTEN
 
 
@@ -94,30 +102,46 @@ def _run(argv: list[str]) -> int:
 
 
 def _failed(error: Exception, argv: list[str]) -> int:
-    """Say in one line what the user did wrong (2), or that the bug is ours (70)."""
+    """Say in one line what the user did wrong (2), what this machine lacks (71), or that the bug is ours (70)."""
     from troubleshoot.errors import UserError  # noqa: PLC0415
-    from troubleshoot.render.safe import safe  # noqa: PLC0415
 
     if isinstance(error, UserError):
-        told = sentence(error, language_of(argv))
-        sys.stderr.write(f"wsadiag: {safe(_without_secrets(told, argv))}\n")
+        complain(_without_secrets(sentence(error, language_of(argv)), argv))
         return BAD_USAGE
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        # Not even the catalogue's sentences can be read.
-        sys.stderr.write(f"wsadiag: {os.strerror(error.errno)}: see `ulimit -n` and /proc/sys/fs/file-nr\n")
+    lacking = _lacking(error)
+    if lacking is not None:
+        sys.unraisablehook = lambda _: None  # what falls apart behind it is no news
+        # Not even the catalogue's sentences may be readable.
+        complain(f"this machine does not let wsadiag go on: {lacking}")
         return STARVED
     if os.environ.get("WSADIAG_TRACEBACK") or "--verbose" in argv:
         import traceback  # noqa: PLC0415
 
-        lines = "".join(traceback.format_exception(error)).splitlines()
-        sys.stderr.write("".join(f"{safe(_without_secrets(line, argv))}\n" for line in lines))
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            complain(_without_secrets(line, argv), prefix="")
         more = ""
     else:
         more = " (WSADIAG_TRACEBACK=1 shows where)"
     # The catalogue may be what is broken: this sentence stands here.
     told = _without_secrets(f"{type(error).__name__}: {error}", argv)
-    sys.stderr.write(f"wsadiag: this is a bug in wsadiag: {safe(told)}{more}\n")
+    complain(f"this is a bug in wsadiag: {told}{more}")
     return CRASHED
+
+
+def _lacking(error: Exception) -> str | None:
+    """Return what this machine lacks or withholds, ``None`` where the error has another reason."""
+    if isinstance(error, ExceptionGroup):
+        found = [_lacking(one) for one in error.exceptions]
+        return None if None in found else found[0]
+    if isinstance(error, MemoryError):
+        return os.strerror(errno.ENOMEM)
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":  # CPython, Modules/_threadmodule.c
+        return f"{error} (see `ulimit -u`)"
+    if not isinstance(error, OSError) or error.errno not in _SHORT:
+        return None
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{os.strerror(error.errno)} (see `ulimit -n` and /proc/sys/fs/file-nr)"
+    return os.strerror(error.errno) + (f": {error.filename}" if error.filename else "")
 
 
 def _without_secrets(text: str, argv: list[str]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from troubleshoot.knowledge.kinds import Language
     from troubleshoot.render.style import Style
 
 #: ``sysexits.h`` EX_SOFTWARE: our own bug. No diagnosis ends with it.
 CRASHED = 70
-#: ``sysexits.h`` EX_OSERR: this run may open no files itself.
+#: ``sysexits.h`` EX_OSERR: this machine lacks or withholds what no run can do without: files, memory, threads.
 STARVED = 71
 #: ``sysexits.h`` EX_IOERR: the result could not be written.
 NOT_WRITTEN = 74
@@ -20,6 +23,37 @@ NOT_WRITTEN = 74
 PIPE_CLOSED = 141
 INTERRUPTED = 130
 BAD_USAGE = 2
+
+
+class NotWritten(OSError):  # noqa: N818 - how a run may end, no mistake
+    """Standard output does not take what is written to it: told apart from every other error of the system."""
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output, whose failures are :class:`NotWritten`."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise NotWritten(error.errno, error.strerror) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise NotWritten(error.errno, error.strerror) from error
+
+
+def told_apart(stream: TextIO) -> TextIO:
+    """Return standard output as one whose failures are :class:`NotWritten`; a stream of somebody else's as it is.
+
+    What its encoding lacks is escaped.
+    """
+    if type(stream) is not io.TextIOWrapper:
+        return stream
+    encoding, by_line, through = stream.encoding, stream.line_buffering, stream.write_through
+    return _Output(stream.detach(), encoding, "backslashreplace", line_buffering=by_line, write_through=through)
 
 
 def language_of(argv: list[str]) -> Language:
@@ -33,6 +67,24 @@ def language_of(argv: list[str]) -> Language:
             value = value if equals else "".join(argv[index + 1 : index + 2])
             asked = "ko" if value == "ko" else "en"
     return asked if asked == "en" or can_show("한국어") else "en"
+
+
+def complain(text: str, prefix: str = "wsadiag: ") -> None:
+    """Write a line to standard error; where that is closed or full, the status alone has to tell."""
+    if sys.stderr is None:
+        return
+    shown = text.encode("ascii", "backslashreplace").decode()
+    try:
+        from troubleshoot.render.safe import safe  # noqa: PLC0415
+
+        shown = safe(text)
+    except OSError:
+        pass  # no more files
+    try:
+        sys.stderr.write(f"{prefix}{shown}\n")
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = None  # nothing is to be flushed at the end, either
 
 
 def sentence(error: Exception, language: Language) -> str:
@@ -57,20 +109,16 @@ def write_json(document: object) -> None:
     """Print one JSON document of plain data, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
     import json  # noqa: PLC0415
 
-    write_utf8(json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+    from troubleshoot.knowledge.letters import escape_json  # noqa: PLC0415
+
+    write_utf8(escape_json(json.dumps(document, indent=2, ensure_ascii=False)).encode() + b"\n")
 
 
 def write_records(document: object) -> None:
     """Print one JSON document that holds records, likewise."""
-    import msgspec  # noqa: PLC0415
+    from troubleshoot.report import written  # noqa: PLC0415
 
-    try:
-        data = msgspec.json.encode(document)
-    except UnicodeEncodeError:
-        from troubleshoot.report import encode  # noqa: PLC0415
-
-        data = encode(document)
-    write_utf8(msgspec.json.format(data, indent=2) + b"\n")
+    write_utf8(written(document).encode() + b"\n")
 
 
 def write_utf8(data: bytes) -> None:
@@ -80,4 +128,7 @@ def write_utf8(data: bytes) -> None:
     if buffer is None:  # a test's stream of text
         sys.stdout.write(data.decode())
     else:
-        buffer.write(data)
+        try:
+            buffer.write(data)
+        except OSError as error:
+            raise NotWritten(error.errno, error.strerror) from error

@@ -12,7 +12,7 @@ from troubleshoot.knowledge.record import Record
 DEFAULT = "diagnose"
 #: Put in a negative number's place before it reaches the parser, which would take it for a bundle of options;
 #: :func:`troubleshoot.intake.codes.parse_code` reads both.
-MINUS = "\N{MINUS SIGN}"
+MINUS = "\u2212"  # not by its name: Ctrl-C while names are loaded would become a syntax error
 
 
 class Option(Record):

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from probes.base import CannotObserve, Context, Note, load, note
 from probes.capabilities import Ability, CapabilitiesResult, Feature
+from probes.failure import as_outcome
 from probes.resolve import SILENT, Answer, ResolveRequest, ResolveResult, ServerAnswer
 from probes.system import platform_name
 from probes.system.dns.resolv_conf import read_configuration
@@ -114,6 +115,11 @@ async def _look(name: str, context: Context, request: Any = None) -> Any:
             return await probe.observe(request or probe.request(), context, lambda _: None)
     except CannotObserve as problem:
         return problem.reason
+    except ExceptionGroup as group:
+        told = as_outcome(group)
+        if told is None:
+            raise
+        return told.reason
     except TimeoutError:
         return note("reason.deadline", seconds=f"{probe.deadline_s:.1f}")
 

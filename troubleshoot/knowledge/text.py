@@ -10,6 +10,7 @@ import re
 import sys
 
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.letters import cut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Refusal(UserError):  # noqa: N818 - a sentence for the user, not a failure
     def __init__(self, key: str, **values: object) -> None:
         super().__init__(key)
         self.key = key
-        self.values = tuple((name, str(value)) for name, value in values.items())
+        self.values = tuple((name, cut(str(value))) for name, value in values.items())
 
     def __str__(self) -> str:
         from troubleshoot.knowledge.catalogue import catalogue  # noqa: PLC0415 - only where somebody reads it

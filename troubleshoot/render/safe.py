@@ -7,27 +7,17 @@ the catalogue passes through :func:`safe` on its way to a person.
 
 from __future__ import annotations
 
-# Letters and marks that leave no ink although Unicode does not count them as format characters: combining
-# grapheme joiner, Hangul and Khmer fillers, blank Braille, variation selectors.
-_NO_INK = frozenset(
-    {
-        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
-        *range(0x180B, 0x1810),
-        *range(0xFE00, 0xFE10),
-        *range(0xE0100, 0xE01F0),
-    }
-)
+from troubleshoot.knowledge.letters import visible
 
 
 def safe(text: str) -> str:
     r"""Return ``text`` with everything that is not plain, visible writing as ``\x1b``, ``\u202e``, ``\U000e0001``.
 
-    ``str.isprintable`` is false for control, format, surrogate, private and unassigned characters and for every
-    separator but the space (categories C and Z). A line break is a control character too.
+    What those are says :func:`troubleshoot.knowledge.letters.visible`.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() and ord(c) not in _NO_INK else _escape(ord(c)) for c in text)
+    return "".join(c if visible(c) else _escape(ord(c)) for c in text)
 
 
 def _escape(point: int) -> str:

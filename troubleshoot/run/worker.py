@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from probes.base import CannotObserve, Context, Observation, Probe, Status, note
+from probes.failure import as_outcome
 from troubleshoot.asks.model import Job
 from troubleshoot.errors import bug_text
 
@@ -121,6 +122,9 @@ class Worker(msgspec.Struct):
                 return starved
             return self._record(Status.CUT_SHORT, result=self.partial, reason=note("reason.cancelled"))
         except Exception as bug:  # noqa: BLE001 - a bug in one probe never harms another
+            told = as_outcome(bug)
+            if told is not None:
+                return self._record(told.status, result=self.partial, reason=told.reason)
             return self._record(Status.BROKEN, error=self.context.masked(bug_text(bug)))
         finally:
             self.context.packets_sent += self.sent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from probes.system.blocking import in_thread
+from probes.system.blocking import aside
 from probes.system.dns import Answer, ServerAnswer
 from probes.system.dns.names import printable
 
@@ -79,7 +79,7 @@ async def read_aside(data: bytes, sent: Sent, server: str, transport: str, now: 
     """Read a message without holding up the loop: dnspython takes 0.15 s over 64 KiB of addresses."""
     if len(data) <= _SMALL:
         return read(data, sent, server, transport, now)
-    return await in_thread(lambda: read(data, sent, server, transport, now), "read answer")
+    return await aside(read, data, sent, server, transport, now)
 
 
 def read(data: bytes, sent: Sent, server: str, transport: str, now: float) -> ServerAnswer | None:

@@ -73,7 +73,7 @@ def _is_server(word: str) -> bool:
     """Tell whether glibc would take the word for a name server: inet_aton's forms, IPv6 with or without scope."""
     try:
         socket.inet_aton(word)
-    except OSError:
+    except (OSError, ValueError):
         try:
             socket.inet_pton(socket.AF_INET6, word.partition("%")[0])
         except (OSError, ValueError):

@@ -67,5 +67,5 @@ def filtered(context: Context, process: int | str = "self") -> bool | None:
         return None
     for line in status.splitlines():
         if line.startswith("Seccomp:"):
-            return line.split()[1] == "2"
+            return line.split()[1:] == ["2"]
     return None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_ROUTE
 
+P = ParamSpec("P")
+T = TypeVar("T")
 #: A dump stops after so many messages; a router with a full Internet table must not hold up a diagnosis.
 MAX_MESSAGES = 200_000
 #: No reply takes this long; it bounds a wait that should not exist.
@@ -41,12 +45,31 @@ def ask(context: Context, kind: int, flags: int, body: bytes) -> Iterator[bytes]
                 if reply == _NLMSG_DONE:
                     return
                 if reply == _NLMSG_ERROR:
-                    number = -int(struct.unpack_from("=i", message)[0])
-                    raise OSError(number or errno.EPROTO, os.strerror(number or errno.EPROTO))
+                    raise refusal(message)
                 seen += 1
                 yield message
             if not flags & DUMP:
                 return
+
+
+def whole(read: Callable[P, T]) -> Callable[P, T]:
+    """Have a reader of a message say ``OSError`` (EBADMSG) of one that ends too early."""
+
+    @functools.wraps(read)
+    def checked(*given: P.args, **more: P.kwargs) -> T:
+        try:
+            return read(*given, **more)
+        except (struct.error, IndexError, ValueError, OverflowError):
+            raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG)) from None
+
+    return checked
+
+
+@whole
+def refusal(message: bytes) -> OSError:
+    """Return the error that the kernel answers with; nothing is wrong where its number is 0."""
+    number = abs(int(struct.unpack_from("=i", message)[0])) or errno.EPROTO
+    return OSError(number, os.strerror(number))
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:

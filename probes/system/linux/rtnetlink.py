@@ -17,7 +17,7 @@ import msgspec
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_ROUTE
-from probes.system.linux.netlink import DUMP, ask, attribute, attributes, messages
+from probes.system.linux.netlink import DUMP, ask, attribute, attributes, messages, whole
 
 _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE, _RTM_GETNEIGH, _RTM_GETRULE = 18, 22, 26, 30, 34
 _RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
@@ -243,6 +243,7 @@ def _number(value: bytes | None) -> int | None:
     return int.from_bytes(value, sys.byteorder) if value else None
 
 
+@whole
 def _link(message: bytes) -> Link:
     _family, hardware, index, flags, _change = _IFINFOMSG.unpack_from(message)
     found = attributes(message, _IFINFOMSG.size)
@@ -266,6 +267,7 @@ def _link(message: bytes) -> Link:
     )
 
 
+@whole
 def _address(message: bytes) -> Address | None:
     family, prefix, flags, _scope, index = _IFADDRMSG.unpack_from(message)
     if family not in (socket.AF_INET, socket.AF_INET6):
@@ -287,6 +289,7 @@ def _address(message: bytes) -> Address | None:
     )
 
 
+@whole
 def _route(message: bytes) -> Route:
     family, prefix, _srclen, _tos, table, _protocol, _scope, kind, flags = _RTMSG.unpack_from(message)
     found = attributes(message, _RTMSG.size)
@@ -323,6 +326,7 @@ def _multipath(data: bytes) -> Iterator[Hop]:
         offset += (length + 3) & ~3
 
 
+@whole
 def _rule(message: bytes) -> Rule | None:
     _family, prefix, _srclen, _tos, table, _r1, _r2, action, flags = _RTMSG.unpack_from(message)
     if action != _FR_ACT_TO_TBL:
@@ -339,6 +343,7 @@ def _rule(message: bytes) -> Rule | None:
     )
 
 
+@whole
 def _neighbour(message: bytes) -> NeighbourEntry | None:
     family, index, state, flags, _kind = _NDMSG.unpack_from(message)
     if family not in (socket.AF_INET, socket.AF_INET6):

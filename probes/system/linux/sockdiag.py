@@ -19,6 +19,7 @@ import msgspec
 
 from probes.base import Context
 from probes.system.linux.constants import NETLINK_SOCK_DIAG
+from probes.system.linux.netlink import refusal, whole
 
 _SOCK_DIAG_BY_FAMILY = 20
 _NLM_F_REQUEST_DUMP = 0x1 | 0x300
@@ -141,13 +142,13 @@ def dump(
             if kind == _NLMSG_DONE:
                 return
             if kind == _NLMSG_ERROR:
-                code = -int(struct.unpack_from("=i", answer, offset + _HEADER.size)[0])
-                raise OSError(code, os.strerror(code))
+                raise refusal(answer[offset + _HEADER.size :])
             if kind == _SOCK_DIAG_BY_FAMILY:
                 yield _parse(answer, offset + _HEADER.size, offset + length, names)
             offset += (length + 3) & ~3
 
 
+@whole
 def _parse(answer: bytes, start: int, end: int, names: dict[int, str]) -> DiagSocket:
     (family, state, timer, _retrans, local, remote, device, expires, receive, send, uid, inode) = _MESSAGE.unpack_from(
         answer, start

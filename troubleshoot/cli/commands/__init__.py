@@ -35,11 +35,14 @@ def spare_tls() -> None:
 
 
 def loaded() -> None:
-    """Let garbage be collected from here on: what was imported and read so far stays until the end."""
+    """Let garbage be collected from here on: what was imported and read so far stays until the end. Ctrl-C is heard."""
     import gc  # noqa: PLC0415
+
+    from troubleshoot.cli.interrupt import let  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
+    let()
 
 
 def carry_out(command: str, session: Session, values: Mapping[str, Any]) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.cli.output import style, write_json
+from troubleshoot.cli.output import complain, style, write_json
 from troubleshoot.knowledge.text import Refusal, say
 from troubleshoot.render.explain import codes_document, codes_table, matching
-from troubleshoot.render.safe import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,5 +22,5 @@ def run(session: Session, *, words: list[str], json: bool) -> int:
         sys.stdout.write(codes_table(found, session.language, style()))
     else:
         note = Refusal("ui.none-found", words=" ".join(words))
-        sys.stderr.write(f"wsadiag: {safe(say(note, session.wording))}\n")
+        complain(say(note, session.wording))
     return 0

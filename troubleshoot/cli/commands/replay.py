@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from troubleshoot.cli.commands import loaded
+from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.show import show
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.text import Refusal
@@ -32,24 +31,21 @@ def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool
 
 
 def _saved(file: str, session: Session) -> Report:
+    let()  # standard input may be a person
     data = _read(file)
+    hold()
     try:
         return from_json(data)
     except UserError as error:
         raise Refusal("usage.replay-bad", file=file, reason=session.translated(str(error))) from None
-    except RecursionError:
-        reason = session.translated("not a report: nested too deeply")
-        raise Refusal("usage.replay-bad", file=file, reason=reason) from None
 
 
 def _read(file: str) -> bytes:
     limit = _MAX_REPORT_MB << 20
     try:
-        if file == "-":
-            data = sys.stdin.buffer.read(limit + 1)
-        else:
-            with open(file, "rb") as opened:
-                data = opened.read(limit + 1)
+        # By its number: a standard input that was closed before we started is no object at all.
+        with open(0 if file == "-" else file, "rb", closefd=file != "-") as opened:
+            data = opened.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Refusal("usage.replay-unreadable", file=file, reason=reason) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
+from probes.system import loop
 from troubleshoot.cli.commands import loaded
 from troubleshoot.cli.options import system_of
-from troubleshoot.cli.output import write_json
+from troubleshoot.cli.output import complain, write_json
 from troubleshoot.errors import UserError
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.knowledge.text import Refusal
@@ -31,9 +31,9 @@ def run(session: Session, *, code: str, json: bool, errno: str | None) -> int:
     loaded()
     reason = not_here(name, "en" if json else session.language)
     try:
-        found = () if reason else asyncio.run(reproduce(name))
+        found = () if reason else loop.run(reproduce(name))
     except UserError as error:  # not on this system
-        sys.stderr.write(f"wsadiag: {session.translated(str(error))}\n")
+        complain(session.translated(str(error)))
         return 3
     if json:
         document = {"schema": "wsadiag/reproduction/1", "number": entry.number, "name": name, "impossible": reason}

@@ -1,0 +1,290 @@
+"""What is fuzzed: each reader of bytes and words that others choose, as a function of the input.
+
+A target returns what it read, which must be safe to show. It raises nothing but what its reader promises; whatever else
+comes out of it is a find. None touches a network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from probes import hosts_file, proxy, services_file, statistics
+from probes.base import CannotObserve, Context
+from probes.bodies import service, transfer
+from probes.system import certificate
+from probes.system.dns import message, names, resolv_conf
+from probes.system.linux import errqueue, frames, icmp, local_ports, modules, netlink, rtnetlink, sockdiag
+from probes.transfer import Dialogue, TransferRequest
+from troubleshoot.cli import entry, output
+from troubleshoot.cli.options import options_of, target_of
+from troubleshoot.cli.plain import read as read_words
+from troubleshoot.cli.session import Session
+from troubleshoot.cli.show import lexicon
+from troubleshoot.errors import UserError
+from troubleshoot.intake.codes import parse_code
+from troubleshoot.intake.target import parse_target
+from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.render import text as screen
+from troubleshoot.render.style import Style, style_of
+from troubleshoot.report import from_json, to_json
+from troubleshoot.run.engine import replay
+
+Target = Callable[[bytes], Any]
+TARGETS: dict[str, Target] = {}
+
+
+def target(function: Target) -> Target:
+    """Enter a function under its name."""
+    TARGETS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Written(Context):
+    """A machine whose every file holds one text."""
+
+    text: str = ""
+
+    def read_text(self, path: str) -> str:
+        return self.text
+
+
+def machine(data: bytes) -> Written:
+    return Written(root=Path("/no/such/root"), text=data.decode("utf-8", "replace"))
+
+
+def at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+# -- packets ------------------------------------------------------------------------------------------------------
+
+
+@target
+def frames_of_the_link(data: bytes) -> Any:
+    found = [frames.arp_reply_from(data, "192.0.2.1")]
+    packet = frames.read(data)
+    while packet is not None:  # a quotation may hold another one
+        found += [frames.ports(packet), frames.tcp_flags(packet), frames.echo_reply(packet, 1)]
+        found += [frames.echoed(packet, 1), frames.advertised_by(packet, "2001:db8::1", b"")]
+        quoted = frames.quoted(packet)
+        found.append(packet)
+        packet = quoted.packet if quoted is not None else None
+    return found
+
+
+@target
+def icmp_quotes(data: bytes) -> Any:
+    echo = object.__new__(icmp.EchoSocket)
+    found: list[Any] = []
+    for version in (4, 6):
+        for raw in (True, False):
+            vars(echo).update(_version=version, _raw=raw, _identifier=1, _cookie=b"cookie")
+            found += [echo._match(data, icmp._REQUEST), echo._match(data, icmp._REPLY)]
+    levels = [(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25), (socket.SOL_SOCKET, 35), (socket.IPPROTO_IP, 2)]
+    found += [errqueue.decode(data[:20], [(level, kind, data)], ("", 7)) for level, kind in levels]
+    found.append(errqueue.decode(data, [(level, kind, data) for level, kind in levels], None))
+    return found
+
+
+@target
+def netlink_messages(data: bytes) -> Any:
+    found: list[Any] = []
+    for _kind, _sequence, body in netlink.messages(data):
+        for read in (rtnetlink._link, rtnetlink._address, rtnetlink._route, rtnetlink._rule, rtnetlink._neighbour):
+            with contextlib.suppress(OSError):
+                found.append(read(body))
+    with contextlib.suppress(OSError):
+        found += rtnetlink.neighbour_changes(data)
+    return found
+
+
+class _Channel:
+    """A channel on which the kernel says ``data``, and then that this was all."""
+
+    def __init__(self, data: bytes) -> None:
+        self.said = [data, netlink._HEADER.pack(16, 3, 0, 1, 0)]
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def recv(self, _size: int) -> bytes:
+        return self.said.pop(0)
+
+
+@target
+def socket_tables(data: bytes) -> Any:
+    found: list[Any] = []
+    for transport in ("tcp", "udp"):
+        with contextlib.suppress(OSError):
+            found += sockdiag.dump(_Channel(data), 4, transport)  # type: ignore[arg-type]
+    return found
+
+
+# -- names --------------------------------------------------------------------------------------------------------
+
+message.load()
+SENT = [
+    message.Sent.of(message.Question(0, "www.example.test", kind), edns)
+    for kind, edns in (("A", True), ("AAAA", False), ("NS", True))
+]
+for one in SENT:
+    one.query.id = 0x1234
+
+
+@target
+def dns_messages(data: bytes) -> Any:
+    return [message.read(data, sent, "192.0.2.53", transport, 1.0) for sent in SENT for transport in ("udp", "tcp")]
+
+
+@target
+def resolv_conf_files(data: bytes) -> Any:
+    found = resolv_conf.read_configuration(machine(data))
+    return found, names.candidates("www.example.test", found)
+
+
+@target
+def names_of_hosts(data: bytes) -> Any:
+    text = data.decode("utf-8", "surrogateescape")
+    found: list[Any] = [names.literal(text), names.printable(text)]
+    with contextlib.suppress(CannotObserve):
+        found.append(names.to_ascii(text))
+    return found
+
+
+@target
+def hosts_files(data: bytes) -> Any:
+    return at_once(hosts_file.observe(hosts_file.HostsFileRequest("bücher.example"), machine(data), lambda _: None))
+
+
+@target
+def services_files(data: bytes) -> Any:
+    request = services_file.ServicesFileRequest("tcp", service="ftp")
+    return list(services_file._parse(machine(data).text)), at_once(
+        services_file.observe(request, machine(data), lambda _: None)
+    )
+
+
+@target
+def proxy_settings(data: bytes) -> Any:
+    class Set(Context):
+        def environment(self) -> dict[str, str]:
+            word = data.decode("utf-8", "surrogateescape")
+            return dict.fromkeys(("http_proxy", "no_proxy", "ALL_PROXY"), word)
+
+    return at_once(proxy.observe(proxy.ProxyRequest(host="192.0.2.1"), Set(), lambda _: None))
+
+
+@target
+def files_of_proc(data: bytes) -> Any:
+    where = machine(data)
+    found: list[Any] = [local_ports.read(where), modules.filtered(where), modules._blocks(where.text, "sctp")]
+    with contextlib.suppress(CannotObserve):
+        found.append(at_once(statistics.observe(statistics.StatisticsRequest(), where, lambda _: None)))
+    return found
+
+
+# -- services -----------------------------------------------------------------------------------------------------
+
+
+@target
+def certificates(data: bytes) -> Any:
+    return certificate.read(data)
+
+
+@target
+def answers_of_services(data: bytes) -> Any:
+    line = object.__new__(transfer._Line)
+    found: list[Any] = [service._alert_in(data)]
+    for dialogue in Dialogue:
+        vars(line).update(request=TransferRequest("192.0.2.1", 443, dialogue=dialogue), data=data)
+        found += [line._may_be_over()]
+    return found
+
+
+@target
+def tls_hellos(data: bytes) -> Any:
+    """What a service says is given to the library that shakes hands, and its word to whoever reads the alert."""
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    settings.check_hostname = False
+    settings.verify_mode = ssl.CERT_NONE
+    came = ssl.MemoryBIO()
+    came.write(data)
+    session = settings.wrap_bio(came, ssl.MemoryBIO())
+    try:
+        session.do_handshake()
+    except ssl.SSLError as error:
+        return str(error.reason), service._alert_in(data)
+    return None
+
+
+# -- reports and words ----------------------------------------------------------------------------------------------
+
+STYLE: Style = style_of(io.StringIO(), {})
+
+
+@target
+def reports(data: bytes) -> Any:
+    try:
+        judged = [replay(from_json(data), language) for language in ("en", "ko")]
+    except UserError as refused:
+        return str(refused)
+    shown = [screen.screen(one, lexicon(one, catalogue(), "en"), STYLE, verbose=True) for one in judged]
+    assert all(one.exit_status in {0, 1, 3, 130} for one in judged)
+    for text in (*shown, *map(to_json, judged)):
+        hidden = [c for c in text if c != "\n" and not c.isprintable()]
+        assert not hidden, f"shown as it came: {hidden!r}"
+    return judged[0].verdict.outcome
+
+
+@target
+def words_of_the_command_line(data: bytes) -> Any:
+    """Commands that send nothing are carried out; what the others take is read."""
+    words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:8]]
+    session = Session("en")
+    for word in words:
+        for read in (
+            lambda w=word: parse_code(w, catalogue(), None),
+            lambda w=word: parse_target(w, catalogue()),
+            lambda w=word: target_of(w, catalogue()),
+            lambda w=word: options_of(session, timeout=w, ipv4=False, ipv6=False, pid=w, router=w),
+        ):
+            with contextlib.suppress(UserError):
+                read()
+    with contextlib.suppress(UserError):
+        read_words(words)
+    return [_carried_out(command, *words) for command in ("explain", "codes", "reproduce --", "replay")]
+
+
+def _carried_out(command: str, *words: str) -> int:
+    """Run the console script with these words, in this process; nothing of it sends or starts anything."""
+    argv, streams = sys.argv, (sys.stdout, sys.stderr)
+    if command.startswith("reproduce"):
+        words = tuple(f"x{word}" for word in words)  # no code: it is refused
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        sys.argv, sys.stdout, sys.stderr = ["wsadiag", *command.split(), *words], out, err
+        status = entry.main()
+    except SystemExit as end:  # the parser's own, for completion scripts
+        status = int(end.code or 0)
+    finally:
+        sys.argv = argv
+        sys.stdout, sys.stderr = streams
+    said = err.getvalue()
+    assert status in {0, output.BAD_USAGE}, (status, said)
+    assert len(said.splitlines()) <= 1, said
+    assert len(said) < 1200, said
+    hidden = [c for c in out.getvalue() + said if c not in "\n\t" and not c.isprintable()]
+    assert not hidden, f"shown as it came: {hidden!r}"
+    return status

@@ -1,0 +1,37 @@
+"""Ctrl-C waits while the program is loaded: an import that it breaks off leaves modules half made.
+
+What they would then do is anybody's guess: it has been a syntax error and a crash of the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+_heard = False
+
+
+def _remember(_signal: int, _frame: FrameType | None) -> None:
+    global _heard  # noqa: PLW0603 - a signal has nobody else to tell
+    _heard = True
+
+
+def hold() -> None:
+    """Let Ctrl-C wait from here on; where it is ignored, or somebody else's, that stays."""
+    with contextlib.suppress(ValueError):  # outside of the main thread it is never heard
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _remember)
+
+
+def let() -> None:
+    """Let Ctrl-C end the program from here on; raises ``KeyboardInterrupt`` where it came meanwhile."""
+    global _heard  # noqa: PLW0603 - as above
+    if signal.getsignal(signal.SIGINT) is _remember:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _heard:
+        _heard = False
+        raise KeyboardInterrupt
