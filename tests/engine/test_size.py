@@ -216,6 +216,7 @@ def test_another_view_of_the_system_is_another_world() -> None:
     job = Job("interfaces", "", None)
     assert key_of(job, Context()) is not None
     assert key_of(job, Context()) != key_of(job, Context(root=Path("/recorded")))
+    assert key_of(job, Context()) != key_of(job, Context(show_secrets=True))
     assert key_of(job, Elsewhere()) is None
     assert key_of(Job("connect", "", None), Context()) is None
 

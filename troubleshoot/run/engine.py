@@ -80,7 +80,8 @@ async def diagnose(
     if not isinstance(target, (str, Target)):
         raise Refusal("usage.argument-kind", name="target", value=str(target)[:80], kind="'example.com:21'")
     catalogue = catalogue or installed()
-    context = hiding_secrets(options, catalogue, context or Context(budget=budget or Budget()))
+    given = context or Context(budget=budget or Budget())
+    context = hiding_secrets(options, catalogue, given)
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
     parsed = replace(parsed, input=context.masked(parsed.input))
@@ -88,6 +89,8 @@ async def diagnose(
     run_ = _Run(request, options, catalogue, context, on_event=on_event, interrupted=interrupted or asyncio.Event())
     async with context.budget.turn():
         await run_.go()
+    if context is not given:
+        given.packets_sent = context.packets_sent
     return run_.report(context.masked(code_input or code))
 
 

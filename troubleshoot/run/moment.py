@@ -34,14 +34,15 @@ Tell = Callable[[Observation[Any]], None]
 def key_of(job: Job, context: Context) -> object | None:
     """Return what tells jobs apart that may be done once for all, ``None`` for those that may not.
 
-    Another view of the system (a subclass of the context, another root) is another world. Pings that are one series of
+    Another view of the system (a subclass of the context, another root) is another world; records that show secrets are
+    for those who asked for them. Pings that are one series of
     several, or a second look, are of the diagnosis that asked for them.
     """
     if job.probe not in _SHARED or type(context) is not Context:
         return None
     if job.probe == "ping" and job.subject != getattr(job.request, "address", None):
         return None
-    return job.probe, job.subject, job.request, context.root
+    return job.probe, job.subject, job.request, context.root, context.show_secrets
 
 
 class Moment(msgspec.Struct, eq=False):
