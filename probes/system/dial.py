@@ -41,7 +41,8 @@ class Dial:
     ``None`` where there was no connection, or where the system does not tell.
 
     With ``flow`` routers see the same flow whenever the same port is given (0 for one that the system chooses), which
-    is ``source_port`` afterwards: the port is bound, and IPv6 packets carry no flow label (RFC 6437).
+    is ``source_port`` afterwards: the port is bound, and IPv6 packets carry no flow label (RFC 6437). With ``device``
+    the socket is bound to that interface (Linux).
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Dial:
         retransmissions: int = 4,
         part_s: float = 0.0,
         flow: int | None = None,
+        device: str | None = None,
     ) -> None:
         self._target = target
         self._ttl = ttl
         self._retransmissions = retransmissions
         self._part_s = part_s
         self._flow = flow
+        self._device = device
         self.source_port = 0
         self.parted: bool | None = None
         self.begun: errqueue.Stamp | None = None
@@ -129,6 +132,8 @@ class Dial:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, self._retransmissions)
         if self._ttl is not None:
             errqueue.set_ttl(opened, self._ttl)
+        if self._device is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode() + b"\0")
         if self._flow is not None:
             self._keep_flow(opened, self._flow)
         self.begun = errqueue.now()

@@ -36,7 +36,8 @@ from pathlib import Path
 from typing import Any
 
 import tests.lab.local_faults
-import tests.lab.path_faults  # noqa: F401 - both enter their faults into the registry
+import tests.lab.path_faults
+import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
 from tests.lab.faults import Fault, filled, make
 from tests.lab.plan import DEFAULT_ROUTERS, draw
 from tests.lab.topology import ROOT, Lab, Settings, Shape

@@ -13,6 +13,7 @@ from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.link import LinkRequest
 from probes.network_subsystem import NetworkSubsystemRequest
+from probes.other_route import OtherRouteRequest
 from probes.own_filter import OwnFilterRequest
 from probes.ping import PingRequest, PingResult
 from probes.route import RouteKind
@@ -136,6 +137,26 @@ def own_filter(facts: Facts, address: str) -> Iterator[Job]:
         rtt_ms = max(1.0, facts.path.rtt_ms(address))
         request = OwnFilterRequest(address, facts.port, route.interface, rtt_ms)
         yield Job("own-filter", facts.endpoint(address), request)
+
+
+def other_default(facts: Facts, address: str) -> str | None:
+    """Return the interface of the first default route that leaves by another one than the route to the address."""
+    route = facts.link.peek_route(address)
+    if route is None or route.kind is not RouteKind.UNICAST or route.interface is None:
+        return None
+    others = (d.interface for d in route.defaults if d.interface not in (None, route.interface) and not d.linkdown)
+    return next(others, None)
+
+
+@ask("other-route")
+def other_route(facts: Facts, address: str) -> Iterator[Job]:
+    """Does the port answer by way of another default route, which the kernel does not choose?"""
+    focus, interface = facts.attempts.reach(address), other_default(facts, address)
+    if interface is None or facts.port is None or facts.request.target.transport != "tcp":
+        return
+    unanswered_here = focus.reading in (Reading.ICMP, Reading.LOCAL) or _silent(facts, focus)
+    if unanswered_here and not (facts.path.alive(address) and focus.reading is Reading.ICMP):
+        yield Job("other-route", facts.endpoint(address), OtherRouteRequest(address, facts.port, interface))
 
 
 @ask("wire")

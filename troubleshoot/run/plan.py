@@ -102,6 +102,7 @@ ORDER = (
             failed.tcp_path_again,
             connected.flows,
             failed.drop_point,
+            failed.other_route,
             failed.own_filter,
             failed.wire,
             failed.stray_ack,

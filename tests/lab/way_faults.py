@@ -1,0 +1,94 @@
+"""Faults of the client's own choice of a way: a second default route, a network that overlaps, answers elsewhere.
+
+As in ``faults.py``, each checks by other means that it is really there. Importing the module enters them into the
+registry.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from tests.lab.faults import fault, require, try_tcp, value
+from tests.lab.topology import Lab
+
+#: The network of the second interface, which no plan draws.
+_NEAR, _FAR = {4: "100.64.77.1", 6: "fd64:77::1"}, {4: "100.64.77.2", 6: "fd64:77::2"}
+_LENGTH = {4: 30, 6: 64}
+
+
+def _second_interface(lab: Lab, peer: str) -> None:
+    """Connect the client by ``e9`` to a machine that passes nothing on."""
+    near, far = lab.ns("client"), lab.ns(peer)
+    words = f"-n {near} link add e9 type veth peer name e9 netns {far}"
+    subprocess.run(["ip", *words.split()], check=True)
+    for node, addresses in (("client", _NEAR), (peer, _FAR)):
+        lab.ip(
+            node,
+            "link set e9 up",
+            f"addr add {addresses[4]}/{_LENGTH[4]} dev e9",
+            f"addr add {addresses[6]}/{_LENGTH[6]} dev e9 nodad",
+        )
+
+
+def _routes(lab: Lab, family: int, *lines: str) -> None:
+    for line in lines:
+        subprocess.run(["ip", "-n", lab.ns("client"), f"-{family}", "route", *line.split()], check=True)
+
+
+@fault("second-default")
+@dataclass(frozen=True)
+class SecondDefault:
+    """A second default route, preferred over the router's, leads by ``e9`` to a machine that passes nothing on."""
+
+    family: int = 4
+
+    def inject(self, lab: Lab) -> None:
+        _second_interface(lab, "neighbour")
+        router = value(lab, "router1", self.family)
+        _routes(
+            lab,
+            self.family,
+            "del default",
+            f"add default via {_FAR[self.family]} dev e9 metric 50",
+            f"add default via {router} dev e0 metric 5000",
+        )
+
+    def verify(self, lab: Lab) -> None:
+        address, port = value(lab, "server", self.family), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
+        require(_over(lab, "e0", address, port), f"{self}: nothing answers by e0")
+
+
+@fault("overlap")
+@dataclass(frozen=True)
+class Overlap:
+    """A bridge-like interface ``e9`` of the client has an address inside the server's own network."""
+
+    family: int = 4
+
+    def inject(self, lab: Lab) -> None:
+        _second_interface(lab, "neighbour")
+        network = value(lab, "server_network", self.family)
+        _routes(lab, self.family, f"add {network} dev e9 metric 1")
+
+    def verify(self, lab: Lab) -> None:
+        address, port = value(lab, "server", self.family), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
+        require(_over(lab, "e0", address, port), f"{self}: nothing answers by e0")
+
+
+_BOUND = """
+import socket, sys
+address, port, interface = sys.argv[1:]
+with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    s.settimeout(3)
+    s.connect((address, int(port)))
+"""
+
+
+def _over(lab: Lab, interface: str, address: str, port: int) -> bool:
+    """Whether a connection is made that is bound to the interface."""
+    words = ("python3", "-c", _BOUND, address, str(port), interface)
+    return lab.run("client", *words, check=False).returncode == 0

@@ -1,0 +1,80 @@
+"""This machine takes a way that leads nowhere, while it has another: ``wrong-route``."""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.failure import Failure
+from probes.other_route import OtherRouteResult
+from probes.statistics import StatisticsResult
+from troubleshoot import asks
+from troubleshoot.facts import AFTER, BEFORE, Facts, Reach, Reading, describe
+from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing, step_of
+from troubleshoot.judge.model import Finding, rule, values
+
+#: Packets that the kernel threw away because it would not answer by the interface that they came in by (RFC 3704).
+_REVERSE_PATH = "TcpExt.IPReversePathFilter"
+
+
+@rule("wrong-route", asks=(asks.failed.other_route,))
+def wrong_route(facts: Facts) -> Finding | None:
+    """Another interface or router reaches the target; the chosen one does not, or answers come in by another."""
+    reach = failing(facts)
+    if reach is None or any_connected(facts):
+        return None
+    return _answers_elsewhere(facts, reach) or _thrown_away(facts, reach)
+
+
+def _answers_elsewhere(facts: Facts, reach: Reach) -> Finding | None:
+    """The port answers over another default route than the one that is taken."""
+    route = facts.link.route(reach.address)
+    found = facts.get("other-route", OtherRouteResult, facts.endpoint(reach.address))
+    refused = found is not None and found.failure is Failure.REFUSED and found.icmp is None
+    if route is None or found is None or not (found.connected or refused):
+        return None
+    other = next((d for d in route.defaults if d.interface == found.interface), None)
+    fact = "fact.other-route-connects" if found.connected else "fact.other-route-refuses"
+    return Finding(
+        cause="wrong-route",
+        confidence="certain" if found.connected else "likely",
+        scope="this-machine",
+        step="router-configured",
+        evidence=(
+            ("router-configured", describe.route(route)),
+            attempt_evidence(facts, reach),
+            ("router-configured", note(fact, interface=found.interface, address=reach.address, port=found.port)),
+        ),
+        values=values(
+            address=reach.address,
+            interface=route.interface,
+            router=route.gateway,
+            expected=found.interface,
+            found=other.gateway if other is not None else None,
+            prefix=route.matched,
+        ),
+        variant="default" if route.gateway is not None else "on-link",
+        address=route.gateway,
+    )
+
+
+def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
+    """Answers come in by an interface by which the kernel would not send to their sender, and it drops them."""
+    counts = [facts.peek("statistics", StatisticsResult, when) for when in (BEFORE, AFTER)]
+    values_ = [next((c.value for c in s.counters if c.name == _REVERSE_PATH), None) if s else None for s in counts]
+    before, after = values_
+    if reach.reading is not Reading.SILENT or before is None or after is None or after - before < reach.packets:
+        return None
+    route = facts.link.peek_route(reach.address)
+    return Finding(
+        cause="wrong-route",
+        # the counter is the whole machine's: other programs' packets count as well
+        confidence="likely",
+        scope="this-machine",
+        step="router-configured" if "router-configured" in facts.request.steps else step_of(facts),
+        evidence=(
+            attempt_evidence(facts, reach),
+            ("statistics", note("fact.reverse-path", count=after - before)),
+            *((("router-configured", describe.route(route)),) if route is not None else ()),
+        ),
+        values=values(address=reach.address, interface=route.interface if route else None, count=after - before),
+        variant="reverse-path",
+    )
