@@ -92,3 +92,38 @@ def _over(lab: Lab, interface: str, address: str, port: int) -> bool:
     """Whether a connection is made that is bound to the interface."""
     words = ("python3", "-c", _BOUND, address, str(port), interface)
     return lab.run("client", *words, check=False).returncode == 0
+
+
+@fault("fixed-neighbour")
+@dataclass(frozen=True)
+class FixedNeighbour:
+    """The client's neighbour entry for a machine of its own network is fixed to a link address that nobody has."""
+
+    node: str = "neighbour"
+    family: int = 4
+
+    def _address(self, lab: Lab) -> str:
+        return value(lab, self.node, self.family)
+
+    def inject(self, lab: Lab) -> None:
+        lab.ip("client", f"neigh replace {self._address(lab)} lladdr 02:00:00:00:77:99 nud permanent dev e0")
+
+    def verify(self, lab: Lab) -> None:
+        address, port = self._address(lab), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) is None, f"{self}: something answers")
+        require(try_tcp(lab, "router1", address, port) is not None, f"{self}: the machine is not there")
+
+
+@fault("no-way-back")
+@dataclass(frozen=True)
+class NoWayBack:
+    """The server has no route to other networks; whoever is on its own network still reaches it."""
+
+    def inject(self, lab: Lab) -> None:
+        for family in (4, 6):
+            subprocess.run(["ip", "-n", lab.ns("server"), f"-{family}", "route", "del", "default"], check=True)
+
+    def verify(self, lab: Lab) -> None:
+        address, port = value(lab, "server", 4), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) is None, f"{self}: an answer comes back")
+        require(try_tcp(lab, "mate", address, port) == 0, f"{self}: the server is not there")

@@ -165,6 +165,13 @@ class Path(Theme):
             raise NotYet("ping of a neighbour of the target")
         return None
 
+    def living_neighbour(self, address: str, router: str | None) -> PingResult | None:
+        """Return the pings of a machine on the target's network that answers, its router's own address aside."""
+        if self._view.request.remote_neighbour is None:
+            return None  # what a guess would show may be the router itself
+        asked = self.remote_neighbour_asked(address)
+        return next((p for p in asked if p.received and plain(p.address) != plain(router or "")), None)
+
     def remote_neighbour_asked(self, address: str) -> tuple[PingResult, ...]:
         """Return the pings of the target's neighbours, whatever came of them."""
         found = (self.peek_ping(n) for n in self.remote_neighbours(address))

@@ -8,6 +8,7 @@ from troubleshoot.errors import bug_text
 from troubleshoot.facts import Facts, Key, NotYet
 from troubleshoot.judge import (
     absent,
+    conflict,
     destination,
     ephemeral,
     files,
@@ -28,6 +29,7 @@ from troubleshoot.judge import (
     silence,
     stack,
     told,
+    way_back,
 )
 from troubleshoot.judge.healthy import works
 from troubleshoot.judge.model import DECLARED, RULES, Finding, Standing
@@ -39,6 +41,7 @@ __all__ = ["Conclusion", "judge"]
 #: Importing them fills the table.
 MODULES = (
     absent,
+    conflict,
     destination,
     ephemeral,
     files,
@@ -59,6 +62,7 @@ MODULES = (
     silence,
     stack,
     told,
+    way_back,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes.base import note
 from probes.failure import IcmpMeaning
 from probes.route import RouteKind
 from troubleshoot import asks
@@ -40,16 +41,24 @@ def host_down(facts: Facts) -> Finding | None:
         return None
     hop = hop_of_sender(facts, reach.address, error.sender)
     trace = facts.path.peek_trace(reach.address)
+    beside = facts.path.living_neighbour(reach.address, error.sender)
+    last = hop is not None and hop == facts.hops.last_hop(reach.address)
     return Finding(
         cause="host-down",
-        confidence="certain" if hop is not None and hop == facts.hops.last_hop(reach.address) else "likely",
+        # The router looked for its next hop in vain: the host, or a router that stands before it.
+        confidence="certain" if last and beside is not None else "likely",
         scope="remote-host",
         step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
-        evidence=(attempt_evidence(facts, reach), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *((("traceroute", describe.trace(trace)),) if trace else ()),
+            *((("ping-remote-subnet", describe.ping(beside)),) if beside is not None else ()),
+        ),
         values=values(address=reach.address, router=error.sender),
         variant="remote",
         hop=hop + 1 if hop is not None else None,
         address=reach.address,
+        also=(("path-broken", note("verdict.open-next-hop", router=error.sender)),) if beside is None else (),
     )
 
 

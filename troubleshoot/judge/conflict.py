@@ -1,0 +1,55 @@
+"""Two devices and one address, or a neighbour table that holds another device's: ``address-conflict``."""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.neighbours import NeighboursResult, NeighbourState
+from probes.route import RouteKind
+from troubleshoot import asks
+from troubleshoot.facts import Facts, Reading, describe, plain
+from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing
+from troubleshoot.judge.model import Finding, rule, values
+
+
+@rule("address-conflict", asks=(asks.failed.link, asks.around.routers))
+def address_conflict(facts: Facts) -> Finding | None:
+    """A fixed neighbour entry names a device that does not answer, while another one claims the address."""
+    reach = failing(facts)
+    if reach is None or any_connected(facts) or reach.reading not in (Reading.SILENT, Reading.LOCAL):
+        return None
+    route = facts.link.route(reach.address)
+    if route is None or not route.on_link or route.kind is not RouteKind.UNICAST or facts.path.alive(reach.address):
+        return None
+    facts.wait_for("neighbours", reach.address)
+    facts.path.wait_for_ping(reach.address)
+    entry = facts.link.peek_neighbour(reach.address)
+    if entry is None or entry.state is not NeighbourState.PERMANENT:
+        return None
+    # An answer to our own question names who has the address now; the table keeps what the kernel sends to.
+    claimed = entry.mac if entry.answered else None
+    link = facts.link.on_wire(reach.address)
+    if claimed is None and link is not None:
+        claimed = link.mac
+    held = _held(facts, reach.address) or (None if claimed is not None else entry.mac)
+    if held is None or held == claimed:
+        return None
+    return Finding(
+        cause="address-conflict",
+        confidence="certain" if claimed is not None else "likely",
+        scope="local-network",
+        step="ping-remote" if "ping-remote" in facts.request.steps else "connect",
+        evidence=(
+            attempt_evidence(facts, reach),
+            ("ping-remote", describe.neighbour(entry)),
+            *((("ping-remote", note("fact.claimed-by", address=reach.address, mac=claimed)),) if claimed else ()),
+        ),
+        values=values(address=reach.address, interface=route.interface, mac=held, found=claimed),
+        variant="default" if claimed is not None else "unclaimed",
+        address=reach.address,
+    )
+
+
+def _held(facts: Facts, address: str) -> str | None:
+    """The link address that the kernel's own table holds for an address, as another reading of it shows."""
+    tables = (o.result.table for o in facts.of("neighbours") if isinstance(o.result, NeighboursResult))
+    return next((n.mac for table in tables for n in table if plain(n.address) == plain(address) and n.mac), None)
