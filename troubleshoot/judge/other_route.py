@@ -75,6 +75,6 @@ def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
             ("statistics", note("fact.reverse-path", count=after - before)),
             *((("router-configured", describe.route(route)),) if route is not None else ()),
         ),
-        values=values(address=reach.address, interface=route.interface if route else None, count=after - before),
+        values=values(address=reach.address, interface=route.interface if route else None),
         variant="reverse-path",
     )

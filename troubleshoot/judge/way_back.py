@@ -8,7 +8,7 @@ from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence,
 from troubleshoot.judge.model import Finding, rule, values
 
 
-@rule("no-way-back", asks=(asks.around.subnet, asks.failed.second_look))
+@rule("no-way-back", asks=(asks.around.subnet, asks.failed.second_look, asks.connected.flows))
 def no_way_back(facts: Facts) -> Finding | None:
     """The host says nothing to any packet, nobody reports it absent, and its network is there."""
     reach = failing(facts)
