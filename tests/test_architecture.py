@@ -282,7 +282,8 @@ print(*sys.modules)
     )
     loaded = found.stdout.split()
     assert "probes.connect" in loaded
-    assert [m for m in loaded if of_package(m, "ssl", "dns", "psutil", "icmplib", "ctypes", "secrets")] == []
+    # ctypes, 3 ms of CPU, is what privileges are given up with.
+    assert [m for m in loaded if of_package(m, "ssl", "dns", "psutil", "icmplib", "secrets")] == []
 
 
 def test_no_file_names_the_place_where_it_was_written() -> None:

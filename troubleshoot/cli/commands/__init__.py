@@ -51,3 +51,14 @@ def carry_out(command: str, session: Session, values: Mapping[str, Any]) -> int:
     given = {name: value for name, value in values.items() if name not in ("lang", "help")}
     status: int = importlib.import_module(f"{__name__}.{command}").run(session, **given)
     return status
+
+
+def confined(*, for_probes: bool) -> None:
+    """Give up for good what this command does not need: all privileges, but for those that probes look with."""
+    from probes.base import Context  # noqa: PLC0415
+    from probes.system import on_linux  # noqa: PLC0415
+
+    if on_linux():
+        from probes.system.linux.confinement import FOR_PROBES, confine  # noqa: PLC0415
+
+        confine(FOR_PROBES if for_probes else (), Context())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from troubleshoot.cli.commands import loaded, spare_tls
+from troubleshoot.cli.commands import confined, loaded, spare_tls
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
 from troubleshoot.intake.codes import parse_code
@@ -44,6 +44,7 @@ def run(
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     loaded()
+    confined(for_probes=True)
     if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
 

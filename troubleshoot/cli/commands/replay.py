@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troubleshoot.cli.commands import loaded
+from troubleshoot.cli.commands import confined, loaded
 from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.show import show
 from troubleshoot.errors import UserError
@@ -22,7 +22,11 @@ def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool
     """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
-    saved = _saved(report, session)
+    let()  # standard input may be a person
+    data = _read(report)
+    hold()
+    confined(for_probes=False)
+    saved = _saved(data, report, session)
 
     from troubleshoot.run import engine  # noqa: PLC0415
 
@@ -30,10 +34,7 @@ def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool
     return show(engine.replay(saved, session.language), session, json=json, verbose=verbose, quiet=quiet)
 
 
-def _saved(file: str, session: Session) -> Report:
-    let()  # standard input may be a person
-    data = _read(file)
-    hold()
+def _saved(data: bytes, file: str, session: Session) -> Report:
     try:
         return from_json(data)
     except UserError as error:
