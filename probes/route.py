@@ -13,6 +13,7 @@ from probes.base import Context, NotApplicable, address_probe, sends_nothing
 from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
+from probes.system.linux.netlink import Refused
 
 
 class RouteKind(enum.StrEnum):
@@ -116,7 +117,7 @@ async def observe(
 
     try:
         decision = rtnetlink.route_to(context, plain, interface=index)
-    except OSError as error:
+    except Refused as error:
         number = error.errno or 0
         kind = _REFUSALS.get(number, RouteKind.NONE)
         return RouteResult(

@@ -8,8 +8,8 @@ import math
 import socket
 from typing import Final
 
-from probes.base import Context
-from probes.failure import IcmpError, IcmpMeaning, number_of
+from probes.base import Context, NotPermitted
+from probes.failure import IcmpError, IcmpMeaning, errno_name, number_of
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
@@ -18,6 +18,9 @@ from probes.system.watch import Watch
 
 #: A SYN is sent again after a second at the earliest (RFC 6298, section 2.1).
 _REPEATED_S: Final = 1.0
+#: Of connect(2) a filter's word; of any call before it this process's own lack, which says nothing of the target.
+_FORBIDDEN: Final = frozenset({errno_module.EPERM, errno_module.EACCES})
+_CONNECT: Final = "connect"
 #: How soon the kernel is asked for the first time whether a FIN was acknowledged, seconds, ...
 _ASK_AGAIN_S: Final = 0.01
 #: ... and how much longer than that each further pause is, as a part of the time that it has been under way.
@@ -144,7 +147,7 @@ class Dial:
             self.local_address = text_of(str(name[0]), int(name[3]) if len(name) > 3 else 0)
         self._look(opened, 0 if in_progress else number)
         if not in_progress and self.icmp is None:
-            raise OSError(number, "connect")
+            raise OSError(number, _CONNECT)
 
     def _keep_flow(self, opened: socket.socket, port: int) -> None:
         if self._target.family == socket.AF_INET6 and on_linux():
@@ -177,6 +180,8 @@ class Dial:
             await asyncio.sleep(min(max(_ASK_AGAIN_S, waited_s * _PATIENCE), self._part_s - waited_s))
 
     def _fail_at_once(self, error: OSError) -> None:
+        if number_of(error) in _FORBIDDEN and error.strerror != _CONNECT:
+            raise NotPermitted("reason.system-refuses", error=errno_name(number_of(error)))
         self.answered = self.at_once = True
         self.errno = number_of(error) or errno_module.EIO
         if self.begun is not None:

@@ -247,18 +247,31 @@ def wrong(words: tuple[str, ...], ended: Ended) -> str | None:
     return None
 
 
+def accused(words: tuple[str, ...], ended: Ended) -> str | None:
+    """Return the cause that a report is certain of, ``None`` for none."""
+    if "--json" not in words or ended.status not in {0, 1, 3}:
+        return None
+    verdict = json.loads(ended.out).get("verdict")
+    return verdict["cause"] if verdict is not None and verdict["confidence"] == "certain" else None
+
+
 def each(
     command: str, every: int, errors: Callable[[int], tuple[int, ...]]
 ) -> Iterator[tuple[int, int, Ended, str | None]]:
     """Give (n, error, how it ended, what is wrong) for each n-th call, until a run makes fewer than n."""
     words, number = COMMANDS[command], 1
     run(words, 0, 0)  # it leaves what it keeps for the next time
+    usual = accused(words, run(words, 0, 0))
     while True:
         for error in errors(number):
             ended = run(words, number, error)
             if not ended.failed and not ended.hung:
                 return
-            yield number, error, ended, wrong(words, ended)
+            complaint = wrong(words, ended)
+            cause = accused(words, ended)
+            if complaint is None and cause not in {None, usual} and not ended.failed.startswith("socket.connect"):
+                complaint = f"{cause} is certain because a call of our own has failed"
+            yield number, error, ended, complaint
         number += every
 
 

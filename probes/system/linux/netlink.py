@@ -65,11 +65,15 @@ def whole(read: Callable[P, T]) -> Callable[P, T]:
     return checked
 
 
+class Refused(OSError):  # noqa: N818 - an answer, and told apart from a question that could not be asked
+    """The kernel's own answer to a question."""
+
+
 @whole
-def refusal(message: bytes) -> OSError:
+def refusal(message: bytes) -> Refused:
     """Return the error that the kernel answers with; nothing is wrong where its number is 0."""
     number = abs(int(struct.unpack_from("=i", message)[0])) or errno.EPROTO
-    return OSError(number, os.strerror(number))
+    return Refused(number, os.strerror(number))
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
