@@ -33,6 +33,11 @@ def record(document: Any, probe: str) -> tuple[int, Any]:
     ("probe", "change", "said"),
     [
         ("connect", lambda r: r["result"].update(attempts=[]), "result.attempts: nothing stands"),
+        (
+            "connect",
+            lambda r: r["result"]["attempts"][0].update(outcome="no-answer"),
+            "result.outcome: connected, and no",
+        ),
         ("connect", lambda r: r["result"].update(port=65536), "result.port: 65536 does not lie between 0 and 65535"),
         ("connect", lambda r: r["result"].update(address="nowhere"), "result.address: 'nowhere' is not an address"),
         ("connect", lambda r: r["result"]["attempts"][0].update(duration_ms=-1), "result.attempts[0].duration_ms: -1"),

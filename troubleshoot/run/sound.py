@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.base import Observation, Status
+from probes.connect import ConnectOutcome, ConnectResult
 from troubleshoot.errors import UserError
 
 #: The time to live of a packet and a hop's distance are one byte (RFC 791, section 3.1; RFC 8200, section 3).
@@ -58,6 +59,10 @@ def check(observation: Observation[Any]) -> None:
     never = _NEVER_EMPTY.get(observation.probe)
     if never is not None and observation.status is Status.OBSERVED and not getattr(observation.result, never, True):
         raise UserError(f"result.{never}: nothing stands where something must")
+    if isinstance(observation.result, ConnectResult):
+        outcome = observation.result.outcome
+        if outcome is ConnectOutcome.CONNECTED and all(a.outcome is not outcome for a in observation.result.attempts):
+            raise UserError(f"result.outcome: {outcome}, and no attempt ended so")
     for place, field, value in _values(observation.result, "result", ""):
         if isinstance(value, str):
             if field in _ADDRESSES and not _is_address(value):
