@@ -114,7 +114,7 @@ def drop_point(facts: Facts, address: str) -> Iterator[Job]:
     path = facts.peek("tcp-path", TcpPathResult, subject)
     distance = facts.hops.distance(address)
     ended = path is not None and ("tcp-path", subject) not in facts.running
-    if focus.reading is not Reading.SILENT or facts.port is None or path is None or not ended or distance is None:
+    if not _silent(facts, focus) or facts.port is None or path is None or not ended or distance is None:
         return
     if path.final is None and path.passed_ttl < distance - 1:
         rtt_ms = max(1.0, facts.path.rtt_ms(address))
