@@ -16,7 +16,11 @@ class InterfacesRequest(msgspec.Struct, frozen=True):
 
 
 class InterfaceAddress(msgspec.Struct, frozen=True):
-    """One address with its prefix length; ``tentative`` and ``deprecated`` as the kernel flags it."""
+    """One address with its prefix length; ``tentative`` and ``deprecated`` as the kernel flags it.
+
+    ``duplicate`` tells that another machine of the link has it too, so that it stays tentative for good (RFC 4862,
+    section 5.4).
+    """
 
     address: str
     family: int
@@ -24,6 +28,7 @@ class InterfaceAddress(msgspec.Struct, frozen=True):
     broadcast: str | None = None
     tentative: bool = False
     deprecated: bool = False
+    duplicate: bool = False
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -75,6 +80,7 @@ async def observe(
                 # an address whose duplicate was found stays unusable for good, just as a tentative one
                 tentative=bool(found.flags & (rtnetlink.IFA_F_TENTATIVE | rtnetlink.IFA_F_DADFAILED)),
                 deprecated=bool(found.flags & rtnetlink.IFA_F_DEPRECATED),
+                duplicate=bool(found.flags & rtnetlink.IFA_F_DADFAILED),
             )
         )
     interfaces = tuple(

@@ -181,9 +181,20 @@ def test_a_connection_watched_too_shortly_is_no_contrast() -> None:
 
 
 def test_sizes_that_contradict_one_another_are_chance() -> None:
-    fails = Trial(TransferOutcome.STALLED, 1300, mss=1248, watched_ms=300.0)
+    fails = Trial(TransferOutcome.STALLED, 1300, mss=1248, watched_ms=1300.0)
     works = Trial(TransferOutcome.WHOLE, 1400, mss=1348, received=9000)
     assert contrast(of(LONG, SHORT, LONG, SHORT, fails, works)) is None
+
+
+def test_what_was_not_watched_for_long_contradicts_nothing() -> None:
+    cut_short = Trial(TransferOutcome.STALLED, 1300, mss=1248, watched_ms=388.0)
+    works = Trial(TransferOutcome.WHOLE, 1400, mss=1348, received=9000)
+    assert contrast(of(LONG, SHORT, LONG, SHORT, cut_short, works)) is not None
+
+
+def test_a_connection_that_moved_everything_and_then_hung_contradicts_nothing() -> None:
+    moved = Trial(TransferOutcome.STALLED, SHORT.bound, mss=SHORT.mss, received=SHORT.received, watched_ms=1013.0)
+    assert contrast(of(LONG, SHORT, moved)) is not None
 
 
 def test_an_ordinary_connection_that_works_is_no_hole() -> None:

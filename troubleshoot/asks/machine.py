@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from probes.address import AddressKind, AddressResult
@@ -19,7 +18,9 @@ from probes.statistics import StatisticsRequest
 from troubleshoot.asks.model import Job, ask, whole_machine
 from troubleshoot.asks.names import what_it_stands_for
 from troubleshoot.asks.target import answered_or_quiet
-from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, plain
+from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of
+from troubleshoot.facts.ports import port_to_bind
+from troubleshoot.intake.target import is_unspecified
 
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
@@ -62,20 +63,19 @@ def descriptors(facts: Facts) -> Iterator[Job]:
 
 @ask("resolve", "hosts-file", "services-file", "address", "sockets", "bind")
 def port(facts: Facts) -> Iterator[Job]:
-    """Bind the port where the program would; for WSAEADDRNOTAVAIL the address, whoever it belongs to."""
+    """Bind the port where the program would; where the address or the family is in question, any port of it."""
     request, target = facts.request, facts.request.target
-    if "port-owner" not in request.steps and "bind-address" not in request.about:
+    foreign = "bind-address" in request.about
+    if "port-owner" not in request.steps and not foreign and not request.to_bind:
         return
     yield from what_it_stands_for(facts)
-    foreign = "bind-address" in request.about
-    # The address is in question, not the port: any port will do, so that none is refused for its own sake.
-    wanted = 0 if foreign else facts.port
+    wanted = port_to_bind(facts)
     if wanted is None:
         return
     own = [
         a
         for a in facts.targets
-        if facts.machine.is_local(a) or _unspecified(a) or (foreign and _could_be_bound(facts, a))
+        if facts.machine.is_local(a) or is_unspecified(a) or (foreign and _could_be_bound(facts, a))
     ]
     if target.host is None:
         own = [everywhere for everywhere in ("0.0.0.0", "::") if request.family in (None, family_of(everywhere))]
@@ -91,13 +91,6 @@ def _could_be_bound(facts: Facts, address: str) -> bool:
     result = facts.peek("address", AddressResult, address)
     kinds = (AddressKind.UNICAST, AddressKind.LINK_LOCAL, AddressKind.LOOPBACK)
     return result is not None and result.kind in kinds and not result.zone_missing
-
-
-def _unspecified(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(plain(host)).is_unspecified
-    except ValueError:
-        return False
 
 
 @ask("datagram")

@@ -59,7 +59,7 @@ def tcp_path(facts: Facts, address: str) -> Iterator[Job]:
 @ask("path-mtu", "mtu-hop")
 def mtu(facts: Facts, address: str) -> Iterator[Job]:
     """How long may packets to the address be?"""
-    if "path-mtu" in facts.request.steps:
+    if "message-size" in facts.request.about:
         yield Job("path-mtu", address, PathMtuRequest(address))
         yield from shrinks(facts, address)
 
@@ -67,7 +67,7 @@ def mtu(facts: Facts, address: str) -> Iterator[Job]:
 @ask("route", "path-mtu", "mtu-hop")
 def mtu_alone(facts: Facts, address: str) -> Iterator[Job]:
     """The same where nothing else of the network is looked at."""
-    if "path-mtu" in facts.request.steps:
+    if "message-size" in facts.request.about:
         yield Job("route", address, RouteRequest(address))
         yield Job("path-mtu", address, PathMtuRequest(address))
         yield from shrinks(facts, address)

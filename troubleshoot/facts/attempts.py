@@ -190,7 +190,9 @@ class Attempts(Theme):
         return tuple(self.reach(a) for a in self.usable)
 
     def is_the_code(self, reach: Reach) -> bool:
-        """Whether an attempt met the very code that the program did."""
+        """Whether an attempt met the very code that the program did, at an address that it may have tried."""
+        if self._view.request.target.host is None:
+            return False
         return reach.failed and reach.errno is not None and reach.errno == self._view.request.posix
 
     def blocked(self) -> bool:

@@ -62,13 +62,14 @@ class Names(Theme):
     def targets(self) -> tuple[str, ...]:
         """The addresses that a program would try, in its order."""
         host = self._view.request.target.host
+        wanted = self._view.request.family
         if host is None:
-            return ()
+            here = ("127.0.0.1", "::1") if self._view.request.of_this_machine and self.port is not None else ()
+            return tuple(a for a in here if wanted in (None, family_of(a)))
         if self._view.request.target.literal:
             return (host,)
         if self.resolve is None:
             return ()
-        wanted = self._view.request.family
         return tuple(a for a in self.resolve.addresses if wanted in (None, family_of(a)))[:MAX_ADDRESSES]
 
     @functools.cached_property

@@ -12,12 +12,16 @@ from troubleshoot.facts import Facts, bind_subject, family_of, plain
 CLOSING = frozenset({"time-wait", "fin-wait-1", "fin-wait-2", "closing", "last-ack", "close-wait"})
 
 
+def port_to_bind(facts: Facts) -> int | None:
+    """Return the port that is tried to bind, 0 where any will do: then it is not refused for its own sake."""
+    return facts.port if facts.request.about & {"bind-port", "permission"} else 0
+
+
 def binds(facts: Facts) -> tuple[BindResult, ...]:
     """Return the trials to bind the target's port, those of each address in turn."""
     if facts.port is None and ("services-file", facts.request.target.service or "") in facts.running:
         facts.wait_for("services-file", facts.request.target.service or "")
-    # For WSAEADDRNOTAVAIL the address is tried with any port.
-    port = 0 if "bind-address" in facts.request.about else facts.port or 0
+    port = port_to_bind(facts) or 0
     tried = ["0.0.0.0", "::"] if facts.request.target.host is None else list(facts.targets)
     found = (facts.get("bind", BindResult, bind_subject(address, port)) for address in tried)
     return tuple(result for result in found if result is not None and result.attempts)

@@ -38,13 +38,13 @@ def contrast(result: TransferResult | None) -> Contrast | None:
     if not stalled or stalled[0] is not trials[0] or not whole:
         return None
     long, short = stalled[0], min(whole, key=lambda t: t.bound)
-    if any(t.acknowledged >= t.said and t.received >= short.received for t in alike):
+    if any(_got_there(t, short) for t in alike):
         return None  # it got there, if late
     unsaid = long.acknowledged < long.said
     if not unsaid and not (short.received > short.mss and short.received > long.received):
         return None
     lengths = [t.mss for t in trials if t.outcome is TransferOutcome.WHOLE]
-    failing = [t.mss for t in trials if t.outcome is TransferOutcome.STALLED]
+    failing = [t.mss for t in stalled] + [t.mss for t in trials if _stands(t) and not _got_there(t, short)]
     if max(lengths) >= min(failing):
         return None
     twice = len(stalled) > 1 and sum(t.bound == short.bound for t in whole) > 1
@@ -62,6 +62,11 @@ def moved(result: TransferResult | None) -> Trial | None:
     """Return the ordinary connection over which the dialogue came to its end, if it did at once."""
     first = result.trials[0] if result is not None and result.trials else None
     return first if first is not None and first.outcome is TransferOutcome.WHOLE else None
+
+
+def _got_there(trial: Trial, short: Trial) -> bool:
+    """Whether as much was moved as over the short segments, however the connection ended."""
+    return trial.acknowledged >= trial.said and trial.received >= short.received
 
 
 def _stands(trial: Trial) -> bool:

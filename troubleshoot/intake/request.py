@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from troubleshoot.intake.target import Target
+from troubleshoot.intake.target import Target, is_unspecified
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import About, Kind
 from troubleshoot.knowledge.text import fill
@@ -47,6 +47,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     speaks_first: bool = False
     tls: bool = False
     say_hex: str = ""
+
+    @property
+    def to_bind(self) -> bool:
+        """Whether the target is an address of this machine to bind, which nothing is to be connected to."""
+        host = self.target.host
+        return "bind" in self.about and (host is None or is_unspecified(host))
+
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether the target is a port alone that something on this machine should listen on."""
+        return self.target.host is None and self.kind == "network" and not self.to_bind
 
 
 def request_of(name: str, target: Target, options: Options, catalogue: Catalogue, *, privileged: bool) -> Request:

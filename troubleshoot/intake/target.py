@@ -62,6 +62,11 @@ def is_address(text: str) -> bool:
     return True
 
 
+def is_unspecified(text: str) -> bool:
+    """Whether ``text`` is the address that stands for every one of a machine, ``0.0.0.0`` or ``::``."""
+    return is_address(text) and ipaddress.ip_address(text.partition("%")[0]).is_unspecified
+
+
 def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
     """Return what ``word`` points at; raises :class:`~troubleshoot.knowledge.text.Refusal` saying what would fit.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from probes.address import AddressKind
 from probes.base import note
+from troubleshoot import asks
 from troubleshoot.facts import Facts
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.facts.ports import binds
+from troubleshoot.judge.model import Evidence, Finding, rule, values
 
 _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK})
 
 
-@rule("address-invalid")
+@rule("address-invalid", asks=(asks.machine.port,))
 def address_invalid(facts: Facts) -> Finding | None:
     """The destination can never be connected to, whatever the network does."""
     target = facts.request.target
@@ -18,7 +20,9 @@ def address_invalid(facts: Facts) -> Finding | None:
         return None
     # Access is refused where a port is to be bound everywhere, and to a broadcast address without SO_BROADCAST: both
     # can be used, and have causes of their own.
-    usable = {AddressKind.UNSPECIFIED, AddressKind.BROADCAST} if "permission" in facts.request.about else set()
+    usable = {AddressKind.BROADCAST} if "permission" in facts.request.about else set()
+    if facts.request.to_bind and "bind-address" not in facts.request.about:
+        usable.add(AddressKind.UNSPECIFIED)
     address = next(iter(facts.targets), target.host)
     kind, variant = None, "default"
     if target.port == 0 or facts.port == 0:
@@ -37,12 +41,19 @@ def address_invalid(facts: Facts) -> Finding | None:
             variant = "zone" if not never else "unspecified" if sort is AddressKind.UNSPECIFIED else "default"
     if kind is None:
         return None
+    trial = next(iter(binds(facts)), None) if facts.request.to_bind else None
+    if trial is not None and trial.attempts[0].failure is not None:
+        return None
+    # An address that can be bound is right for whoever listens: the code then comes from connecting to it.
+    bound: Evidence = (
+        (("address-valid", note("fact.bind-works", address=address, port=target.port or 0)),) if trial else ()
+    )
     return Finding(
         cause="address-invalid",
-        confidence="certain",
+        confidence="likely" if trial is not None else "certain",
         scope="this-machine",
         step="address-valid",
-        evidence=(("address-valid", note("fact.address-never", address=address, kind=kind)),),
+        evidence=(("address-valid", note("fact.address-never", address=address, kind=kind)), *bound),
         values=values(address=address, kind=kind),
         variant=variant,
         address=address,

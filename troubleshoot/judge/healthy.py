@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from probes.address import AddressKind
 from probes.base import Note, note
+from probes.failure import Failure
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
 from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses
+from troubleshoot.facts.ports import binds
 from troubleshoot.judge.model import Finding
 from troubleshoot.report import Confidence
 
@@ -18,16 +19,40 @@ def works(facts: Facts) -> bool:
     request = facts.request
     if facts.names.unresolved():
         return False  # whatever else is in order: the name that the program uses leads nowhere
+    if request.to_bind:
+        return _bound(facts)
     if request.kind in ("network", "name-service"):
         return _reached(facts)
-    if request.kind == "api-misuse":
-        return False
+    if request.kind in ("api-misuse", "no-network-meaning"):
+        tried = "connection" in request.about and facts.port is not None and request.target.host is not None
+        return "state" in request.about and tried and _reached(facts)
     if facts.running:
         raise NotYet("local checks")
     if "connect" in request.steps and facts.targets and not facts.machine.is_local(facts.targets[0]):
-        everywhere = facts.machine.kind(facts.targets[0]) is AddressKind.UNSPECIFIED
-        return not facts.machine.hidden() if everywhere else _reached(facts)
-    return not facts.machine.hidden() and not any(r.reading is Reading.LOCAL for r in facts.attempts.reaches())
+        return not _met(facts) and _reached(facts)
+    local = any(r.reading is Reading.LOCAL for r in facts.attempts.reaches())
+    return not facts.machine.hidden() and not local and not _met(facts) and _bound(facts)
+
+
+def _met(facts: Facts) -> bool:
+    """Whether the code was met at an address that the program may have tried, even one that this machine has no way to.
+
+    One address never speaks for another.
+    """
+    return any(facts.attempts.is_the_code(facts.attempts.reach(a)) for a in facts.targets)
+
+
+def _bound(facts: Facts) -> bool:
+    """Whether nothing that was tried keeps the address from being bound; of all addresses, one family will do."""
+    if facts.running:
+        raise NotYet("local checks")
+    trials = binds(facts)
+    if not trials:
+        return not facts.request.to_bind and not facts.machine.hidden()
+    # Whoever met that a port is in use was allowed to bind it: that nothing holds it can be seen without.
+    lacking = {Failure.ACCESS_DENIED, Failure.NOT_PERMITTED} if "bind-port" in facts.request.about else set()
+    fine = any(trial.attempts[0].failure in {None, *lacking} for trial in trials)
+    return fine and not facts.machine.hidden()
 
 
 def _reached(facts: Facts) -> bool:
@@ -60,6 +85,13 @@ def confidence(facts: Facts) -> Confidence:
     measured = losses.hidden(facts)
     clear = measured is None or losses.clear(facts, measured[1])
     tried = facts.port is not None or facts.request.kind != "network"
+    if "family" in facts.request.about and facts.request.pid is None:
+        tried = (
+            False  # what socket() was asked for is known to the program alone, and what it may ask for to its sandbox
+        )
+    bound = binds(facts)
+    if bound and all(trial.attempts[0].failure is not None for trial in bound):
+        tried = False
     return "certain" if clear and tried and not _contradicted(facts) and _data_moved(facts) else "likely"
 
 
@@ -67,15 +99,19 @@ def _contradicted(facts: Facts) -> bool:
     """Whether an observation of the run speaks of a failure: an address that failed, a service that hung up."""
     if any(reach.failed for reach in facts.attempts.reaches()):
         return True
-    bad = (ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT)
+    bad = {ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT}
+    if facts.request.tls or facts.request.speaks_first:
+        bad |= {ServiceOutcome.SILENT, ServiceOutcome.TLS_FAILED}
     return any(isinstance(o.result, ServiceResult) and o.result.outcome in bad for o in facts.of("service"))
 
 
 def _data_moved(facts: Facts) -> bool:
     """Whether a code that open connections bring was held to data that were exchanged over one."""
+    if "stall" not in facts.request.about:
+        return True
+    # The system answers for a service that hangs, be it on this machine: only its own words show that it is there.
     connected = [r.address for r in facts.attempts.reaches() if r.reading is Reading.CONNECTED]
-    stalling = [address for address in connected if facts.service.stalls(address)]
-    return all(_exchanged(facts, address) for address in stalling)
+    return all(_exchanged(facts, address) for address in connected[:1])
 
 
 def _exchanged(facts: Facts, address: str) -> bool:

@@ -21,6 +21,7 @@ from troubleshoot.facts.ports import (
     on_windows,
     refused,
 )
+from troubleshoot.intake.target import is_unspecified
 from troubleshoot.judge.evidence.attempt import attempt_evidence
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 
@@ -118,6 +119,45 @@ def port_in_use(facts: Facts) -> Finding | None:
         return None
     free = [trial for trial in trials if trial.attempts[0].failure is None]
     first = next((e for e in holding if e.state == "listen"), next(iter(holding), None))
+    binding = "bind-port" in facts.request.about or facts.request.target.host is None
+    sure = binding and tried and not free
+    peer = describe.endpoint(first.remote_address, first.remote_port) if first and first.remote_address else None
+    return Finding(
+        cause="port-in-use",
+        confidence="certain" if sure else "likely",
+        scope="this-machine",
+        step="port-owner",
+        evidence=(*_held(facts, failed, holding, free), *owners(holding), *_sharing(holding, failed)),
+        values=values(
+            port=facts.port,
+            process=describe.holder(first) if first is not None else None,
+            found=peer or (describe.socket_address(first) if first is not None else None),
+        ),
+        variant=(
+            "unknown"
+            if first is None
+            else "itself"
+            if (first.remote_address, first.remote_port) == (first.local_address, first.local_port)
+            else "connection"
+            if first.remote_port is not None
+            else "systemd"
+            if any(owner.name == "systemd" for owner in first.owners)
+            else "elsewhere"
+            if _at_one_of_all(facts, first)
+            else "kernel"
+            if _without_process(facts, first)
+            else "default"
+            if first.owners
+            else "unknown"
+        ),
+    )
+
+
+def _held(
+    facts: Facts, failed: tuple[BindResult, ...], holding: tuple[SocketEntry, ...], free: list[BindResult]
+) -> Evidence:
+    """Say what binding came to, and where the sockets are that hold the port."""
+    first = next(iter(holding), None)
     said: list[tuple[str, Note]] = [
         ("port-owner", note("fact.bind-failed", port=facts.port, errno=failed[0].attempts[0].errno or "?")),
     ]
@@ -139,17 +179,19 @@ def port_in_use(facts: Facts) -> Finding | None:
     if first is None:
         said.append(("port-owner", note("fact.holder-unseen", port=facts.port)))
     said.extend(("port-owner", note("fact.bind-works", address=t.address, port=facts.port)) for t in free)
-    binding = "bind-port" in facts.request.about or facts.request.target.host is None
-    sure = binding and tried and not free
-    return Finding(
-        cause="port-in-use",
-        confidence="certain" if sure else "likely",
-        scope="this-machine",
-        step="port-owner",
-        evidence=(*said, *owners(holding), *_sharing(holding, failed)),
-        values=values(port=facts.port, process=describe.holder(first) if first is not None else None),
-        variant="default" if first is not None and first.owners else "unknown",
-    )
+    return tuple(said)
+
+
+def _at_one_of_all(facts: Facts, holder: SocketEntry) -> bool:
+    """Whether all addresses were to be bound, and a process has the port at one of them."""
+    host = facts.request.target.host
+    everywhere = host is None or is_unspecified(host)
+    return everywhere and bool(holder.owners) and not is_unspecified(holder.local_address)
+
+
+def _without_process(facts: Facts, holder: SocketEntry) -> bool:
+    """Whether a UDP socket of the system has no process, as far as a privileged run can tell."""
+    return not holder.owners and facts.request.privileged and holder.transport == "udp" and holder.uid == 0
 
 
 @rule("port-in-time-wait", asks=(asks.machine.port, asks.machine.listeners))
@@ -191,7 +233,7 @@ def port_not_permitted(facts: Facts) -> Finding | None:
     """The port needs a privilege that the program may lack."""
     if facts.port is None:
         return None
-    trials = binds(facts)
+    trials = tuple(trial for trial in binds(facts) if trial.port)
     failed = refused(trials, Failure.ACCESS_DENIED, Failure.NOT_PERMITTED)
     if "bind-port" in facts.request.about and failed and failed[0].port < (failed[0].unprivileged_start or 0):
         return None  # whoever met that code was allowed to bind

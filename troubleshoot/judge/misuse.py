@@ -19,7 +19,7 @@ from troubleshoot.judge.stack import dead_exchanges
 @rule("no-network-meaning")
 def no_network_meaning(facts: Facts) -> Finding | None:
     """The code has no counterpart on a network stack."""
-    if facts.request.kind != "no-network-meaning":
+    if facts.request.kind != "no-network-meaning" or "state" in facts.request.about:
         return None
     return Finding(
         cause="no-network-meaning",
@@ -50,8 +50,8 @@ def api_misuse(facts: Facts) -> Finding | None:
         return _too_long(facts)
     if "startup" in facts.request.about:
         return _not_started(facts)
-    if facts.request.kind != "api-misuse":
-        return None
+    if facts.request.kind != "api-misuse" or "state" in facts.request.about:
+        return None  # what goes on, or was cancelled, is nobody's fault
     # A missing destination may come from a name that did not resolve, an invalid argument from a blackhole route:
     # for those codes the network is looked at too, and what it shows outranks this.
     looked = "resolve-name" in facts.request.steps
@@ -64,6 +64,7 @@ def api_misuse(facts: Facts) -> Finding | None:
         step="api-usage",
         evidence=(("api-usage", note("fact.code-from-calls", code=facts.request.code)), *usage.evidence(facts)),
         values=values(code=facts.request.code),
+        also=((("service-closes", note("verdict.open-peer-closed")),) if "established" in facts.request.about else ()),
     )
 
 

@@ -7,6 +7,7 @@ import ipaddress
 from probes.address import AddressKind, AddressResult
 from probes.address_family import AddressFamilyResult, Combination
 from probes.base import Note, note
+from probes.bind import BindResult
 from probes.failure import Failure
 from probes.interfaces import InterfacesResult
 from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
@@ -23,56 +24,69 @@ _REFUSED_BY_POLICY = frozenset({"EACCES", "EPERM"})
 
 @rule("address-not-local", asks=(asks.machine.port,))
 def address_not_local(facts: Facts) -> Finding | None:
-    """The address to bind is not this machine's."""
+    """The address to bind is not this machine's, or not usable yet."""
     if "bind-address" not in facts.request.about or facts.request.target.host is None:
         return None
     if facts.names.has_name and facts.names.unresolved():
         return None
-    trials = {trial.address: trial for trial in binds(facts)}
-    for address in facts.targets[:1]:
-        result = facts.get("address", AddressResult, address)
-        if (
-            result is None
-            or result.local
-            or result.zone_missing
-            or result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL)
-        ):
-            return None
-        reach = facts.attempts.decided_reach(address)
-        if reach.failure is Failure.ADDRESS_NOT_AVAILABLE:
-            return None  # connecting fails with the very code: then nobody wants to bind it
-        trial = trials.get(address)
-        if trial is not None and trial.attempts[0].failure is not Failure.ADDRESS_NOT_AVAILABLE:
-            return None
-        proof: Evidence = (
-            (("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),) if trial else ()
-        )
-        near = _near_miss(facts, address)
-        confidence: Confidence = (
-            "possible" if reach.reading is Reading.CONNECTED or not (facts.names.is_literal or near) else "likely"
-        )
-        own = ", ".join(result.near[:3])
-        shown: Evidence = (("address-valid", note("fact.address-foreign", address=address, near=own or "-")), *proof)
-        if near is not None:
+    address = next(iter(facts.targets), None)
+    result = facts.get("address", AddressResult, address) if address is not None else None
+    if address is None or result is None or result.zone_missing:
+        return None
+    trial = next((trial for trial in binds(facts) if trial.address == address), None)
+    if result.local:
+        return _not_usable(facts, address, trial)
+    if result.kind not in (AddressKind.UNICAST, AddressKind.LINK_LOCAL):
+        return None
+    reach = facts.attempts.decided_reach(address)
+    if reach.failure is Failure.ADDRESS_NOT_AVAILABLE:
+        return None  # connecting fails with the very code: then nobody wants to bind it
+    if trial is not None and trial.attempts[0].failure is not Failure.ADDRESS_NOT_AVAILABLE:
+        return None
+    proof: Evidence = (
+        (("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),) if trial else ()
+    )
+    near = _near_miss(facts, address)
+    confidence: Confidence = (
+        "possible" if reach.reading is Reading.CONNECTED or not (facts.names.is_literal or near) else "likely"
+    )
+    own = ", ".join(result.near[:3])
+    shown: Evidence = (("address-valid", note("fact.address-foreign", address=address, near=own or "-")), *proof)
+    beside: Evidence = (("address-valid", note("fact.address-near", address=address, near=near)),) if near else ()
+    return Finding(
+        cause="address-not-local",
+        confidence=confidence,
+        evidence=(*shown, *beside),
+        values=values(address=address, found=near),
+        variant="near" if near else "default",
+        scope="this-machine",
+        step="address-valid",
+        address=address,
+    )
+
+
+def _not_usable(facts: Facts, address: str, trial: BindResult | None) -> Finding | None:
+    """An address of this machine that cannot be bound: it is being checked for a duplicate, or one was found."""
+    if trial is None or trial.attempts[0].failure is not Failure.ADDRESS_NOT_AVAILABLE:
+        return None
+    for interface in facts.machine.interfaces():
+        for own in interface.addresses:
+            if plain(own.address) != plain(address) or not own.tentative:
+                continue
+            key = "fact.address-duplicate" if own.duplicate else "fact.address-tentative"
             return Finding(
                 cause="address-not-local",
-                confidence=confidence,
-                evidence=(*shown, ("address-valid", note("fact.address-near", address=address, near=near))),
-                values=values(address=address, found=near),
-                variant="near",
+                confidence="certain",
+                evidence=(
+                    ("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),
+                    ("interface", note(key, address=address, interface=interface.name)),
+                ),
+                values=values(address=address, interface=interface.name),
+                variant="duplicate" if own.duplicate else "tentative",
                 scope="this-machine",
                 step="address-valid",
                 address=address,
             )
-        return Finding(
-            cause="address-not-local",
-            confidence=confidence,
-            evidence=shown,
-            values=values(address=address),
-            scope="this-machine",
-            step="address-valid",
-            address=address,
-        )
     return None
 
 
@@ -89,13 +103,18 @@ def _near_miss(facts: Facts, address: str) -> str | None:
     return None
 
 
-@rule("address-family-unavailable", asks=(asks.machine.families, asks.failed.no_way_out))
+@rule("address-family-unavailable", asks=(asks.machine.families, asks.machine.port, asks.failed.no_way_out))
 def address_family_unavailable(facts: Facts) -> Finding | None:
     """The address family, or a protocol of it, is not available here."""
     result = facts.get("address-family", AddressFamilyResult)
-    if result is None or any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
+    if result is None:
         return None
     asked = _asked_families(facts)
+    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
+        # One family never speaks for the other: the code may have been met on the one that does not work.
+        asked = {family_of(a) for a in facts.targets if facts.attempts.is_the_code(facts.attempts.decided_reach(a))}
+        if not asked:
+            return None
     for family in (6, 4):
         if family not in asked:
             continue
@@ -104,6 +123,8 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
             return found
     if "family" not in facts.request.about:
         return None
+    if result.process_filtered and not result.filtered:
+        return _sandboxed(facts, result, asked)
     # TCP and UDP work; what else a program may have asked for cannot be seen, only what this machine lacks.
     families = {f"AF_INET{'6' if family == 6 else ''}" for family in asked or {4, 6}}
     lacking = [c for c in result.combinations if c.errno in _NOT_OFFERED and c.family in families]
@@ -116,6 +137,20 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
         step="address-family",
         evidence=(*_refusals(lacking), *_reasons(facts, result)),
         values=values(family=", ".join(dict.fromkeys(c.protocol.removeprefix("IPPROTO_") for c in lacking))),
+    )
+
+
+def _sandboxed(facts: Facts, result: AddressFamilyResult, asked: set[int]) -> Finding | None:
+    """The family works here, and a filter of system calls stands over the program that met the code."""
+    names = " / ".join(f"IPv{family}" for family in sorted(asked or {4, 6}, reverse=True))
+    return Finding(
+        cause="address-family-unavailable",
+        confidence="likely",
+        scope="this-machine",
+        step="address-family",
+        evidence=_reasons(facts, result),
+        values=values(family=names),
+        variant="policy",
     )
 
 
@@ -165,6 +200,9 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     lost = not (result.ipv6_loopback if family == 6 else result.ipv4_loopback)
     if not ordinary and not (switched_off and lost):
         return None
+    everywhere = [t for t in binds(facts) if family_of(t.address) == family and t.attempts[0].failure is None]
+    if not ordinary and everywhere and facts.request.to_bind:
+        return None  # a socket can be bound to all its addresses, whether there are any or not
     # A name with both families still works over the other one, unless the code says that it was this one.
     confidence: Confidence = "certain" if only else "likely" if "family" in facts.request.about else "possible"
     missing: Evidence = (

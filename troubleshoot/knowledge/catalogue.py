@@ -125,8 +125,11 @@ class Catalogue:
                     yield step
 
     def added_steps(self, entry: CodeEntry) -> tuple[str, ...]:
-        """Return the steps that we add for this code: its own list, else its kind's."""
-        return tuple(self._added.get(entry.name, self._added.get(entry.kind, ())))
+        """Return the steps that we add for this code: its own list, else its kind's and those of what it is about."""
+        if entry.name in self._added:
+            return tuple(self._added[entry.name])
+        lists = (self._added.get(key, ()) for key in (entry.kind, *entry.about))
+        return tuple(dict.fromkeys(step for steps in lists for step in steps))
 
     @functools.cached_property
     def _added(self) -> dict[str, list[str]]:

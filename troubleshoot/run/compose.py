@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from probes.base import Note, Status, note
+from probes.base import Note, note
 from probes.flows import FlowOutcome
 from troubleshoot import __version__
 from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
@@ -31,6 +31,7 @@ from troubleshoot.report import (
     Vantage,
     Verdict,
 )
+from troubleshoot.run import unnamed
 from troubleshoot.run.saved import SAVED
 from troubleshoot.steps import StepView
 
@@ -123,7 +124,7 @@ class _Composer:
         untried = "connect" not in self.request.steps and not self._unresolved()
         if self.request.kind == "no-network-meaning" or (self.request.kind == "api-misuse" and untried):
             return Reproduction(outcome="not-attempted", observed=None)
-        if self.untried_for_want_of_a_port():
+        if unnamed.untried_for_want_of_a_port(self.facts):
             return Reproduction(outcome="not-attempted", observed=None)
         if self.conclusion.outcome == "healthy":
             tried = self.request.kind == "name-service" or any(r.decided for r in self.facts.attempts.reaches())
@@ -273,9 +274,17 @@ class _Composer:
         if finding.cause != "api-misuse":
             return found
         # The calls to look at are about this very code; only what was found about this very call is nearer.
-        hints = self.catalogue.code(self.request.code).text(self.around.language).developer_hints
-        calls = tuple(self.say(note("verdict.hint", source=hint)) for hint in hints)
+        calls = self.hints()
         return (*calls, *found) if finding.variant == "default" else (*found, *calls)
+
+    def hints(self) -> tuple[str, ...]:
+        """Return what the code's own entry says of the calls to look at."""
+        hints = self.catalogue.code(self.request.code).text(self.around.language).developer_hints
+        return tuple(self.say(note("verdict.hint", source=hint)) for hint in hints)
+
+    def calls(self) -> tuple[str, ...]:
+        """Return the calls to look at where the code tells a state: what to do is the program's to know."""
+        return self.hints() if "state" in self.request.about else ()
 
     def left_open(self, finding: Finding, known: set[str]) -> list[Alternative]:
         """Return the causes that the evidence cannot tell from the finding, with what would."""
@@ -290,26 +299,13 @@ class _Composer:
         failed_step = None
         open_ = next((f for f in self.conclusion.others if f.unsettles), None)
         if outcome == "healthy":
-            key = "verdict.healthy"
-            kind = self.request.kind
-            if self.facts.port is None and kind == "network":
-                key = "verdict.healthy-ping"
-            elif not any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches()):
-                bound = any(o.result is not None for o in self.facts.of("bind"))
-                local = "verdict.healthy-bind" if bound else "verdict.healthy-local"
-                key = "verdict.healthy-name" if kind == "name-service" else local
-            actions = [self.say(note("verdict.healthy-action", code=self.request.code)), *self.seeing()]
+            said = unnamed.healthy(self.facts)
+            actions = [*self.calls(), self.say(note("verdict.healthy-action", code=self.request.code)), *self.seeing()]
         else:
             failed = [i for i, v in self.views.items() if v.status == "failed"]
             failed_step = healthy.stopped_at(open_, failed)
-            key = "verdict.inconclusive" if failed else "verdict.inconclusive-nothing"
-            if open_ is not None:
-                key = "verdict.inconclusive-partly"
-            notes = self.settling()
-            if self.untried_for_want_of_a_port():
-                key, host = ("verdict.inconclusive" if failed else "verdict.no-port"), self.request.target.host
-                notes.insert(0, note("verdict.no-port-action", code=self.request.number, host=host))
-            actions = [self.say(n) for n in notes]
+            said, notes = unnamed.inconclusive(self.facts, failed=bool(failed), partly=open_ is not None)
+            actions = [*self.calls(), *(self.say(n) for n in notes)]
         tried = "connect" if self.facts.port is not None else "ping-remote"
         transport = self.request.target.transport
         evidence = [
@@ -342,7 +338,7 @@ class _Composer:
             failed_step=failed_step,
             location=None,
             confidence=self.confidence(),
-            summary=self.say(note(key, target=self.target_text())),
+            summary=self.say(said),
             actions=tuple(actions),
             evidence=tuple(evidence),
             alternatives=tuple(alternatives),
@@ -355,30 +351,6 @@ class _Composer:
             return "possible"
         whole = not self.conclusion.unseen and not self.conclusion.broken
         return healthy.confidence(self.facts) if whole else "likely"
-
-    def untried_for_want_of_a_port(self) -> bool:
-        """Whether the code is one of connections, and no port was given to connect to."""
-        target = self.request.target
-        return (
-            self.request.needs_port and target.host is not None and self.facts.port is None and bool(self.facts.targets)
-        )
-
-    def settling(self) -> list[Note]:
-        """Return what would settle an open question, most telling first."""
-        notes = []
-        if (
-            any(o.status is Status.NOT_PERMITTED for o in self.facts.observations.values())
-            or not self.request.privileged
-        ):
-            notes.append(note("verdict.settle-root"))
-        if any(o.status is Status.CUT_SHORT for o in self.facts.observations.values()):
-            notes.append(note("verdict.settle-time"))
-        if self.facts.targets and not self.facts.machine.is_local(self.facts.targets[0]):
-            notes.append(note("verdict.settle-server"))
-            notes.append(note("verdict.settle-elsewhere", target=self.target_text()))
-        if self.request.remote_neighbour is None and "ping-remote-subnet" in self.request.steps:
-            notes.append(note("verdict.settle-neighbour"))
-        return notes or [note("verdict.settle-verbose")]
 
     # -- steps ---------------------------------------------------------------------------------------------
 

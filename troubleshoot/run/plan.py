@@ -43,7 +43,7 @@ def _about_network(facts: Facts) -> bool:
 def _looked_at(facts: Facts) -> bool:
     """Whether the target is looked at. Where a port of this machine is to be bound, there is nothing to be reached."""
     request = facts.request
-    if not _about_network(facts) or not _NETWORK_STEPS.intersection(request.steps):
+    if request.to_bind or not _about_network(facts) or not _NETWORK_STEPS.intersection(request.steps):
         return False
     return "bind-port" not in request.about or any(_is_far(facts, a) for a in facts.targets)
 

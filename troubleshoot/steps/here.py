@@ -28,9 +28,8 @@ def address_valid(facts: Facts) -> StepView:
         fact = note("fact.address-never", address=address, kind="link-local without %interface")
         return StepView("failed", fact, None, (key,))
     if result.kind.value in ("unspecified", "broadcast", "multicast", "subnet-network"):
-        # Bound everywhere a port can be in use or forbidden; an address that is "not available" was connected to.
-        to_bind = not facts.request.about.isdisjoint({"bind-port", "permission"})
-        binding = to_bind and result.kind is AddressKind.UNSPECIFIED
+        # Whoever binds it may meet the code; an address that is "not available" was connected to.
+        binding = facts.request.to_bind and "bind-address" not in facts.request.about
         fact = note("fact.address-never", address=address, kind=result.kind.value)
         if "permission" in facts.request.about and result.kind is AddressKind.BROADCAST:
             fact = note("fact.address-broadcast", address=address)

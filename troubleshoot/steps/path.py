@@ -10,6 +10,7 @@ from probes.proxy import ProxyResult
 from probes.route import RouteKind
 from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
+from probes.transfer import TransferResult, Trial
 from troubleshoot import asks
 from troubleshoot.facts import (
     AFTER,
@@ -28,6 +29,7 @@ from troubleshoot.facts import (
     neighbour_dead,
 )
 from troubleshoot.facts.losses import Kind
+from troubleshoot.facts.transfers import Contrast, contrast, moved
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
 
@@ -317,7 +319,7 @@ def statistics(facts: Facts) -> StepView:
     )
 
 
-@step("path-mtu", asks=(asks.path.mtu, asks.path.mtu_alone))
+@step("path-mtu", asks=(asks.path.mtu, asks.path.mtu_alone, asks.connected.large_packets))
 def path_mtu(facts: Facts) -> StepView:
     """What is the largest packet that the path carries?"""
     address = address_in_question(facts)
@@ -325,11 +327,31 @@ def path_mtu(facts: Facts) -> StepView:
         return no_address(facts)
     key = ("path-mtu", address)
     result = facts.get("path-mtu", PathMtuResult, address)
+    transfer = facts.peek("transfer", TransferResult, facts.endpoint(address))
+    whole, proven = moved(transfer), contrast(transfer)
+    if result is None and "message-size" not in facts.request.about:
+        return _by_transfer(facts, address, whole, proven)
     if result is None:
         return unavailable(facts, "reason.not-run", key)
     if result.black_hole:
-        return StepView("failed", note("fact.mtu-blackhole", address=address, mtu=result.mtu), None, (key,))
+        # A host may ignore long datagrams for reasons of its own.
+        status: StepStatus = "warning" if whole is not None and proven is None else "failed"
+        return StepView(status, note("fact.mtu-blackhole", address=address, mtu=result.mtu or "?"), None, (key,))
     if result.mtu is None:
         return StepView("unavailable", note("reason.mtu-silent"), note("reason.mtu-silent"), (key,))
     fact = note("fact.mtu", address=address, mtu=result.mtu, payload=result.largest_udp_payload or "?")
     return StepView("passed", fact, None, (key,))
+
+
+def _by_transfer(facts: Facts, address: str, whole: Trial | None, proven: Contrast | None) -> StepView:
+    """What a real exchange says of packet sizes, where no size was tried by itself."""
+    keys = (("transfer", facts.endpoint(address)),)
+    if proven is not None:
+        short = proven.short
+        fact = note("fact.transfer-works", size=proven.works, sent=short.said, received=short.received)
+        return StepView("failed", fact, None, keys)
+    if whole is not None:
+        where = describe.endpoint(address, facts.port)
+        fact = note("fact.transfer-moved", where=where, sent=whole.said, received=whole.received)
+        return StepView("passed", fact, None, keys)
+    return skipped("reason.mtu-not-asked")

@@ -1,0 +1,70 @@
+"""What a verdict says that names no cause: that the target works, or what would settle an open question. Pure."""
+
+from __future__ import annotations
+
+from probes.base import Note, Status, note
+from troubleshoot.facts import Facts, Reading
+from troubleshoot.facts.ports import binds
+
+
+def healthy(facts: Facts) -> Note:
+    """Return the sentence for a target that works, by how it was tried."""
+    request, target = facts.request, facts.request.target.input or "?"
+    if "state" in request.about:
+        return note("verdict.healthy-state", target=target, code=request.code)
+    if facts.port is None and request.kind == "network" and not request.to_bind:
+        return note("verdict.healthy-ping", target=target)
+    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
+        return note("verdict.healthy", target=target)
+    if request.kind == "name-service":
+        return note("verdict.healthy-name", target=target)
+    bound = any(trial.attempts[0].failure is None for trial in binds(facts))
+    return note("verdict.healthy-bind", target=target) if bound else note("verdict.healthy-local")
+
+
+def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, list[Note]]:
+    """Return the sentence for an open question, and what would settle it.
+
+    ``failed`` tells that a step of the checklist did, ``partly`` that the target answers some of the packets.
+    """
+    request, host, target = facts.request, facts.request.target.host, facts.request.target.input or "?"
+    port = note("verdict.no-port-action", code=request.number, host=host or "?")
+    notes = settling(facts)
+    said = (
+        note("verdict.inconclusive", target=target) if failed else note("verdict.inconclusive-nothing", target=target)
+    )
+    if partly:
+        said = note("verdict.inconclusive-partly", target=target)
+    if untried_for_want_of_a_port(facts):
+        notes = [port, *notes]
+        said = said if failed else note("verdict.no-port", target=target)
+    elif "state" in request.about and not partly and not (failed and facts.targets):
+        untried = "connection" in request.about and host is not None and facts.port is None
+        notes = [port] if untried else []
+        said = note("verdict.state-untried", target=target, code=request.code)
+    return said, notes
+
+
+def untried_for_want_of_a_port(facts: Facts) -> bool:
+    """Whether the code is one of connections, and no port was given to connect to."""
+    return (
+        facts.request.needs_port
+        and facts.request.target.host is not None
+        and facts.port is None
+        and bool(facts.targets)
+    )
+
+
+def settling(facts: Facts) -> list[Note]:
+    """Return what would settle an open question, most telling first."""
+    notes, request = [], facts.request
+    if any(o.status is Status.NOT_PERMITTED for o in facts.observations.values()) or not request.privileged:
+        notes.append(note("verdict.settle-root"))
+    if any(o.status is Status.CUT_SHORT for o in facts.observations.values()):
+        notes.append(note("verdict.settle-time"))
+    if facts.targets and not facts.machine.is_local(facts.targets[0]):
+        notes.append(note("verdict.settle-server"))
+        notes.append(note("verdict.settle-elsewhere", target=request.target.input or "?"))
+    if request.remote_neighbour is None and "ping-remote-subnet" in request.steps:
+        notes.append(note("verdict.settle-neighbour"))
+    return notes or [note("verdict.settle-verbose")]
