@@ -10,7 +10,7 @@ import msgspec
 from probes.base import Note, note
 from probes.flows import FlowOutcome
 from troubleshoot import __version__
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows, losses
+from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows
 from troubleshoot.judge import Conclusion, healthy
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
@@ -321,17 +321,8 @@ class _Composer:
             ][:4]
         if open_ is not None:
             evidence = self.evidence(open_)
-        hidden = losses.hidden(self.facts) if outcome == "healthy" else None
-        if hidden is not None:
-            address, found = hidden
-            evidence += [
-                Evidence(
-                    step="ping-remote" if sample.kind is losses.Kind.ECHO else tried,
-                    fact=self.say(describe.loss(sample, address, self.facts.port)),
-                )
-                for sample in found.telling
-            ]
-            evidence += [Evidence(step=tried, fact=self.say(describe.unlost(found)))] if found.sent else []
+        also = unnamed.further(self.facts, tried, healthy=outcome == "healthy")
+        evidence += [Evidence(step=step, fact=self.say(fact)) for step, fact in also]
         return Verdict(
             outcome=outcome,
             cause=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note, Status, note
-from troubleshoot.facts import Facts, Reading
+from troubleshoot.facts import Facts, Reading, describe, losses, usage
 from troubleshoot.facts.ports import binds
 
 
@@ -43,6 +43,24 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
         notes = [port] if untried else []
         said = note("verdict.state-untried", target=target, code=request.code)
     return said, notes
+
+
+def further(facts: Facts, tried: str, *, healthy: bool) -> list[tuple[str, Note]]:
+    """Return what else is shown: the program's sockets where the code tells a state, and what losses are ruled out.
+
+    ``tried`` is the step that tried the target.
+    """
+    said = list(usage.evidence(facts)) if "state" in facts.request.about else []
+    hidden = losses.hidden(facts) if healthy else None
+    if hidden is None:
+        return said
+    address, found = hidden
+    for sample in found.telling:
+        step = "ping-remote" if sample.kind is losses.Kind.ECHO else tried
+        said.append((step, describe.loss(sample, address, facts.port)))
+    if found.sent:
+        said.append((tried, describe.unlost(found)))
+    return said
 
 
 def untried_for_want_of_a_port(facts: Facts) -> bool:
