@@ -69,7 +69,7 @@ LONGER = {
     "troubleshoot/judge/own_filter.py local_firewall": 61,
     "troubleshoot/judge/refused.py _nobody_listens": 52,
     "troubleshoot/render/explain.py code_document": 51,
-    "troubleshoot/run/compose.py _Composer": 332,
+    "troubleshoot/run/compose.py _Composer": 323,
     "troubleshoot/run/engine.py _Run": 218,
 }
 # Too slow to import for a command that does not need it.
