@@ -37,6 +37,9 @@ _ALERTS: Final = {
 }  # fmt: skip
 _RESETS: Final = frozenset({errno_module.ECONNRESET, errno_module.EPIPE, errno_module.ECONNABORTED})
 
+#: A greeting that took so long has had its wait: only a close that comes right behind it is still seen, seconds.
+_SLOW_S, _SOON_S = 1.0, 0.01
+
 
 class _Ended(Exception):  # noqa: N818 - it is an outcome, not a failure
     """The service has closed the connection, or reset it."""
@@ -130,7 +133,8 @@ class _Line:
 
     def _settle_s(self) -> float:
         rtt_s = 0.0 if self.made_s is None else self.made_s - self.start_s
-        return min(self.request.wait_s, self.request.settle_s + 2 * rtt_s)
+        slow = self.made_s is not None and self.loop.time() - self.made_s >= _SLOW_S
+        return min(self.request.wait_s, (_SOON_S if slow else self.request.settle_s) + 2 * rtt_s)
 
     def _outcome(self) -> ServiceOutcome:
         if self.made_s is None:
