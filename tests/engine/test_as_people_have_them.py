@@ -172,3 +172,20 @@ def test_a_broken_pipe_is_a_connection_that_the_peer_closed() -> None:
     report = situation('result = wsadiag("EPIPE", "127.0.0.1:8080")')
     assert report["error"]["number"] == 10053
     assert cause(report) == "no-listener"
+
+
+# -- the program elsewhere --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.lab
+def test_what_is_tried_from_here_says_little_of_a_program_in_another_network() -> None:
+    report = situation(
+        """
+        held = listen("127.0.0.1", 5432)
+        other = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+        result = wsadiag(10061, "127.0.0.1:5432", "--pid", other.pid)
+        other.kill()
+        """
+    )
+    assert (report["verdict"]["outcome"], report["verdict"]["confidence"]) == ("healthy", "likely")
+    assert any("network namespace" in said for said in report["verdict"]["not_checked"])

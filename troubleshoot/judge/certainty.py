@@ -25,12 +25,17 @@ def weigh(facts: Facts, order: Order, unseen: Iterable[Key]) -> Conclusion:
     conclusion, missing = judge(facts, order), frozenset(unseen)
     if conclusion.outcome == "inconclusive":
         return conclusion
-    if _could_be_another(conclusion, order):
+    if _could_be_another(conclusion, order) or elsewhere(facts):
         conclusion = _less_sure(conclusion)
     if not missing or _stands(conclusion, facts, order, missing):
         return conclusion
     decisive = tuple(key for key in sorted(missing) if not _stands(conclusion, facts, order, frozenset({key})))
     return replace(_less_sure(conclusion), unseen=decisive or tuple(sorted(missing)))
+
+
+def elsewhere(facts: Facts) -> bool:
+    """Whether the program that met the code may stand on another network: its own namespace is not looked from."""
+    return facts.request.pid is not None and facts.request.kind == "network"
 
 
 def _less_sure(conclusion: Conclusion) -> Conclusion:
