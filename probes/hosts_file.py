@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -26,11 +27,25 @@ class HostsEntry(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
 
 
+class HostsDefect(msgspec.Struct, frozen=True):
+    """A line that holds the name for whoever looks at it, and not for the system; ``kind`` is why.
+
+    ``utf-16``: the file is written in two bytes a letter; ``mark``: a byte order mark stands before the address;
+    ``blank``: words are separated by a blank that is none for the C library (U+00A0 and others); ``glued``: the next
+    line's address is joined to the name, because a line end is missing.
+    """
+
+    line: int
+    kind: str
+    address: str
+
+
 class HostsFileResult(msgspec.Struct, frozen=True):
     """The lines of ``path`` that hold the name; ``used`` is false where nsswitch.conf leaves ``files`` out.
 
     ``malformed_lines`` are those that the system passes over: no address that inet_pton(3) reads, or no name.
-    ``cut`` is true where the file is longer than what is read of it.
+    ``cut`` is true where the file is longer than what is read of it, ``forbidden`` where it is there and this user may
+    not read it. ``defects`` are looked for where no line holds the name.
     """
 
     path: str
@@ -39,11 +54,15 @@ class HostsFileResult(msgspec.Struct, frozen=True):
     malformed_lines: tuple[int, ...] = ()
     used: bool = True
     cut: bool = False
+    forbidden: bool = False
+    defects: tuple[HostsDefect, ...] = ()
 
 
 _PATH = file_of_names("hosts")
 _MAX_LISTED = 64
 _MAX_NAMES = 64
+#: What stands where bytes are no UTF-8, and blanks that the C library takes for letters.
+_UNREADABLE = "\ufffd\u200b\u2060"
 
 
 async def observe(
@@ -56,21 +75,66 @@ async def observe(
     cut = False
     text = text_file.read(context, _PATH)
     if text is None:
-        return HostsFileResult(_PATH, False, (), (), used)
+        return HostsFileResult(_PATH, False, (), (), used, forbidden=_forbidden(context))
     with contextlib.suppress(OSError):
         cut = (context.root / _PATH.lstrip("/")).stat().st_size > MAX_FILE_BYTES
     wanted = _forms(request.name)
     entries: list[HostsEntry] = []
     malformed: list[int] = []
     for number, line in enumerate(text.split("\n"), start=1):
-        address, *names = line.partition("#")[0].split() or [""]
+        address, *names = _words(line) or [""]
         if not address:
             continue
         if not names or not _is_address(address):
             malformed.append(number)
         elif not wanted.isdisjoint(name.lower().removesuffix(".") for name in names):
             entries.append(HostsEntry(number, address, tuple(names[:_MAX_NAMES])))
-    return HostsFileResult(_PATH, True, tuple(entries[:_MAX_LISTED]), tuple(malformed[:_MAX_LISTED]), used, cut)
+    return HostsFileResult(
+        _PATH,
+        True,
+        tuple(entries[:_MAX_LISTED]),
+        tuple(malformed[:_MAX_LISTED]),
+        used,
+        cut,
+        defects=() if entries else tuple(_defects(text, wanted))[:_MAX_LISTED],
+    )
+
+
+def _words(line: str) -> list[str]:
+    """Return the words of a line as the C library sees them: ASCII blanks alone separate."""
+    return re.findall(r"[^ \t\n\v\f\r]+", line.partition("#")[0])
+
+
+def _defects(text: str, wanted: set[str]) -> Iterator[HostsDefect]:
+    """Find the lines that would hold the name, were the file written as hosts(5) asks."""
+    wide = "\0" in text
+    if wide:
+        text = text.replace("\0", "").lstrip(_UNREADABLE)
+    for number, line in enumerate(text.split("\n"), start=1):
+        marked = line.startswith("\ufeff")
+        repaired = re.sub(rf"[\s{_UNREADABLE}]+", " ", line.lstrip("\ufeff").partition("#")[0])
+        address, *names = repaired.split() or [""]
+        if not _is_address(address):
+            continue
+        if not wanted.isdisjoint(name.lower().removesuffix(".") for name in names):
+            yield HostsDefect(number, "utf-16" if wide else "mark" if marked else "blank", address)
+        elif any(_joined(name.lower(), wanted) for name in names):
+            yield HostsDefect(number, "glued", address)
+
+
+def _joined(word: str, wanted: set[str]) -> bool:
+    """Tell whether an address follows the name without a blank."""
+    return any(word.startswith(name) and _is_address(word.removeprefix(name)) for name in wanted)
+
+
+def _forbidden(context: Context) -> bool:
+    try:
+        with (context.root / _PATH.lstrip("/")).open("rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _forms(name: str) -> set[str]:

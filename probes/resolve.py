@@ -12,10 +12,12 @@ from __future__ import annotations
 import msgspec
 
 from probes.base import Probe
-from probes.system.dns import SILENT, Answer, ResolverConfiguration, ServerAnswer
+from probes.system.dns import ABSENT_NAME, KNOWN_NAME, SILENT, Answer, ResolverConfiguration, ServerAnswer
 from probes.system.late import body_of
 
 __all__ = [
+    "ABSENT_NAME",
+    "KNOWN_NAME",
     "SILENT",
     "Answer",
     "ResolveRequest",
@@ -70,6 +72,10 @@ class ResolveResult(msgspec.Struct, frozen=True):
     ``awaited`` are, while the probe runs, the servers that have been asked for 0.4 s and of which nothing was heard
     since: no word yet on whether they answer, but reason enough to look at the way to them.
 
+    ``beyond`` are the answers of name servers that stand in the configuration and that the system passes over (the
+    fourth and later ``nameserver`` lines), asked only where the others know no address. ``own`` tells that the name is
+    this machine's own.
+
     ``system`` is ``None`` while it is awaited, and always where the context's root is not ``/``, because the C
     library cannot be pointed elsewhere. Name servers are not asked for ``localhost`` (RFC 6761, section 6.3).
     """
@@ -86,6 +92,8 @@ class ResolveResult(msgspec.Struct, frozen=True):
     search_matched: str | None = None
     own_errors: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    beyond: tuple[ServerAnswer, ...] = ()
+    own: bool = False
 
 
 PROBE = Probe(

@@ -7,11 +7,16 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from probes.base import Context
 from probes.resolve import ResolveRequest, ResolveResult, SystemAnswer
 from probes.system import resolver
-from probes.system.dns import CONTROL_NAME, ResolverConfiguration, names, resolv_conf
+from probes.system.dns import CONTROL_NAME, ResolverConfiguration, ServerAnswer, names, resolv_conf
 from probes.system.dns.survey import Survey
+
+#: More name servers than this are not asked of those that the system passes over.
+_MOST_BEYOND = 2
 
 
 async def observe(
@@ -41,14 +46,38 @@ async def observe(
         tell()
 
     survey = Survey(
-        context, tell, servers=configuration.servers, candidates=candidates, types=types, wait_s=request.wait_s
+        context,
+        tell,
+        servers=configuration.servers,
+        candidates=candidates,
+        typed=ascii_name.removesuffix("."),
+        types=types,
+        wait_s=request.wait_s,
     )
     async with asyncio.TaskGroup() as group:
         if context.root == Path("/"):
             group.create_task(ask_system())
         if candidates:
             group.create_task(survey.run())
-    return _result(request, ascii_name, configuration, system, survey)
+    result = _result(request, ascii_name, configuration, system, survey)
+    beyond = await _ask_beyond(result, types, request.wait_s / 2, context)
+    return replace(result, beyond=beyond)
+
+
+async def _ask_beyond(
+    result: ResolveResult, types: tuple[str, ...], wait_s: float, context: Context
+) -> tuple[ServerAnswer, ...]:
+    """Ask the name servers that the system passes over, where those that it asks know no address."""
+    named = result.configuration.ignored if result.configuration is not None else ()
+    servers = tuple(filter(resolv_conf.is_server, named))[:_MOST_BEYOND]
+    if result.addresses or result.search_matched or not servers or not result.candidates:
+        return ()
+    typed = result.ascii_name.removesuffix(".")
+    survey = Survey(
+        context, lambda: None, servers=servers, candidates=(typed,), typed=typed, types=types, wait_s=wait_s
+    )
+    await survey.run()
+    return survey.answers
 
 
 def _result(
@@ -66,6 +95,7 @@ def _result(
     elif first is not None:
         said = (a.addresses for a in answers if (a.server, a.name) == first)
         addresses = tuple(dict.fromkeys(address for group in said for address in group))
+    bare, here = ascii_name.removesuffix(".").lower(), socket.gethostname().lower()
     return ResolveResult(
         name=request.name,
         ascii_name=ascii_name,
@@ -79,6 +109,7 @@ def _result(
         search_matched=first[1] if first else None,
         own_errors=tuple(survey.own_errors),
         awaited=tuple(survey.silent),
+        own=system is not None and bare != "localhost" and bare in (here, here.partition(".")[0]),
     )
 
 

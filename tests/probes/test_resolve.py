@@ -351,6 +351,7 @@ class Run:
             answer
             for answer in self.result.answers
             if (answer.server, answer.record_type, answer.transport) == (server, record_type, transport)
+            and (record_type not in ("A", "AAAA") or not answer.other_name)
         ][-1]
 
     def kinds(self, server: str) -> dict[str, str]:

@@ -37,6 +37,10 @@ SILENT = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 
 #: The control name that every server is asked for: the root.
 CONTROL_NAME = "."
+#: A name that nobody can have (RFC 6761, section 6.4): who gives an address for it gives one for whatever is asked.
+ABSENT_NAME = "no-such-host.invalid"
+#: A name that the public name service has had since its beginning (RFC 8109, section 3.2).
+KNOWN_NAME = "a.root-servers.net"
 
 
 class ServerAnswer(msgspec.Struct, frozen=True):
@@ -55,7 +59,8 @@ class ServerAnswer(msgspec.Struct, frozen=True):
     (``.`` NS) are asked of every server: any rcode proves that the server works, and NOERROR (said as
     ``no-data``) that it reaches its upstream or knows the root. Where a server stays silent to everything it
     is asked for its own version (``version.bind``, TXT of class CHAOS): forwarders that merely wait for a dead
-    upstream answer or refuse that themselves.
+    upstream answer or refuse that themselves. A server that has addresses for the name is also asked for one that
+    nobody can have, and where it has addresses even for that, for one that everybody knows.
 
     ``edns`` tells whether the answered question carried EDNS; the second transmission never does, for there are
     firewalls that drop it and glibc does not use it. ``transmissions`` counts datagrams sent for the question.
@@ -89,8 +94,9 @@ class ResolverConfiguration(msgspec.Struct, frozen=True):
 
     ``servers`` are those the system would use (at most three, resolv.conf(5)); ``configured`` is ``False``
     where no usable ``nameserver`` line exists and the system falls back on 127.0.0.1, ``readable`` tells
-    whether the file itself could be read. ``ignored`` holds nameserver lines beyond the third and those that are
-    no address. ``LOCALDOMAIN`` and ``RES_OPTIONS`` of the environment are taken into account.
+    whether the file itself could be read. ``forbidden`` are those of the resolver's files that are there and that
+    this user may not read, ``restricted`` those that not every user may. ``ignored`` holds nameserver lines beyond the
+    third and those that are no address. ``LOCALDOMAIN`` and ``RES_OPTIONS`` of the environment are taken into account.
     """
 
     readable: bool
@@ -101,3 +107,5 @@ class ResolverConfiguration(msgspec.Struct, frozen=True):
     ndots: int
     options: tuple[str, ...]
     nsswitch_hosts: tuple[str, ...]
+    forbidden: tuple[str, ...] = ()
+    restricted: tuple[str, ...] = ()

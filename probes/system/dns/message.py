@@ -125,7 +125,7 @@ def _content(blank: ServerAnswer, message: dns.message.Message) -> ServerAnswer:
         dns.rcode.NOTIMP: Answer.NOTIMP,
     }
     answer = replace(blank, answer=kinds.get(message.rcode(), Answer.OTHER_RCODE))
-    if blank.other_name or answer.answer not in (Answer.NO_DATA, Answer.NXDOMAIN):
+    if blank.record_type not in ("A", "AAAA") or answer.answer not in (Answer.NO_DATA, Answer.NXDOMAIN):
         return answer
     if not isinstance(message, dns.message.QueryMessage):
         raise TypeError(type(message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import stat
 from pathlib import Path
 
 from probes.base import Context
@@ -13,6 +14,7 @@ from probes.system.dns.names import printable
 from probes.system.windows import name_servers
 
 _MAX_SERVERS = 3  # MAXNS of <resolv.h>
+_FILES = ("/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/hosts")
 
 
 def read_configuration(context: Context) -> ResolverConfiguration:
@@ -43,7 +45,7 @@ def read_configuration(context: Context) -> ResolverConfiguration:
         keyword, *rest = re.split(r"[ \t]+", line.rstrip("\r"), maxsplit=1) if line[:1] not in "#; \t" else [""]
         words = rest[0].split() if rest else []
         if keyword == "nameserver" and words:
-            (servers if _is_server(words[0]) and len(servers) < _MAX_SERVERS else ignored).append(words[0])
+            (servers if is_server(words[0]) and len(servers) < _MAX_SERVERS else ignored).append(words[0])
         elif keyword == "domain" and words:
             search = words[:1]
         elif keyword == "search" and words:
@@ -66,10 +68,32 @@ def read_configuration(context: Context) -> ResolverConfiguration:
         ndots=_ndots(options),
         options=tuple(printable(word) for word in options[:64]),
         nsswitch_hosts=_nsswitch_hosts(context),
+        forbidden=tuple(path for path in _FILES if _is_forbidden(context, path)),
+        restricted=tuple(path for path in _FILES if _is_restricted(context, path)),
     )
 
 
-def _is_server(word: str) -> bool:
+def _is_forbidden(context: Context, path: str) -> bool:
+    """Tell whether the file, or a directory on the way to it, is closed to this user."""
+    try:
+        with (context.root / path.lstrip("/")).open("rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _is_restricted(context: Context, path: str) -> bool:
+    """Tell whether the file is there and its mode keeps other users from reading it."""
+    try:
+        mode = (context.root / path.lstrip("/")).stat().st_mode
+    except OSError:
+        return False
+    return not mode & stat.S_IROTH
+
+
+def is_server(word: str) -> bool:
     """Tell whether glibc would take the word for a name server: inet_aton's forms, IPv6 with or without scope."""
     try:
         socket.inet_aton(word)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from probes.base import Context
 from probes.system.blocking import in_thread
-from probes.system.dns import CONTROL_NAME, SILENT, Answer, ServerAnswer
+from probes.system.dns import ABSENT_NAME, CONTROL_NAME, KNOWN_NAME, SILENT, Answer, ServerAnswer
 from probes.system.dns.exchange import OwnLimitError, Server, ask_tcp, ask_udp, name_of
 from probes.system.dns.message import PORT, Question, load, unanswered
 
@@ -19,12 +19,15 @@ from probes.system.dns.message import PORT, Question, load, unanswered
 _RESOLUTION_DELAY_S = 0.05
 #: From when on a server that has said nothing is told of as silent, so that the way to it is looked at meanwhile.
 _SILENT_AFTER_S = 0.4
+#: A name's greatest length (RFC 1035, section 2.3.4, as text).
+_LONGEST = 253
 
 
 class Survey:
     """What was asked of whom, and what has come back so far; ``changed`` is called after every piece of news.
 
     ``candidates`` are asked for in their order until one has addresses, each for all of ``types`` (``A``, ``AAAA``).
+    ``typed`` is the name as it was given: where it has a dot it is asked for even if another candidate has addresses.
     ``wait_s`` bounds one answer over UDP and again over TCP; all ends after twice that.
     """
 
@@ -35,12 +38,14 @@ class Survey:
         *,
         servers: tuple[str, ...],
         candidates: tuple[str, ...],
+        typed: str,
         types: tuple[str, ...],
         wait_s: float,
     ) -> None:
         self.context = context
         self.servers = servers
         self.candidates = candidates
+        self.typed = typed
         self.types = types
         self.wait_s = wait_s
         self.changed = changed
@@ -128,6 +133,8 @@ class _OneServer:
                     if position and loop.time() + survey.wait_s > survey.ends:
                         break  # what is left would be too short a wait to call silence
                     answers = await self._ask_candidate(position, name)
+                    if Answer.ADDRESSES in answers:
+                        await self._doubt(position, name)
                     if all(answer in SILENT for answer in answers) or Answer.ADDRESSES in answers:
                         break
         finally:
@@ -142,6 +149,19 @@ class _OneServer:
         elif not self._server.heard and all(a.server != self._server.text for a in self._survey.answers):
             self._survey.silent[self._server.text] = None
             self._survey.changed()
+
+    async def _doubt(self, position: int, name: str) -> None:
+        """Hold addresses against what the server says of names that cannot have any, and of the name as typed."""
+        survey, record_type = self._survey, self._survey.types[0]
+        suffix = name.removeprefix(survey.typed)
+        async with asyncio.TaskGroup() as group:
+            if name != survey.typed and "." in survey.typed and survey.typed in survey.candidates[position:]:
+                group.create_task(self._ask_candidate(survey.candidates.index(survey.typed), survey.typed))
+            if name not in (survey.typed, suffix) and len(ABSENT_NAME + suffix) <= _LONGEST:
+                group.create_task(self._ask(Question(1003, ABSENT_NAME + suffix, record_type, other_name=True)))
+            false = await self._ask(Question(1002, ABSENT_NAME, record_type, other_name=True))
+        if false is Answer.ADDRESSES:
+            await self._ask(Question(1004, KNOWN_NAME, record_type, other_name=True))
 
     async def _ask_candidate(self, position: int, name: str) -> list[Answer]:
         """Ask for every wanted kind of address of one name at once."""
