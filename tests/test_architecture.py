@@ -61,7 +61,6 @@ LONGER = {
     "probes/bodies/traceroute.py observe": 65,
     "probes/bodies/wire.py _attempt": 54,
     "probes/route.py observe": 58,
-    "probes/system/dns/resolv_conf.py read_configuration": 52,
     "troubleshoot/doctor/examine.py _kernel": 52,
     "troubleshoot/judge/__init__.py judge": 67,
     "troubleshoot/judge/evidence/refuser.py _find": 57,

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import tests.lab.local_faults
+import tests.lab.name_faults
 import tests.lab.path_faults
 import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
 from tests.lab.faults import Fault, filled, make

@@ -232,11 +232,12 @@ class Lab:
             for key, value in settings.items():
                 Path("/proc/sys/net", key).write_text(f"{value}\n", encoding="ascii")
 
-    def etc(self, node: str, name: str, text: str) -> None:
+    def etc(self, node: str, name: str, text: str | bytes, mode: int = 0o644) -> None:
         """Give ``node`` a file in ``/etc`` of its own (ip-netns(8))."""
         folder = NETNS_ETC / self.ns(node)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+        (folder / name).chmod(mode)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -461,6 +462,18 @@ class Lab:
             raise LabError(f"a name server cannot be {mode!r}")
         if wait:
             self._await_names(node)
+
+    def serve_zone(self, node: str, told: Mapping[str, object]) -> None:
+        """Replace the name server on ``node`` by one that answers as it is told (zone.py)."""
+        old = self.servers.pop(node, None)
+        if old:
+            old.kill()
+            old.wait()
+        hosts = [self.plan[node].near.address(family) for family in (4, 6)]
+        for name in ("unbound.conf", "dnsmasq.conf"):  # ip-netns(8) complains of files that /etc itself has not
+            (self.folder(node) / name).unlink(missing_ok=True)
+        self.servers[node] = self._start("zone.py", json.dumps({"hosts": hosts, **told}), node=node)
+        self._await_ready(self.servers[node])
 
     def cut(self, node: str) -> None:
         """Switch a host off: its interface goes down, its cable stays."""

@@ -10,6 +10,7 @@ from probes.neighbours import NeighboursRequest
 from probes.ping import PingRequest
 from probes.resolve import ResolveRequest
 from probes.services_file import ServicesFileRequest
+from probes.traceroute import TracerouteRequest
 from troubleshoot.asks.model import Job, ask
 from troubleshoot.facts import Facts
 
@@ -36,18 +37,20 @@ def named(facts: Facts) -> Iterator[Job]:
     return _looked_up(facts)
 
 
-@ask("ping", "neighbours")
+@ask("ping", "neighbours", "traceroute")
 def servers(facts: Facts) -> Iterator[Job]:
     """The name leads nowhere yet: is the way to the name servers clear, and are they there?
 
     Whoever has been silent for a moment is looked for while it is awaited: its neighbour's silence takes the kernel
-    three seconds to establish, about as long as the resolver takes to give up.
+    three seconds to establish, about as long as the resolver takes to give up; so does a router that reports it absent.
     """
     if facts.targets:
         return
     for server in facts.names.destinations:
         if server in facts.names.awaited or facts.names.server_responds(server) is False:
-            yield Job("ping", server, PingRequest(server, silent_wait_s=2.0))
+            yield Job("ping", server, PingRequest(server, silent_wait_s=3.2))
             route = facts.link.peek_route(server)
             if route is not None and route.on_link:
                 yield Job("neighbours", server, NeighboursRequest((server,)))
+            elif route is not None and route.gateway is not None:
+                yield Job("traceroute", server, TracerouteRequest(server))

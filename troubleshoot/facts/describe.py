@@ -267,7 +267,10 @@ def server_answer(found: ServerAnswer) -> Note:
     if found.answer in (Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE):
         return note(f"fact.dns-{found.answer.value}", **values, transport=found.transport)
     error = f" ({found.extended_error})" if found.extended_error else ""
-    return note("fact.dns-rcode", **values, rcode=(found.rcode or found.answer.value.upper()) + error)
+    rcode = (found.rcode or found.answer.value.upper()) + error
+    if found.aliases:
+        return note("fact.dns-rcode-alias", **values, rcode=rcode, alias=found.aliases[-1])
+    return note("fact.dns-rcode", **values, rcode=rcode)
 
 
 def holder(entry: SocketEntry) -> str:

@@ -23,6 +23,9 @@ MAX_EXTRA = 3
 SILENCE = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 #: Answers that the name, or an address of it, does not exist.
 DENIALS = frozenset({Answer.NXDOMAIN, Answer.NO_DATA})
+#: How much an answer to a question says: that the name is not there is true of every kind of address, that it has no
+#: address of one kind is less than a failure to find out about the other.
+_RANKS = {Answer.ADDRESSES: 0, Answer.NXDOMAIN: 1, Answer.NO_DATA: 3}
 
 
 class Names(Theme):
@@ -88,9 +91,14 @@ class Names(Theme):
 
     @functools.cached_property
     def destinations(self) -> tuple[str, ...]:
-        """Where packets have to go first: the target's addresses, or without any the name servers."""
+        """Where packets have to go first: the target's addresses, or without any the name servers that keep silent.
+
+        Where any of them answers, the way to another one stops no name.
+        """
         if self.targets:
             return self.targets
+        if any(self.server_responds(s) for s in self.servers):
+            return ()
         asked = {*(a.server for a in (self.resolve.answers if self.resolve else ())), *self.awaited}
         return tuple(s for s in self.servers if s in asked and not is_loopback(s))
 
@@ -143,6 +151,38 @@ class Names(Theme):
         return tuple(
             a for a in (self.resolve.answers if self.resolve else ()) if a.server == server and not a.other_name
         )
+
+    @property
+    def typed(self) -> str:
+        """The full name that was given, without what a search list adds."""
+        return self.resolve.ascii_name.removesuffix(".") if self.resolve is not None else ""
+
+    @once
+    def word(self, server: str) -> ServerAnswer | None:
+        """Return the answer of a server that counts: an address, or what it says of the name as typed.
+
+        So does the system's resolver: what is said of a search list's variants only counts where the name itself was
+        not asked for. ``None`` where nothing was answered, or not to that question.
+        """
+        asked = self.answers_of(server)
+        found = next((a for a in asked if a.answer is Answer.ADDRESSES), None)
+        if found is not None:
+            return found
+        asked = tuple(a for a in asked if a.name == self.typed) or asked
+        said = [a for a in asked if a.answer not in SILENCE]
+        best = min(said, key=lambda a: _RANKS.get(a.answer, 2), default=None)
+        if (
+            best is not None
+            and best.answer is Answer.NO_DATA
+            and {a.record_type for a in asked if a not in said} - {a.record_type for a in said}
+        ):
+            return None  # there is no address of the other kind, and this one is not known
+        return best
+
+    def controls(self, server: str) -> tuple[ServerAnswer, ...]:
+        """Return what a server says of names that were only asked for to see what it answers (A and AAAA)."""
+        answers = self.resolve.answers if self.resolve is not None else ()
+        return tuple(a for a in answers if a.server == server and a.other_name and a.record_type in ("A", "AAAA"))
 
     @once
     def server_responds(self, server: str) -> bool | None:

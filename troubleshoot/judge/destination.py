@@ -11,6 +11,8 @@ from troubleshoot.judge.model import Evidence, Finding, rule, values
 
 _NEVER = frozenset({AddressKind.UNSPECIFIED, AddressKind.MULTICAST, AddressKind.BROADCAST, AddressKind.SUBNET_NETWORK})
 
+_OF_NETWORKS = frozenset({"network", "name-service"})
+
 
 @rule("address-invalid", asks=(asks.machine.port,))
 def address_invalid(facts: Facts) -> Finding | None:
@@ -37,6 +39,8 @@ def address_invalid(facts: Facts) -> Finding | None:
             )
             if not never and not facts.machine.zone_missing(candidate):
                 return None
+            if sort is AddressKind.UNSPECIFIED and facts.names.has_name and facts.request.kind in _OF_NETWORKS:
+                return None  # nobody asked for it: whoever gave it for the name is at fault
             address, kind = candidate, "link-local without %interface" if not never else (sort.value if sort else None)
             variant = "zone" if not never else "unspecified" if sort is AddressKind.UNSPECIFIED else "default"
     if kind is None:

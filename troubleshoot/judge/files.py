@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from probes.address import AddressKind
 from probes.base import note
+from probes.hosts_file import HostsFileResult
 from probes.resolve import Answer
 from troubleshoot.facts import Facts, Reading, describe, plain
 from troubleshoot.judge.evidence.attempt import attempt_evidence
@@ -12,7 +14,10 @@ from troubleshoot.judge.model import Finding, rule, values
 @rule("stale-hosts-entry")
 def stale_hosts_entry(facts: Facts) -> Finding | None:
     """The hosts file leads to an address that fails, and the name service gives another."""
-    if not facts.names.has_name or not facts.names.hosts_override() or not facts.attempts.blocked():
+    if not facts.names.has_name or not facts.names.hosts_override():
+        return None
+    nowhere = bool(facts.targets) and all(facts.machine.kind(a) is AddressKind.UNSPECIFIED for a in facts.targets)
+    if not nowhere and not facts.attempts.blocked():
         return None
     result = facts.names.resolved()
     hosts = facts.names.hosts_file()
@@ -21,8 +26,10 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
     listed = {plain(e.address) for e in hosts.entries}
     known = {plain(a) for answer in result.answers if answer.answer is Answer.ADDRESSES for a in answer.addresses}
     used = [a for a in facts.targets if plain(a) in listed]
-    if not known or not used or any(plain(a) in known for a in used):
+    if not used or any(plain(a) in known for a in used):
         return None
+    if not known:
+        return _to_nowhere(hosts, used[0], result.name) if nowhere else None
     tried = [facts.attempts.decided_reach(a) for a in facts.names.extra_targets]
     living = [r for r in tried if r.reading is Reading.CONNECTED]
     entry = next(e for e in hosts.entries if plain(e.address) == plain(used[0]))
@@ -31,7 +38,7 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
     )
     return Finding(
         cause="stale-hosts-entry",
-        confidence="certain" if living else "likely",
+        confidence="certain" if living or nowhere else "likely",
         scope="this-machine",
         step="hosts-file" if "hosts-file" in facts.request.steps else "resolve-name",
         evidence=(
@@ -40,10 +47,26 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
                 note("fact.hosts-entry", path=hosts.path, line=entry.line, address=entry.address, name=result.name),
             ),
             ("resolve-name", note("fact.dns-says", name=result.name, addresses=", ".join(sorted(known)))),
-            *((attempt_evidence(facts, facts.attempts.reach(used[0])),)),
+            *(() if nowhere else (attempt_evidence(facts, facts.attempts.reach(used[0])),)),
             *(attempt_evidence(facts, r) for r in living[:1]),
         ),
         values=values(name=result.name, found=entry.address, expected=expected, line=entry.line, file=hosts.path),
+        address=entry.address,
+    )
+
+
+def _to_nowhere(hosts: HostsFileResult, address: str, name: str) -> Finding:
+    """The hosts file gives an address that no machine has, and no name server has been heard with a better one."""
+    entry = next(e for e in hosts.entries if plain(e.address) == plain(address))
+    fact = note("fact.hosts-entry", path=hosts.path, line=entry.line, address=entry.address, name=name)
+    return Finding(
+        cause="stale-hosts-entry",
+        confidence="certain",
+        scope="this-machine",
+        step="hosts-file",
+        evidence=(("hosts-file", fact),),
+        values=values(name=name, found=entry.address, line=entry.line, file=hosts.path),
+        variant="blocked",
         address=entry.address,
     )
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from probes.base import Note, note
 from probes.resolve import Answer, ResolveResult, ServerAnswer
 from troubleshoot import asks
-from troubleshoot.facts import DENIALS, SILENCE, Facts, Reading, describe, family_of, plain
+from troubleshoot.facts import DENIALS, SILENCE, Facts, Reading, describe, family_of, is_loopback, plain
+from troubleshoot.judge import way_to_servers
 from troubleshoot.judge.model import Finding, rule, values
 from troubleshoot.report import Confidence
 
 REFUSALS = frozenset({Answer.REFUSED, Answer.FORMERR, Answer.NOTIMP})
+RESOLV_CONF = "/etc/resolv.conf"
+#: Where systemd-resolved listens (systemd-resolved.service(8)).
+RESOLVED_STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 FAILURES = frozenset({Answer.SERVFAIL, Answer.OTHER_RCODE, Answer.MALFORMED})
 
 
@@ -17,21 +21,14 @@ def _name(facts: Facts) -> str:
     return facts.request.target.host or ""
 
 
-def _word(facts: Facts, server: str) -> ServerAnswer | None:
-    """The answer of a server that counts: an address before a denial, a denial before a failure."""
-    ranks = (Answer.ADDRESSES, Answer.NO_DATA, Answer.NXDOMAIN)
-    answers = [a for a in facts.names.answers_of(server) if a.answer not in SILENCE]
-    return min(answers, key=lambda a: ranks.index(a.answer) if a.answer in ranks else len(ranks), default=None)
-
-
 def _words(facts: Facts) -> list[ServerAnswer]:
-    found = (_word(facts, server) for server in facts.names.servers)
+    found = (facts.names.word(server) for server in facts.names.servers)
     return [answer for answer in found if answer is not None]
 
 
 def _mute(facts: Facts, server: str) -> ServerAnswer | None:
     """The unanswered question of a server that is alive: it waits for an upstream that does not answer it."""
-    if not facts.names.server_responds(server) or _word(facts, server) is not None:
+    if not facts.names.server_responds(server) or facts.names.word(server) is not None:
         return None
     return next(iter(facts.names.answers_of(server)), None)
 
@@ -40,7 +37,8 @@ def _said(answers: list[ServerAnswer], step: str = "check-dns") -> tuple[tuple[s
     return tuple((step, describe.server_answer(a)) for a in answers)
 
 
-def _system(result: ResolveResult) -> tuple[tuple[str, Note], ...]:
+def system_said(result: ResolveResult) -> tuple[tuple[str, Note], ...]:
+    """What the system's resolver came to, where it found no address."""
     if result.system is None:
         return ()
     if not result.system.finished:
@@ -63,6 +61,8 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
     result = _unresolved(facts)
     if result is None or result.configuration is None or result.configuration.configured:
         return None
+    if RESOLV_CONF in result.configuration.forbidden:
+        return None  # what is configured is not known
     if any(facts.names.server_responds(s) for s in facts.names.servers):
         return None
     return Finding(
@@ -70,7 +70,7 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
         confidence="certain",
         scope="name-service",
         step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
-        evidence=(("check-dns", note("fact.no-nameserver")), *_system(result)),
+        evidence=(("check-dns", note("fact.no-nameserver")), *system_said(result)),
         values=values(name=_name(facts)),
     )
 
@@ -87,15 +87,21 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     silent = (
         [next(a for a in facts.names.resolve.answers if a.server == s) for s in asked] if facts.names.resolve else []
     )
+    if (cut := way_to_servers.denied(facts) or way_to_servers.broken(facts)) is not None and cut.confidence == "likely":
+        return None
     pings = [p for s in asked if (p := facts.path.peek_ping(s)) is not None]
+    closed = all(a.answer is Answer.PORT_CLOSED for a in silent) and all(is_loopback(s) for s in asked)
+    stub = closed and all(s in RESOLVED_STUBS for s in asked)
     return Finding(
         cause="nameserver-unreachable",
-        confidence="certain",
+        confidence="certain" if cut is None else "likely",
         scope="name-service",
         step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
-        evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *_system(result)),
+        evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *system_said(result)),
         values=values(servers=", ".join(asked), server=next(iter(asked)), name=_name(facts)),
+        variant="stub" if stub else "local" if closed else "default",
         address=next(iter(asked)),
+        also=((cut.cause, note("verdict.open-way-to-servers")),) if cut is not None else (),
     )
 
 
@@ -145,7 +151,10 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
     if not words:
         return None
     first = next(w for w in words if w.answer is Answer.NXDOMAIN)
+    if first.aliases:
+        return None  # the name is there: what its alias stands for is not
     result = facts.names.resolved()
+    own = result is not None and result.own
     tried = result.candidates if result is not None else ()
     more = (("resolve-name", note("fact.search-tried", names=", ".join(tried))),) if len(tried) > 1 else ()
     return Finding(
@@ -155,6 +164,7 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
         step="resolve-name",
         evidence=(*_said(words, "resolve-name"), *more),
         values=values(name=_name(facts), server=first.server),
+        variant="own" if own else "default",
         address=first.server,
     )
 
@@ -221,17 +231,42 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
         confidence="certain",
         scope="name-service",
         step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
-        evidence=(*_said(words), *(_system(result) if result else ())),
+        evidence=(*_said(words), *(system_said(result) if result else ())),
         values=values(name=_name(facts), server=first.server, found=first.rcode or first.answer.value.upper()),
         address=first.server,
         warning=not stopped and "check-dns" not in facts.request.reference_steps,
     )
 
 
+def _known_failure(facts: Facts) -> Finding | None:
+    """A failure with a reason: the rest of an answer cannot be fetched, or a name without a dot is not passed on."""
+    if not facts.names.has_name or facts.names.resolved() is None or not facts.names.unresolved():
+        return None
+    first = next((s for s in facts.names.servers if facts.names.server_responds(s)), None)
+    answers = facts.names.answers_of(first) if first is not None else ()
+    cut = next((a for a in answers if a.truncated and a.answer in SILENCE), None)
+    word = facts.names.word(first) if first is not None else None
+    alone = "." not in facts.names.typed and first is not None and is_loopback(first)
+    failed = word is not None and word.answer in FAILURES | REFUSALS
+    if cut is None and not (alone and failed):
+        return None
+    shown = cut or word or answers[0]
+    return Finding(
+        cause="nameserver-failure",
+        confidence="certain" if cut is not None else "likely",
+        scope="name-service",
+        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        evidence=_said([shown]),
+        values=values(name=_name(facts), server=first, found=shown.rcode or shown.answer.value.upper()),
+        variant="truncated" if cut is not None else "one-label",
+        address=first,
+    )
+
+
 @rule("nameserver-failure", holds_up="complete")
 def nameserver_failure(facts: Facts) -> Finding | None:
     """SERVFAIL and kin: the server is there and cannot find out."""
-    return _server_trouble(facts, "nameserver-failure", FAILURES)
+    return _known_failure(facts) or _server_trouble(facts, "nameserver-failure", FAILURES)
 
 
 @rule("nameserver-refuses", holds_up="complete")

@@ -9,7 +9,7 @@ from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
-from troubleshoot.judge import forwarded, one_way
+from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.counters import by_chance
 from troubleshoot.judge.evidence.icmp import router_error
@@ -138,6 +138,10 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
 @rule("path-broken", asks=(asks.failed.second_look, asks.around.routers, asks.around.subnet, asks.connected.flows))
 def path_broken(facts: Facts) -> Finding | None:
     """Packets of every protocol die after a hop, and nobody says why."""
+    return way_to_servers.broken(facts) or _broken(facts)
+
+
+def _broken(facts: Facts) -> Finding | None:
     reach = failing(facts)
     if reach is None or reach.reading is not Reading.SILENT:
         return None

@@ -7,7 +7,7 @@ from probes.failure import IcmpMeaning
 from probes.tcp_path import TcpAnswer
 from troubleshoot import asks
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, describe, plain
-from troubleshoot.judge import forwarded, one_way
+from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.icmp import hop_of_sender, icmp_to_others, meets_others, reported_late, router_error
 from troubleshoot.judge.model import Finding, rule, values
@@ -74,6 +74,10 @@ def _refuses_there(facts: Facts, reach: Reach) -> bool:
 @rule("network-unreachable", asks=(asks.failed.second_look, asks.connected.flows))
 def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
+    return way_to_servers.denied(facts) or _unreachable(facts)
+
+
+def _unreachable(facts: Facts) -> Finding | None:
     reach = failing(facts)
     if reach is None:
         return None

@@ -12,11 +12,12 @@ Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-ne
 #: connections meet it where one of several ways is bad; ``family`` what socket() was asked for, ``subsystem`` the
 #: protocol stack, ``startup`` and ``provider`` the start of Winsock, ``not-a-socket`` descriptors that are none.
 #: ``connection`` the life of a connection, which may have ended or never begun; ``state`` something that goes on or was
-#: cancelled, and no fault; ``bind`` bind() may bring it, to an address of this machine.
+#: cancelled, and no fault; ``bind`` bind() may bring it, to an address of this machine; ``wait`` that
+#: something took longer than the program would wait for it.
 About = Literal[
     "bind-port", "bind-address", "permission", "outgoing-port", "descriptors", "memory", "message-size", "established",
     "stall", "now-and-then", "family", "subsystem", "startup", "provider", "not-a-socket", "connection", "state",
-    "bind",
+    "bind", "wait",
 ]  # fmt: skip
 Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
 Transport = Literal["tcp", "udp"]

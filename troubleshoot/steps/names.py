@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note, note
-from probes.resolve import Answer, ServerAnswer
+from probes.resolve import Answer
 from troubleshoot import asks
 from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, describe, plain
 from troubleshoot.report import StepStatus
@@ -41,10 +41,8 @@ def _why_unresolved(facts: Facts) -> Note:
     system = facts.names.resolve.system if facts.names.resolve is not None else None
     if system is not None and system.crashed:
         return note("fact.system-crashed", name=host, signal=system.crashed)
-    answers = [a for s in facts.names.servers for a in facts.names.answers_of(s)]
-    telling: list[ServerAnswer] = (
-        [a for a in answers if a.answer in DENIALS] or [a for a in answers if a.answer not in SILENCE] or answers
-    )
+    words = [w for s in facts.names.servers if (w := facts.names.word(s)) is not None]
+    telling = words or [a for s in facts.names.servers for a in facts.names.answers_of(s)]
     return describe.server_answer(telling[0]) if telling else note("fact.unresolved", name=host)
 
 
@@ -144,7 +142,7 @@ def resolve_other_name(facts: Facts) -> StepView:
     result = facts.names.resolved()
     if result is None:
         return unavailable(facts, "reason.not-run", key)
-    control = [a for a in result.answers if a.other_name]
+    control = [a for a in result.answers if a.other_name and a.record_type not in ("A", "AAAA")]
     if not control:
         return unavailable(facts, "reason.no-control", key)
     answered = [a for a in control if a.answer not in SILENCE]

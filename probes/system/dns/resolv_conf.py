@@ -24,16 +24,7 @@ def read_configuration(context: Context) -> ResolverConfiguration:
     """
     windows = name_servers.configured() if context.root == Path("/") else None
     if windows is not None:
-        return ResolverConfiguration(
-            readable=True,
-            configured=bool(windows.servers),
-            servers=windows.servers[:_MAX_SERVERS] or ("127.0.0.1",),
-            ignored=windows.servers[_MAX_SERVERS:],
-            search=tuple(filter(None, map(_domain, windows.domains)))[:64],
-            ndots=1,
-            options=(),
-            nsswitch_hosts=(),
-        )
+        return _of_adapters(windows)
     environment = context.environment()
     text = text_file.read(context, "/etc/resolv.conf")
     servers: list[str] = []
@@ -70,6 +61,19 @@ def read_configuration(context: Context) -> ResolverConfiguration:
         nsswitch_hosts=_nsswitch_hosts(context),
         forbidden=tuple(path for path in _FILES if _is_forbidden(context, path)),
         restricted=tuple(path for path in _FILES if _is_restricted(context, path)),
+    )
+
+
+def _of_adapters(windows: name_servers.Configured) -> ResolverConfiguration:
+    return ResolverConfiguration(
+        readable=True,
+        configured=bool(windows.servers),
+        servers=windows.servers[:_MAX_SERVERS] or ("127.0.0.1",),
+        ignored=windows.servers[_MAX_SERVERS:],
+        search=tuple(filter(None, map(_domain, windows.domains)))[:64],
+        ndots=1,
+        options=(),
+        nsswitch_hosts=(),
     )
 
 

@@ -10,6 +10,9 @@ from probes.interfaces import Interface
 from probes.route import RouteKind, RouteResult
 from troubleshoot.facts import Facts, family_of, plain
 
+#: As many name servers as the C library asks (resolv.conf(5)).
+_STAND_INS = 3
+_WAYS = frozenset({RouteKind.UNICAST, RouteKind.LOCAL})
 FORBIDDING = frozenset({RouteKind.PROHIBIT, RouteKind.UNREACHABLE, RouteKind.BLACKHOLE})
 
 
@@ -17,9 +20,10 @@ def routes_taken(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
     """The first destinations with the way that the kernel would send packets there.
 
     An address that stands for every one of this machine, or for one on a link that is not named, has no way to be
-    judged, whatever the kernel looks up.
+    judged, whatever the kernel looks up. Of name servers that stand in for a target without an address, those that the
+    kernel has no way to stop no name while there is a way to another.
     """
-    for address in facts.names.destinations[:2]:
+    for address in facts.names.destinations[:2] if facts.targets else _servers_to_judge(facts):
         route = facts.link.route(address)
         if (
             route is None
@@ -28,6 +32,12 @@ def routes_taken(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
         ):
             continue
         yield address, route
+
+
+def _servers_to_judge(facts: Facts) -> list[str]:
+    servers = facts.names.destinations[:_STAND_INS]
+    ways = {s: route.kind for s in servers if (route := facts.link.route(s)) is not None}
+    return [s for s in servers if ways.get(s) in _WAYS] or list(servers)
 
 
 def carriers(facts: Facts, family: int) -> tuple[list[Interface], list[Interface]]:
