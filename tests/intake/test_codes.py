@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from troubleshoot.intake.codes import SYSTEMS, nearest, parse_code
+from troubleshoot.intake.codes import SYSTEMS, meant, nearest, parse_code
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
 from troubleshoot.knowledge.kinds import System
 from troubleshoot.knowledge.text import Refusal, places, say
@@ -51,10 +51,33 @@ NAMES = sorted(CATALOGUE.numbers)
         ("0x80070006", "WSA_INVALID_HANDLE"),
         ("WSA_INVALID_HANDLE", "WSA_INVALID_HANDLE"),
         ("995", "WSA_OPERATION_ABORTED"),
+        ("EPERM", "WSAEACCES"),
+        ("ENOTFOUND", "WSAHOST_NOT_FOUND"),
+        ("Error: getaddrinfo ENOTFOUND db.example", "WSAHOST_NOT_FOUND"),
+        ("EAI_NODATA", "WSANO_DATA"),
+        ("UNKNOWN", "WSASYSCALLFAILURE"),
+        ("12002", "WSAETIMEDOUT"),
+        ("0x80072EE2", "WSAETIMEDOUT"),
+        ("12007", "WSAHOST_NOT_FOUND"),
+        ("-2147012889", "WSAHOST_NOT_FOUND"),
+        ("12029", "WSAECONNREFUSED"),
+        ("hr = 0x80072EFD", "WSAECONNREFUSED"),
+        ("12152", "WSAECONNRESET"),
+        ("0x80072F76", "WSAECONNRESET"),
     ],
 )
 def test_every_form_is_understood(word: str, name: str) -> None:
     assert parse_code(word, CATALOGUE) == name
+
+
+@pytest.mark.parametrize("word", ["12002", "0x80072EE7", "ENOTFOUND", "EPERM", "eai_noname", "EPIPE"])
+def test_another_systems_word_is_said_to_stand_for_the_code(word: str) -> None:
+    assert meant(word, parse_code(word, CATALOGUE), CATALOGUE)
+
+
+@pytest.mark.parametrize("word", ["10061", "0x274D", "-2147014835", "ECONNREFUSED", "WSAECONNREFUSED"])
+def test_a_code_in_its_own_words_needs_no_remark(word: str) -> None:
+    assert not meant(word, parse_code(word, CATALOGUE), CATALOGUE)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from probes.base import note
 from troubleshoot.cli.output import style, write_utf8
 from troubleshoot.errors import UserError
+from troubleshoot.intake.codes import meant
 from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.text import say
 from troubleshoot.render import text
@@ -48,9 +50,13 @@ def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon
 
 
 def _remarks(report: Report, session: Session) -> tuple[str, ...]:
-    """Return what was concluded from the form of the target, which its own text still tells."""
+    """Return what was concluded from the form of code and target, which their own texts still tell."""
+    code = report.error
+    of_code: tuple[str, ...] = ()
+    if code.name in session.catalogue.numbers and meant(code.input, code.name, session.catalogue):
+        of_code = (say(note("usage.remark-code", word=code.input, code=code.name), session.wording),)
     try:
         target = parse_target(report.target.input, session.catalogue)
     except UserError:  # the report of another version
-        return ()
-    return tuple(say(remark, session.wording) for remark in target.remarks)
+        return of_code
+    return (*of_code, *(say(remark, session.wording) for remark in target.remarks))

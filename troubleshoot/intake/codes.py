@@ -28,6 +28,10 @@ SYSTEM_NAMES: dict[System, str] = {"linux": "Linux", "macos": "macOS", "windows"
 #: The greatest number that an ``errno`` or ``getaddrinfo`` error of the three systems can have, rounded up.
 _POSIX_RANGE = 200
 _LONGEST = 1000
+#: Digits of the longest form of 32 bits, its sign included; int() of a long word costs time.
+_LONGEST_NUMBER = 12
+#: Where WinINet and WinHTTP begin to number their errors (INTERNET_ERROR_BASE of wininet.h).
+_LIBRARIES_FROM = 12000
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)")
@@ -68,7 +72,7 @@ def _by_name(text: str, catalogue: Catalogue) -> str | None:
 
 def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
     digits = text.lstrip("+-")
-    if len(digits) > 12:  # longer than any form of 32 bits; int() of a long word costs time
+    if len(digits) > _LONGEST_NUMBER:
         raise _unknown(text, catalogue)
     value = _value(text)
     winsock, certain = _winsock_number(value)
@@ -79,10 +83,25 @@ def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
         if meanings:
             raise Refusal("usage.code-whose", word=text, meanings="; ".join(meanings))
         raise _unknown(text, catalogue)
-    names = catalogue.names_of(winsock)
+    names = catalogue.names_of(winsock) or _of_library(winsock, catalogue)
     if not names:
         raise _unknown(text, catalogue)
     return names[0]
+
+
+def _of_library(number: int, catalogue: Catalogue) -> list[str]:
+    """Return the code behind an error that WinINet or WinHTTP numbers, from 12000 on."""
+    if number < _LIBRARIES_FROM:
+        return []
+    return [on.winsock for on in catalogue.posix.values() if on.windows == number]
+
+
+def meant(word: str, name: str, catalogue: Catalogue) -> bool:
+    """Tell whether ``word`` is no form of the code ``name`` itself, but another system's or library's error for it."""
+    text = word.strip().upper()
+    if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
+        return _winsock_number(_value(text))[0] != catalogue.numbers[name]
+    return bool(_NAME.fullmatch(text)) and text in catalogue.posix and name not in (text, f"WSA{text}")
 
 
 def _value(text: str) -> int:
@@ -139,11 +158,11 @@ def _pasted(text: str, catalogue: Catalogue, system: System | None) -> str:
     """Find the one code in a pasted line. A name says more than a number, a Winsock number more than a small one."""
     names = {name for found in _PASTED_NAME.findall(text) if (name := _by_name(found, catalogue)) is not None}
     if not names:
-        numbers = dict.fromkeys(n for n in _PASTED_NUMBER.findall(text) if len(n) <= 12)
+        numbers = dict.fromkeys(n for n in _PASTED_NUMBER.findall(text) if len(n) <= _LONGEST_NUMBER)
         for number in numbers:
             value, certain = _winsock_number(_value(number))
             if certain or value >= _POSIX_RANGE:
-                names.update(catalogue.names_of(value)[:1])
+                names.update((catalogue.names_of(value) or _of_library(value, catalogue))[:1])
         if not names and len(numbers) == 1:
             return _by_number(next(iter(numbers)), catalogue, system)
     if len(names) == 1:
