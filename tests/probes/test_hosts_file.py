@@ -77,3 +77,28 @@ def test_what_it_needs() -> None:
     with pytest.raises(NotApplicable) as caught:
         PROBE.request_for(ProbeTarget())
     assert caught.value.reason.key == "reason.no-host-given"
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "kind"),
+    [
+        ("\ufeff10.0.0.1 db.test\n127.0.0.1 localhost\n".encode(), 1, "mark"),
+        ("\ufeff127.0.0.1 localhost\n10.0.0.1 db.test\n".encode("utf-16-le"), 2, "utf-16"),
+        ("\ufeff127.0.0.1 localhost\n10.0.0.1 db.test\n".encode("utf-16-be"), 2, "utf-16"),
+        ("10.0.0.1\u00a0db.test\n".encode(), 1, "blank"),
+        (b"10.0.0.1 db.test\n".replace(b" ", b"\xa0"), 1, "blank"),
+        (b"10.0.0.1 db.test10.0.0.2 mail.test\n", 1, "glued"),
+        (b"10.0.0.1 db.test2001:db8::2 mail.test\n", 1, "glued"),
+    ],
+)
+def test_a_line_that_means_the_name_and_is_not_read(tmp_path: Path, data: bytes, line: int, kind: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hosts").write_bytes(data)
+    result = look(tmp_path, "db.test")
+    assert result.entries == ()
+    assert [(d.line, d.kind, d.address) for d in result.defects] == [(line, kind, "10.0.0.1")]
+
+
+def test_defects_are_of_this_name_and_where_no_line_holds_it(tmp_path: Path) -> None:
+    assert look(tmp_path, "other.test", "10.0.0.1\u00a0db.test\n10.0.0.1 db.test.example\n").defects == ()
+    assert look(tmp_path, "db.test", "10.0.0.1\u00a0db.test\n10.0.0.2 db.test\n").defects == ()
