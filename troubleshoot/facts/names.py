@@ -91,14 +91,9 @@ class Names(Theme):
 
     @functools.cached_property
     def destinations(self) -> tuple[str, ...]:
-        """Where packets have to go first: the target's addresses, or without any the name servers that keep silent.
-
-        Where any of them answers, the way to another one stops no name.
-        """
+        """Where packets have to go first: the target's addresses, or without any the name servers."""
         if self.targets:
             return self.targets
-        if any(self.server_responds(s) for s in self.servers):
-            return ()
         asked = {*(a.server for a in (self.resolve.answers if self.resolve else ())), *self.awaited}
         return tuple(s for s in self.servers if s in asked and not is_loopback(s))
 
@@ -132,6 +127,13 @@ class Names(Theme):
             return False
         listed = {plain(e.address) for e in hosts.entries}
         return any(plain(a) in listed for a in self.targets)
+
+    def here_by_dns(self) -> bool:
+        """Whether a name server, and no file, says that the name stands for this machine's loopback address."""
+        if not self.has_name or self.resolve is None or self.resolve.own or self.hosts_override():
+            return False
+        given = {plain(a) for answer in self.resolve.answers if not answer.other_name for a in answer.addresses}
+        return any(is_loopback(a) and plain(a) in given for a in self.targets)
 
     @property
     def servers(self) -> tuple[str, ...]:

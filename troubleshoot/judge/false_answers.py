@@ -140,7 +140,8 @@ def _blocked(facts: Facts, given: ServerAnswer) -> Finding | None:
         return None  # a name for this machine itself, which serves it
     return Finding(
         cause="name-answered-falsely",
-        confidence="likely" if own else "certain",
+        # Names for this machine itself are in use, and look the same.
+        confidence="possible" if own else "certain",
         scope="name-service",
         step="resolve-name",
         evidence=(*_said(given), *(attempt_evidence(facts, facts.attempts.reach(a)) for a in own[:1])),

@@ -88,9 +88,10 @@ def _nobody_listens(facts: Facts) -> Finding | None:
             return None
         # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
         binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
+        named = facts.names.here_by_dns()
         return Finding(
             cause="no-listener",
-            confidence="possible" if binding else "certain" if sockets is not None else "likely",
+            confidence="possible" if binding else "certain" if sockets is not None and not named else "likely",
             scope="remote-host",
             step=step,
             evidence=(
@@ -101,6 +102,7 @@ def _nobody_listens(facts: Facts) -> Finding | None:
             variant="local",
             hop=0,
             address=reach.address,
+            also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),
         )
     by_host = (
         reach.icmp is not None and reach.icmp.sender is not None and plain(reach.icmp.sender) == plain(reach.address)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def _silent(facts: Facts) -> tuple[str, ...]:
     """The servers that stand in for a target that has no address, where nothing at all comes back of them."""
-    if not facts.names.unresolved():
+    if not facts.names.unresolved() or any(facts.names.server_responds(s) for s in facts.names.servers):
         return ()
     if any(a.answer is Answer.PORT_CLOSED for s in facts.names.servers for a in facts.names.answers_of(s)):
         return ()

@@ -35,6 +35,8 @@ def routes_taken(facts: Facts) -> Iterator[tuple[str, RouteResult]]:
 
 
 def _servers_to_judge(facts: Facts) -> list[str]:
+    if any(facts.names.server_responds(s) for s in facts.names.servers):
+        return []  # the way to another one stops no name
     servers = facts.names.destinations[:_STAND_INS]
     ways = {s: route.kind for s in servers if (route := facts.link.route(s)) is not None}
     return [s for s in servers if ways.get(s) in _WAYS] or list(servers)
