@@ -66,7 +66,6 @@ LONGER = {
     "troubleshoot/judge/evidence/refuser.py _find": 57,
     "troubleshoot/judge/names.py nameservers_disagree": 68,
     "troubleshoot/judge/own_filter.py local_firewall": 61,
-    "troubleshoot/judge/refused.py _nobody_listens": 52,
     "troubleshoot/render/explain.py code_document": 51,
     "troubleshoot/run/compose.py _Composer": 323,
     "troubleshoot/run/engine.py _Run": 218,

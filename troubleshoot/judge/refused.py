@@ -69,6 +69,37 @@ def no_listener(facts: Facts) -> Finding | None:
     return one_way.refuses(facts) or _nobody_listens(facts)
 
 
+def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
+    """Return ``no-listener`` for this machine itself, whose sockets can be seen."""
+    transport = facts.request.target.transport
+    step = "listeners" if "listeners" in facts.request.steps else "connect"
+    if reach.reading not in (Reading.RESET, Reading.ICMP):
+        return None
+    sockets = facts.get("sockets", SocketsResult, str(facts.port))
+    waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
+    listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
+    if listening:
+        return None
+    # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
+    binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
+    named = facts.names.here_by_dns()
+    return Finding(
+        cause="no-listener",
+        confidence="possible" if binding else "certain" if sockets is not None and not named else "likely",
+        scope="remote-host",
+        step=step,
+        evidence=(
+            attempt_evidence(facts, reach),
+            *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
+        ),
+        values=values(address=reach.address, port=facts.port),
+        variant="local",
+        hop=0,
+        address=reach.address,
+        also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),
+    )
+
+
 def _nobody_listens(facts: Facts) -> Finding | None:
     if facts.names.unresolved() or not facts.targets or not facts.attempts.blocked() or facts.port is None:
         return None
@@ -76,34 +107,8 @@ def _nobody_listens(facts: Facts) -> Finding | None:
     if reach is None:
         return None
     transport = facts.request.target.transport
-    common = values(address=reach.address, port=facts.port)
-    step = "listeners" if "listeners" in facts.request.steps and facts.machine.is_local(reach.address) else "connect"
     if facts.machine.is_local(reach.address):
-        if reach.reading not in (Reading.RESET, Reading.ICMP):
-            return None
-        sockets = facts.get("sockets", SocketsResult, str(facts.port))
-        waiting = ("unconnected", "close") if transport == "udp" else ("listen",)  # a bound TCP socket takes nobody
-        listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
-        if listening:
-            return None
-        # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
-        binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
-        named = facts.names.here_by_dns()
-        return Finding(
-            cause="no-listener",
-            confidence="possible" if binding else "certain" if sockets is not None and not named else "likely",
-            scope="remote-host",
-            step=step,
-            evidence=(
-                attempt_evidence(facts, reach),
-                *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
-            ),
-            values=common,
-            variant="local",
-            hop=0,
-            address=reach.address,
-            also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),
-        )
+        return _nobody_listens_here(facts, reach)
     by_host = (
         reach.icmp is not None and reach.icmp.sender is not None and plain(reach.icmp.sender) == plain(reach.address)
     )
@@ -115,7 +120,7 @@ def _nobody_listens(facts: Facts) -> Finding | None:
             scope="remote-host",
             step="connect",
             evidence=(attempt_evidence(facts, reach),),
-            values=common,
+            values=values(address=reach.address, port=facts.port),
             variant="udp",
             hop=facts.hops.distance(reach.address),
             address=reach.address,
