@@ -916,7 +916,7 @@ setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all "$@"
         result = wsadiag(10057, ":80", "--pid", 1, wrap=hide), wsadiag(10024, ":80", wrap=hide)
         """
     )
-    assert "belongs to somebody else: run as root" in step(named, "api-usage")["summary"]
+    assert "process 1 cannot be looked into" in step(named, "api-usage")["summary"]
     assert step(named, "api-usage")["status"] == "unavailable"
     assert step(heaviest, "open-sockets")["status"] == "warning"
     assert "not even listed" in step(heaviest, "open-sockets")["why"]

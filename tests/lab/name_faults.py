@@ -68,6 +68,8 @@ class OwnFile:
         words = lab.command("client", ["getent", "ahosts", lab.fill(self.lookup)], unprivileged=self.who != "root")
         said = subprocess.run(words, capture_output=True, text=True, timeout=20.0, check=False).stdout.split()
         require(lab.fill(self.found) in said if self.found else not said, f"{self}: {said}")
+        held = lab.run("client", "cat", f"/etc/{self.file}").stdout
+        require(held == lab.fill(self.text), f"{self}: {held}")
 
 
 @fault("hosts-line")
@@ -94,4 +96,5 @@ class HostsLine:
 
     def verify(self, lab: Lab) -> None:
         said = lab.run("client", "getent", "ahosts", lab.values["missing_name"], check=False).stdout
-        require(not said, f"{self}: {said}")
+        held = lab.run("client", "cat", "/etc/hosts").stdout.replace("\0", "")
+        require(lab.values["missing_name"] in held and not said, f"{self}: {said or held}")

@@ -263,7 +263,7 @@ def test_what_is_no_literal_is_refused(lab: LinkLab, address: str) -> None:
 BOTH = """
 import itertools
 numbers = itertools.cycle({numbers})
-portable_ping.secrets.randbelow = lambda limit: next(numbers)
+portable_ping.chance.below = lambda limit: next(numbers)
 async def both():
     jobs = [asyncio.create_task(look(address, silent_wait_s=1.0)) for address in {addresses}]
     return await asyncio.gather(*jobs)
@@ -292,7 +292,7 @@ def test_replies_to_another_identifier_are_not_ours(lab: LinkLab, threaded: bool
 
 
 def test_sequence_numbers_pass_the_greatest(lab: LinkLab) -> None:
-    found = run(lab, "portable_ping.secrets.randbelow = lambda limit: 65534\nresult = echo('127.0.0.1')")
+    found = run(lab, "portable_ping.chance.below = lambda limit: 65534\nresult = echo('127.0.0.1')")
     assert (found.sent, found.received) == (3, 3)
 
 

@@ -51,8 +51,8 @@ def test_a_complaint_about_a_file_is_in_korean(data: bytes, said: str) -> None:
 
 
 def test_what_to_look_at_in_the_program_is_in_korean() -> None:
-    report = json.loads(wsadiag("--lang", "ko", "--json", "10057", "127.0.0.1:80").stdout)
-    hints = Catalogue().code("WSAENOTCONN").text("ko").developer_hints
+    report = json.loads(wsadiag("--lang", "ko", "--json", "10042", "127.0.0.1:80").stdout)
+    hints = Catalogue().code("WSAENOPROTOOPT").text("ko").developer_hints
     assert report["verdict"]["cause"] == "api-misuse"
     assert report["verdict"]["actions"][: len(hints)] == [f"프로그램에서 확인할 것: {hint}" for hint in hints]
 
