@@ -96,5 +96,5 @@ class HostsLine:
 
     def verify(self, lab: Lab) -> None:
         said = lab.run("client", "getent", "ahosts", lab.values["missing_name"], check=False).stdout
-        held = lab.run("client", "cat", "/etc/hosts").stdout.replace("\0", "")
+        held = lab.run("client", "sh", "-c", "LC_ALL=C tr -cd '[:print:]' </etc/hosts").stdout
         require(lab.values["missing_name"] in held and not said, f"{self}: {said or held}")
