@@ -56,11 +56,20 @@ def _main(argv: list[str]) -> int:
         sys.stdout.flush()
     except NotWritten as error:
         # The rest goes nowhere. The interpreter would flush once more at its end and make a status of its own of it.
+        _drain()
         sys.stdout = None
         return PIPE_CLOSED if error.errno == errno.EPIPE else _not_written(error.strerror or str(error), argv)
     except Exception as error:  # noqa: BLE001 - the one place where everything unexpected ends
         return _failed(error, argv)
     return status
+
+
+def _drain() -> None:
+    """Let what standard output still holds go nowhere: Python 3.13 complains of a stream that ends with a failure."""
+    from contextlib import suppress  # noqa: PLC0415
+
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _not_written(reason: str, argv: list[str]) -> int:
