@@ -102,7 +102,9 @@ def in_small_root(change: str, *words: str, ordinary: bool = False) -> subproces
         pytest.skip("no mount namespace can be had here")
     # With the right to read the interpreter wherever it stands, a home of root included.
     rights = "--inh-caps +dac_read_search --ambient-caps +dac_read_search"
-    user = f"setpriv --reuid 65534 --regid 65534 --clear-groups {rights} " if ordinary else ""
+    # An id that no other process has: the kernel counts the processes of a user, wherever they were started.
+    alone = 60_000 + os.getpid() % 5_000
+    user = f"setpriv --reuid {alone} --regid {alone} --clear-groups {rights} " if ordinary else ""
     line = f"{change}\nexec {user}{' '.join(RUN)} {' '.join(words)}"
     return shell(line, *command.split())
 
