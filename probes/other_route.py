@@ -26,7 +26,7 @@ class OtherRouteResult(msgspec.Struct, frozen=True):
     """What became of one connection that was bound to ``interface``.
 
     ``failure`` and ``errno`` are ``None`` where it was made; ``icmp`` is the error behind a failure, where one came.
-    ``duration_ms`` is until the answer, or until the patience ended. ``complete`` is false while it is on its way.
+    ``duration_ms`` is until the answer, or until the patience ended.
     """
 
     address: str
@@ -37,7 +37,6 @@ class OtherRouteResult(msgspec.Struct, frozen=True):
     errno: str | None = None
     icmp: IcmpError | None = None
     duration_ms: float = 0.0
-    complete: bool = True
 
 
 async def observe(

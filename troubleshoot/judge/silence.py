@@ -53,7 +53,7 @@ def _drops(facts: Facts) -> Finding | None:
     if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or queue_full_there(facts) is not None:
         return None
     if router_error(facts, reach) is not None:
-        return None  # somebody attempt_evidence no to a SYN of the walk: no silence
+        return None  # somebody said no to a SYN of the walk: no silence
     facts.wait_for("traceroute", reach.address)
     distance = facts.hops.distance(reach.address)
     point = facts.get("drop-point", DropPointResult, facts.endpoint(reach.address))
