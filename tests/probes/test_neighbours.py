@@ -94,10 +94,14 @@ def test_a_local_filter_keeps_the_datagram(lab: LinkLab) -> None:
 
 @pytest.mark.lab
 def test_table_only(lab: LinkLab) -> None:
-    lab.settle()
-    found = lab.observe("neighbours", uid=NOBODY)
+    known = {"10.77.1.1", "10.77.1.200", "fd77:1::1"}
+    for _ in range(5):  # all namespaces share the kernel's limit of entries: a full table elsewhere empties this one
+        lab.settle()
+        found = lab.observe("neighbours", uid=NOBODY)
+        if found.table:
+            break
     assert found.asked == ()
-    assert {"10.77.1.1", "10.77.1.200", "fd77:1::1"} <= {neighbour.address for neighbour in found.table}
+    assert known <= {neighbour.address for neighbour in found.table}
     assert {neighbour.router for neighbour in found.table if neighbour.address == "fd77:1::1"} == {True}
     assert not any(neighbour.address.startswith(("ff", "224.")) for neighbour in found.table)
 
