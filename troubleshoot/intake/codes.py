@@ -44,8 +44,7 @@ def parse_code(word: str, catalogue: Catalogue, system: System | None = None) ->
 
     Raises :class:`~troubleshoot.knowledge.text.Refusal` where it means nothing or more than one thing.
     """
-    # Compatibility forms: full-width digits and letters of East Asian keyboards, every kind of minus sign.
-    text = unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES).strip().strip("'\"`").strip()
+    text = _plain(word)
     if not text:
         raise Refusal("usage.code-empty")
     if len(text) > _LONGEST:
@@ -102,6 +101,22 @@ def meant(word: str, name: str, catalogue: Catalogue) -> bool:
     if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
         return _winsock_number(_value(text))[0] != catalogue.numbers[name]
     return bool(_NAME.fullmatch(text)) and text in catalogue.posix and name not in (text, f"WSA{text}")
+
+
+def is_winsock_form(word: str, catalogue: Catalogue) -> bool:
+    """Tell whether ``word`` is a number or a name of Winsock, which only Windows gives: ``10061``, ``0x8007274D``."""
+    text = _plain(word)
+    if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
+        number, certain = _winsock_number(_value(text))
+        return certain or (
+            number >= _POSIX_RANGE and bool(catalogue.names_of(number) or _of_library(number, catalogue))
+        )
+    return text.upper() in catalogue.numbers
+
+
+def _plain(word: str) -> str:
+    """Return ``word`` with compatibility forms made plain: full-width digits and letters, every kind of minus sign."""
+    return unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES).strip().strip("'\"`").strip()
 
 
 def _value(text: str) -> int:
