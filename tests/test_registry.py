@@ -150,6 +150,8 @@ def strings(source: Source, node: ast.expr) -> set[str]:
         return {"".join(str(p.value) if isinstance(p, ast.Constant) else "*" for p in node.values)}
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
         return {text for value in node.value.values for text in strings(source, value)}
+    if isinstance(node, ast.Call) and called(node) == "first_step":
+        return {text for step in node.args for text in strings(source, step)}
     if isinstance(node, ast.Name):
         found = [*((source, value) for value in assigned(source, node)), *given_to(source, node)]
         return {text for where, value in found for text in strings(where, value)}
@@ -249,6 +251,8 @@ JUDGE = sources("troubleshoot/judge")
 FINDINGS = [(source, call) for source in JUDGE for call in source.calls("Finding")]
 # What the report always gives to a cause's sentences (an action whose place has no value is left out of it).
 ALWAYS = {"target", "code", "host", "port", "service"}
+# Fields of a finding that fill places of the same name.
+OWN = {"hop", "address"}
 
 
 def finding(source: Source, call: ast.Call) -> dict[str, ast.expr]:
@@ -293,14 +297,17 @@ def test_a_finding_uses_what_the_catalogue_has(source: Source, call: ast.Call) -
     known: set[str] = set()
     for cause in causes:
         entry = CATALOGUE.causes[cause]
-        assert strings(source, given["scope"]) <= set(entry.scopes)
+        if len(entry.scopes) == 1:
+            assert "scope" not in given, f"{cause} has one scope only: the catalogue tells it, leave it out"
+        else:
+            assert strings(source, given["scope"]) <= set(entry.scopes)
         for language in LANGUAGES:
             text = entry.text(language)
             assert variants <= text.summary.keys()
             lines = [*text.summary.values(), *(line for actions in text.actions.values() for line in actions)]
             known = known.union(*(places(line) for line in lines))
             for names in value_sets:
-                filled = names | ALWAYS | ({"hop"} if "hop" in given else set())
+                filled = names | ALWAYS | (OWN & given.keys())
                 for variant in variants:
                     # Where the rule builds its values in more than one way, each goes with a variant of its own.
                     missing = places(text.summary[variant]) - filled
@@ -314,7 +321,7 @@ def test_an_action_has_no_place_that_no_rule_fills(cause: str) -> None:
     for source, call in FINDINGS:
         found = finding(source, call)
         if cause in strings(source, found["cause"]):
-            given |= {"hop"} if "hop" in found else set()
+            given |= OWN & found.keys()
             given = given.union(*value_names(source, found["values"])) if "values" in found else given
     for text in (CATALOGUE.causes[cause].en, CATALOGUE.causes[cause].ko):
         assert set().union(*(places(line) for lines in text.actions.values() for line in lines)) <= given

@@ -32,7 +32,7 @@ def said(report: Report) -> dict[str, Any]:
     """Return what a report says, without when and how long, as plain data."""
     steps = {one.id: {"status": one.status, "summary": one.summary, "why": one.why} for one in report.steps}
     parts = {"verdict": report.verdict, "reproduction": report.reproduction, "steps": steps}
-    found: dict[str, Any] = msgspec.to_builtins(parts)
+    found: dict[str, Any] = json.loads(msgspec.json.encode(parts))  # as a file holds it: lists, and no tuples
     return found
 
 

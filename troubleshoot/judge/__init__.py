@@ -6,7 +6,7 @@ import msgspec
 
 from troubleshoot.errors import bug_text
 from troubleshoot.facts import Facts, Key, NotYet
-from troubleshoot.judge import (
+from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     absent,
     conflict,
     destination,
@@ -40,35 +40,6 @@ from troubleshoot.report import Outcome
 
 __all__ = ["Conclusion", "judge"]
 
-#: Importing them fills the table.
-MODULES = (
-    absent,
-    conflict,
-    destination,
-    ephemeral,
-    false_answers,
-    files,
-    holders,
-    limits,
-    loop,
-    mask,
-    misuse,
-    mtu,
-    names,
-    other_route,
-    own_filter,
-    queue,
-    refused,
-    resolver,
-    routes,
-    service,
-    several,
-    silence,
-    stack,
-    told,
-    way_back,
-)
-
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence comes to so far.
@@ -89,12 +60,54 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[tuple[str, str], ...] = ()
 
 
+class _Answers(msgspec.Struct, frozen=True):
+    """What the rules said: ``findings`` by rank, where each cause stands, and the rules that failed."""
+
+    findings: list[Finding]
+    standings: dict[str, Standing]
+    broken: list[tuple[str, str]]
+
+    @property
+    def open_causes(self) -> list[str]:
+        """The causes whose rules still wait for a probe, by rank."""
+        return [cause for cause, standing in self.standings.items() if standing is Standing.NOT_EVALUATED]
+
+    def come_to(self, outcome: Outcome, finding: Finding | None, *, final: bool, complete: bool) -> Conclusion:
+        """Return the conclusion, with whatever else was found beside ``finding``."""
+        return Conclusion(
+            outcome=outcome,
+            finding=finding,
+            others=tuple(f for f in self.findings if f is not finding),
+            standings=self.standings,
+            final=final,
+            complete=complete,
+            broken=tuple(self.broken),
+        )
+
+
 def judge(facts: Facts, order: Order) -> Conclusion:
     """Ask every rule, rank what is supported, and say whether anything still running could change it."""
-    standings: dict[str, Standing] = {}
-    findings: list[Finding] = []
-    open_causes: set[str] = set()
-    broken: list[tuple[str, str]] = []
+    answers = _ask(facts, order)
+    open_causes = answers.open_causes
+    first = next((f for f in answers.findings if not f.warning and f.confidence != "possible"), None)
+    if first is not None:
+        better = order.order[: order.order.index(first.cause)]
+        final = not any(cause in better for cause in open_causes)
+        further = any(DECLARED[cause].holds_up == "complete" for cause in open_causes)
+        return answers.come_to("fault", first, final=final, complete=final and not further)
+    healthy = _works(facts)
+    if healthy and not any(f.unsettles for f in answers.findings):
+        # A warning of the name service is not worth keeping a user with a working target waiting for.
+        doubted = [cause for cause in open_causes if DECLARED[cause].holds_up == "healthy"]
+        done = not (open_causes if facts.request.kind == "name-service" else doubted)
+        return answers.come_to("healthy", None, final=done, complete=done)
+    done = healthy is not None and not open_causes
+    return answers.come_to("inconclusive", None, final=done, complete=done)
+
+
+def _ask(facts: Facts, order: Order) -> _Answers:
+    """Ask the rule of every cause, by rank."""
+    answers = _Answers([], {}, [])
     for cause in order.order:
         rule = RULES.get(cause)
         if rule is None:
@@ -102,57 +115,21 @@ def judge(facts: Facts, order: Order) -> Conclusion:
         try:
             finding = rule(facts)
         except NotYet:
-            open_causes.add(cause)
-            standings[cause] = Standing.NOT_EVALUATED
+            answers.standings[cause] = Standing.NOT_EVALUATED
             continue
         except Exception as bug:  # noqa: BLE001 - a bug in one rule never harms the others
-            broken.append((cause, bug_text(bug)))
-            standings[cause] = Standing.BROKEN
+            answers.broken.append((cause, bug_text(bug)))
+            answers.standings[cause] = Standing.BROKEN
             continue
-        standings[cause] = Standing.SUPPORTED if finding is not None else Standing.CONTRADICTED
+        answers.standings[cause] = Standing.SUPPORTED if finding is not None else Standing.CONTRADICTED
         if finding is not None:
-            findings.append(finding)
-    rank = {cause: position for position, cause in enumerate(order.order)}
-    faults = [f for f in findings if not f.warning and f.confidence != "possible"]
-    first = min(faults, key=lambda f: rank[f.cause], default=None)
-    others = tuple(f for f in findings if f is not first)
-    incomplete = any(DECLARED[c].holds_up == "complete" for c in open_causes)
-    if first is not None:
-        final = not any(rank[c] < rank[first.cause] for c in open_causes)
-        return Conclusion(
-            outcome="fault",
-            finding=first,
-            others=others,
-            standings=standings,
-            final=final,
-            complete=final and not incomplete,
-            broken=tuple(broken),
-        )
+            answers.findings.append(finding)
+    return answers
+
+
+def _works(facts: Facts) -> bool | None:
+    """Tell whether the target works; ``None`` while that is open."""
     try:
-        healthy = works(facts)
-        undecided = False
+        return works(facts)
     except NotYet:
-        healthy, undecided = False, True
-    if healthy and not any(f.unsettles for f in findings):
-        # A warning of the name service is not worth keeping a user with a working target waiting for.
-        doubted = {c for c in open_causes if DECLARED[c].holds_up == "healthy"}
-        blocking = open_causes if facts.request.kind == "name-service" else doubted
-        return Conclusion(
-            outcome="healthy",
-            finding=None,
-            others=others,
-            standings=standings,
-            final=not blocking,
-            complete=not blocking,
-            broken=tuple(broken),
-        )
-    done = not undecided and not open_causes
-    return Conclusion(
-        outcome="inconclusive",
-        finding=None,
-        others=others,
-        standings=standings,
-        final=done,
-        complete=done,
-        broken=tuple(broken),
-    )
+        return None

@@ -11,7 +11,7 @@ from troubleshoot.judge import forwarded
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failed_attempt, failing, step_of
 from troubleshoot.judge.evidence.icmp import hop_of_sender, reported_late, router_error
 from troubleshoot.judge.evidence.routes import routes_taken
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
@@ -48,13 +48,13 @@ def host_down(facts: Facts) -> Finding | None:
         # The router looked for its next hop in vain: the host, or a router that stands before it.
         confidence="certain" if last and beside is not None else "likely",
         scope="remote-host",
-        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "ping-remote", step_of(facts)),
         evidence=(
             attempt_evidence(facts, reach),
             *((("traceroute", describe.trace(trace)),) if trace else ()),
             *((("ping-remote-subnet", describe.ping(beside)),) if beside is not None else ()),
         ),
-        values=values(address=reach.address, router=error.sender),
+        values=values(router=error.sender),
         variant="remote",
         hop=hop + 1 if hop is not None else None,
         address=reach.address,
@@ -82,13 +82,13 @@ def _absent_here(facts: Facts, reach: Reach) -> Finding | None:
         cause="host-down",
         confidence=confidence,
         scope="local-network",
-        step="ping-remote" if "ping-remote" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "ping-remote", step_of(facts)),
         evidence=(
             attempt_evidence(facts, reach),
             *((("ping-remote", describe.neighbour(neighbour)),) if neighbour else ()),
             *(("ping-router", describe.neighbour(n)) for n in routers[:1]),
         ),
-        values=values(address=reach.address, interface=name),
+        values=values(interface=name),
         variant="local",
         hop=1,
         address=reach.address,
@@ -114,8 +114,7 @@ def router_down(facts: Facts) -> Finding | None:
         return Finding(
             cause="router-down",
             confidence="certain",
-            scope="local-network",
-            step="ping-router" if "ping-router" in facts.request.steps else "connect",
+            step=first_step(facts, "ping-router", "connect"),
             evidence=(
                 ("ping-router", describe.neighbour(neighbour)),
                 ("router-configured", describe.route(route)),

@@ -8,7 +8,7 @@ from probes.route import RouteKind
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe, plain
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
 @rule("address-conflict", asks=(asks.failed.link, asks.around.routers))
@@ -36,14 +36,13 @@ def address_conflict(facts: Facts) -> Finding | None:
     return Finding(
         cause="address-conflict",
         confidence="certain" if claimed is not None else "likely",
-        scope="local-network",
-        step="ping-remote" if "ping-remote" in facts.request.steps else "connect",
+        step=first_step(facts, "ping-remote", "connect"),
         evidence=(
             attempt_evidence(facts, reach),
             ("ping-remote", describe.neighbour(entry)),
             *((("ping-remote", note("fact.claimed-by", address=reach.address, mac=claimed)),) if claimed else ()),
         ),
-        values=values(address=reach.address, interface=route.interface, mac=held, found=claimed),
+        values=values(interface=route.interface, mac=held, found=claimed),
         variant="default" if claimed is not None else "unclaimed",
         address=reach.address,
     )

@@ -55,10 +55,9 @@ def address_invalid(facts: Facts) -> Finding | None:
     return Finding(
         cause="address-invalid",
         confidence="likely" if trial is not None else "certain",
-        scope="this-machine",
         step="address-valid",
         evidence=(("address-valid", note("fact.address-never", address=address, kind=kind)), *bound),
-        values=values(address=address, kind=kind),
+        values=values(kind=kind),
         variant=variant,
         address=address,
     )

@@ -7,7 +7,7 @@ from probes.descriptors import DescriptorsResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.facts.ports import exhausted_towards_target, outgoing_ports
-from troubleshoot.judge.model import NAMED, Finding, attempted, rule, values
+from troubleshoot.judge.model import NAMED, Finding, attempted, first_step, rule, values
 
 
 @rule("ephemeral-ports-exhausted", asks=(asks.machine.descriptors, asks.failed.no_way_out))
@@ -52,8 +52,7 @@ def ephemeral_ports_exhausted(facts: Facts) -> Finding | None:
     return Finding(
         cause="ephemeral-ports-exhausted",
         confidence="certain" if sure else "likely" if towards else "possible",
-        scope="this-machine",
-        step="open-sockets" if "open-sockets" in facts.request.steps else "connect",
+        step=first_step(facts, "open-sockets", "connect"),
         evidence=(*attempted(facts), *said),
         values=values(
             found=f"{used}/{total}", process=describe.process(holder.name, holder.pid) if holder is not None else None

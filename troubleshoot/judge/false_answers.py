@@ -70,7 +70,6 @@ def captive_portal(facts: Facts) -> Finding | None:
     return Finding(
         cause="captive-portal",
         confidence="certain",
-        scope="local-network",
         step="resolve-name",
         evidence=_said(given, absent, known),
         values=values(name=facts.request.target.host, server=given.server, found=known.addresses[0]),
@@ -97,7 +96,6 @@ def _withheld(facts: Facts) -> Finding | None:
             return Finding(
                 cause="name-answered-falsely",
                 confidence="certain",
-                scope="name-service",
                 step="resolve-name",
                 evidence=_said(word),
                 values=values(name=facts.request.target.host, server=server, found=word.extended_error),
@@ -120,7 +118,6 @@ def _dangling(facts: Facts) -> Finding | None:
     return Finding(
         cause="name-answered-falsely",
         confidence="certain" if all(w.answer is Answer.NXDOMAIN for w in words) else "likely",
-        scope="name-service",
         step="resolve-name",
         evidence=_said(*words),
         values=values(name=first.name, server=first.server, alias=first.aliases[-1]),
@@ -142,7 +139,6 @@ def _blocked(facts: Facts, given: ServerAnswer) -> Finding | None:
         cause="name-answered-falsely",
         # Names for this machine itself are in use, and look the same.
         confidence="possible" if own else "certain",
-        scope="name-service",
         step="resolve-name",
         evidence=(*_said(given), *(attempt_evidence(facts, facts.attempts.reach(a)) for a in own[:1])),
         values=values(name=given.name, server=given.server, found=given.addresses[0]),
@@ -169,7 +165,6 @@ def _by_search_list(facts: Facts, given: ServerAnswer) -> Finding | None:
         return Finding(
             cause="name-answered-falsely",
             confidence="certain" if living else "likely",
-            scope="name-service",
             step="resolve-name",
             evidence=(*_said(given, known), *reached),
             values=values(
@@ -186,7 +181,6 @@ def _by_search_list(facts: Facts, given: ServerAnswer) -> Finding | None:
     return Finding(
         cause="name-answered-falsely",
         confidence="certain" if wildcard is not None and _gives(facts, wildcard) else "likely",
-        scope="name-service",
         step="resolve-name",
         evidence=(*_said(given, *absolute[:1], *((wildcard,) if wildcard else ())), *reached),
         values=values(name=typed, server=given.server, found=given.addresses[0], alias=given.name, domain=suffix[1:]),
@@ -203,7 +197,6 @@ def _for_everything(facts: Facts, given: ServerAnswer) -> Finding | None:
     return Finding(
         cause="name-answered-falsely",
         confidence="likely",
-        scope="name-service",
         step="resolve-name",
         evidence=(*_said(given, absent), *(attempt_evidence(facts, r) for r in facts.attempts.reaches()[:1])),
         values=values(name=given.name, server=given.server, found=given.addresses[0]),

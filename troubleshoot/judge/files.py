@@ -8,7 +8,7 @@ from probes.hosts_file import HostsFileResult
 from probes.resolve import Answer
 from troubleshoot.facts import Facts, Reading, describe, plain
 from troubleshoot.judge.evidence.attempt import attempt_evidence
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
 @rule("stale-hosts-entry")
@@ -39,8 +39,7 @@ def stale_hosts_entry(facts: Facts) -> Finding | None:
     return Finding(
         cause="stale-hosts-entry",
         confidence="certain" if living or nowhere else "likely",
-        scope="this-machine",
-        step="hosts-file" if "hosts-file" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "hosts-file", "resolve-name"),
         evidence=(
             (
                 "hosts-file",
@@ -62,7 +61,6 @@ def _to_nowhere(hosts: HostsFileResult, address: str, name: str) -> Finding:
     return Finding(
         cause="stale-hosts-entry",
         confidence="certain",
-        scope="this-machine",
         step="hosts-file",
         evidence=(("hosts-file", fact),),
         values=values(name=name, found=entry.address, line=entry.line, file=hosts.path),
@@ -88,8 +86,7 @@ def services_entry_wrong(facts: Facts) -> Finding | None:
     return Finding(
         cause="services-entry-wrong",
         confidence="certain" if living else "likely",
-        scope="this-machine",
-        step="services-file" if "services-file" in facts.request.steps else "connect",
+        step=first_step(facts, "services-file", "connect"),
         evidence=(
             (
                 "services-file",

@@ -23,7 +23,7 @@ from troubleshoot.facts.ports import (
 )
 from troubleshoot.intake.target import is_unspecified
 from troubleshoot.judge.evidence.attempt import attempt_evidence
-from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
+from troubleshoot.judge.model import NAMED, Evidence, Finding, first_step, rule, values
 
 #: How much of a command line is shown; the report's observations hold more.
 _COMMAND = 200
@@ -125,11 +125,9 @@ def port_in_use(facts: Facts) -> Finding | None:
     return Finding(
         cause="port-in-use",
         confidence="certain" if sure else "likely",
-        scope="this-machine",
         step="port-owner",
         evidence=(*_held(facts, failed, holding, free), *owners(holding), *_sharing(holding, failed)),
         values=values(
-            port=facts.port,
             process=describe.holder(first) if first is not None else None,
             found=peer or (describe.socket_address(first) if first is not None else None),
         ),
@@ -215,7 +213,6 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
     return Finding(
         cause="port-in-time-wait",
         confidence="certain" if failed[0].attempts[0].failure is Failure.ADDRESS_IN_USE else "likely",
-        scope="this-machine",
         step="port-owner",
         evidence=(
             ("port-owner", note("fact.bind-failed", port=facts.port, errno=failed[0].attempts[0].errno or "?")),
@@ -224,7 +221,7 @@ def port_in_time_wait(facts: Facts) -> Finding | None:
             *owners(entries),
             *_sharing((), failed),
         ),
-        values=values(port=facts.port, found=f"{states}, {left:.0f} s"),
+        values=values(found=f"{states}, {left:.0f} s"),
     )
 
 
@@ -253,7 +250,6 @@ def port_not_permitted(facts: Facts) -> Finding | None:
     return Finding(
         cause="port-not-permitted",
         confidence="certain" if process else "likely",
-        scope="this-machine",
         step="port-owner",
         evidence=(
             ("port-owner", note("fact.port-privileged", port=low.port, start=low.unprivileged_start)),
@@ -275,7 +271,6 @@ def _denied_by_windows(facts: Facts, trial: BindResult) -> Finding | None:
     return Finding(
         cause="port-not-permitted",
         confidence="certain" if sure else "likely",
-        scope="this-machine",
         step="port-owner",
         evidence=(
             ("port-owner", note("fact.bind-failed", port=trial.port, errno=trial.attempts[0].errno or "?")),
@@ -297,7 +292,6 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
         return Finding(
             cause="port-not-permitted",
             confidence="likely",
-            scope="this-machine",
             step="port-owner",
             evidence=failed,
             values=values(port=trial.port),
@@ -310,7 +304,6 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
         return Finding(
             cause="port-not-permitted",
             confidence="possible",
-            scope="this-machine",
             step="port-owner",
             evidence=(*failed, *also),
             values=values(port=trial.port, expected=f"{start}-65535"),
@@ -320,7 +313,6 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
     return Finding(
         cause="port-not-permitted",
         confidence="likely" if stopped else "certain",
-        scope="this-machine",
         step="port-owner",
         evidence=(
             *failed,
@@ -357,12 +349,11 @@ def listener_on_other_address(facts: Facts) -> Finding | None:
     return Finding(
         cause="listener-on-other-address",
         confidence="certain",
-        scope="this-machine",
-        step="listeners" if "listeners" in facts.request.steps else "connect",
+        step=first_step(facts, "listeners", "connect"),
         evidence=(
             ("listeners", note("fact.listening", where=found, process=process or "?")),
             attempt_evidence(facts, focus),
         ),
-        values=values(address=focus.address, port=facts.port, found=found),
+        values=values(found=found),
         address=focus.address,
     )

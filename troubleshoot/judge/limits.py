@@ -28,7 +28,6 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
         return Finding(
             cause="too-many-open-sockets",
             confidence="certain",
-            scope="this-machine",
             step="open-sockets",
             evidence=(
                 ("open-sockets", note("fact.descriptors-system", used=result.system_used, limit=result.system_limit)),
@@ -45,7 +44,6 @@ def too_many_open_sockets(facts: Facts) -> Finding | None:
         cause="too-many-open-sockets",
         # Without --pid it is the process nearest to its limit, which need not be the one that failed.
         confidence="certain" if facts.request.pid is not None else "likely",
-        scope="this-machine",
         step="open-sockets",
         evidence=descriptors_in_use(result),
         values=values(process=describe.process(result.name, result.pid), found=used, expected=result.limit),
@@ -98,7 +96,6 @@ def buffers_exhausted(facts: Facts) -> Finding | None:
     return Finding(
         cause="buffers-exhausted",
         confidence="likely",
-        scope="this-machine",
         step="buffers",
         evidence=(*evidence, *holders),
         values=values(found=describe_memory(result)),
@@ -120,7 +117,6 @@ def _full_buffers(facts: Facts) -> Finding | None:
         cause="buffers-exhausted",
         # Whoever meets a full buffer is told to wait, or waits, on most systems.
         confidence="possible",
-        scope="this-machine",
         step="buffers",
         evidence=(*said, ("buffers", note("fact.buffers-process", process=process, used=total, count=count))),
         values=values(process=process, found=len(said)),

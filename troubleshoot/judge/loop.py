@@ -7,7 +7,7 @@ from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.loop import ring_of
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
 @rule("routing-loop", asks=(asks.connected.flows,))
@@ -27,10 +27,9 @@ def routing_loop(facts: Facts) -> Finding | None:
     return Finding(
         cause="routing-loop",
         confidence="certain" if ring is not None and expired else "likely",
-        scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "traceroute", step_of(facts)),
         evidence=(attempt_evidence(facts, reach), *path_evidence(facts, reach.address)),
-        values=values(router=router, hop=hop, address=reach.address),
+        values=values(router=router, address=reach.address),
         variant="default" if hop else "unlocated",
         hop=hop,
         address=router,

@@ -52,7 +52,6 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
     found = Finding(
         cause="wrong-subnet-mask",
         confidence="possible",
-        scope="this-machine",
         step="subnet-mask",
         evidence=(way, *tried),
         values=values(address=address, interface=route.interface, mask=_own_mask(facts, route)),
@@ -75,7 +74,6 @@ def _too_narrow(facts: Facts, address: str, route: RouteResult) -> Finding | Non
     found = Finding(
         cause="wrong-subnet-mask",
         confidence="possible",
-        scope="this-machine",
         step="subnet-mask",
         evidence=tried,
         values=values(address=address, interface=name, mask=_own_mask(facts, route) or _any_mask(facts, name)),

@@ -10,7 +10,7 @@ from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, family_of, usage, winsock
-from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
+from troubleshoot.judge.model import NAMED, Evidence, Finding, first_step, rule
 from troubleshoot.judge.stack import dead_exchanges
 
 #: Codes that a program gets where it did not start the socket library, or asked for a version that is none.
@@ -24,10 +24,8 @@ def no_network_meaning(facts: Facts) -> Finding | None:
     return Finding(
         cause="no-network-meaning",
         confidence="certain",
-        scope="application",
         step="api-usage",
         evidence=(("api-usage", note("fact.code-without-meaning", code=facts.request.code)),),
-        values=values(code=facts.request.code),
     )
 
 
@@ -60,10 +58,8 @@ def api_misuse(facts: Facts) -> Finding | None:
     return Finding(
         cause="api-misuse",
         confidence="likely" if looked else "certain",
-        scope="application",
         step="api-usage",
         evidence=(("api-usage", note("fact.code-from-calls", code=facts.request.code)), *usage.evidence(facts)),
-        values=values(code=facts.request.code),
         also=((("service-closes", note("verdict.open-peer-closed")),) if "established" in facts.request.about else ()),
     )
 
@@ -82,14 +78,12 @@ def _broadcast(facts: Facts) -> Finding | None:
     return Finding(
         cause="api-misuse",
         confidence="certain" if seen else "likely",
-        scope="application",
         step="address-valid",
         evidence=(
             ("address-valid", note("fact.address-broadcast", address=address)),
             *live,
             *usage.evidence(facts),
         ),
-        values=values(code=facts.request.code, address=address),
         variant="broadcast",
         address=address,
     )
@@ -127,10 +121,8 @@ def _too_long(facts: Facts) -> Finding | None:
     return Finding(
         cause="api-misuse",
         confidence="likely",
-        scope="application",
         step="api-usage",
         evidence=(*evidence, *usage.evidence(facts)),
-        values=values(code=facts.request.code),
         variant="size",
     )
 
@@ -146,14 +138,12 @@ def _not_started(facts: Facts) -> Finding | None:
     return Finding(
         cause="api-misuse",
         confidence="likely",
-        scope="application",
-        step="api-usage" if "api-usage" in facts.request.steps else "network-subsystem",
+        step=first_step(facts, "api-usage", "network-subsystem"),
         evidence=(
             ("network-subsystem", note("fact.loopback-works", count=works)),
             *(("network-subsystem", fact) for fact in (winsock.details(result.winsock) if result.winsock else ())),
             ("api-usage", note("fact.code-from-calls", code=facts.request.code)),
             *usage.evidence(facts),
         ),
-        values=values(code=facts.request.code),
         variant="startup",
     )

@@ -39,17 +39,19 @@ class Standing(enum.StrEnum):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A cause that the evidence supports.
 
-    ``step`` is the checklist step that shows it, ``evidence`` pairs of step id and fact, ``values`` fill the
-    catalogue's sentences, ``variant`` picks among them. A ``warning`` does not stop the target.
+    ``step`` is the checklist step that shows it (:func:`first_step` chooses), ``evidence`` pairs of step id and fact.
+    ``values`` fill the catalogue's sentences beside what the report gives to each (target, host, port, service, code,
+    and the finding's own ``hop`` and ``address``), ``variant`` picks among them. ``scope`` is told only of a cause that
+    the catalogue lets lie in several. A ``warning`` does not stop the target.
     ``unsettles`` keeps a target that works from being called healthy, although the finding is no more than possible.
     ``also`` lists causes that the evidence cannot tell from this one, with what would settle it.
     """
 
     cause: str
     confidence: Confidence
-    scope: str
     step: str
     evidence: Evidence
+    scope: str | None = None
     values: tuple[tuple[str, str], ...] = ()
     variant: str = "default"
     hop: int | None = None
@@ -94,6 +96,11 @@ def rule(cause: str, *, asks: tuple[Ask, ...] = (), holds_up: HoldsUp | None = N
 def values(**given: object) -> tuple[tuple[str, str], ...]:
     """Build a finding's values; those that are ``None`` are left out."""
     return tuple((name, str(value)) for name, value in given.items() if value is not None)
+
+
+def first_step(facts: Facts, *steps: str) -> str:
+    """Return the first of ``steps`` that stands on the checklist, else the last: where a finding is shown."""
+    return next((step for step in steps if step in facts.request.steps), steps[-1])
 
 
 def attempted(facts: Facts) -> Evidence:

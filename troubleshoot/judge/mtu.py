@@ -19,7 +19,7 @@ from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of
 from troubleshoot.facts.transfers import Contrast, contrast, moved, suspicious
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.judge.service import on_any, packet_loss
 from troubleshoot.report import Confidence
 
@@ -77,7 +77,7 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     walked = facts.get("mtu-hop", MtuHopResult, address)
     if walked is not None and walked.told is not None and (proven is None or not proven.back):
         return None
-    step = "path-mtu" if "path-mtu" in facts.request.steps else step_of(facts)
+    step = first_step(facts, "path-mtu", step_of(facts))
     confidence = _by_transfer(proven, found) if proven is not None else _by_datagrams(facts, hole, walked, transfer)
     place = _place(facts, address, found, walked, back=proven is not None and proven.back and hole is None)
     sizes = [found.mtu] if found is not None and (hole is not None or told) else []
@@ -86,7 +86,6 @@ def _swallows(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="path-mtu-blackhole",
         confidence=confidence,
-        scope="path",
         step=step,
         evidence=(
             *(((step, note("fact.mtu-blackhole", address=address, mtu=size)),) if hole is not None else ()),

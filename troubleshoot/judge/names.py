@@ -7,7 +7,8 @@ from probes.resolve import Answer, ResolveResult, ServerAnswer
 from troubleshoot import asks
 from troubleshoot.facts import DENIALS, SILENCE, Facts, Reading, describe, family_of, is_loopback, plain
 from troubleshoot.judge import way_to_servers
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.evidence.attempt import attempt_evidence
+from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 REFUSALS = frozenset({Answer.REFUSED, Answer.FORMERR, Answer.NOTIMP})
@@ -68,8 +69,7 @@ def no_nameserver_configured(facts: Facts) -> Finding | None:
     return Finding(
         cause="no-nameserver-configured",
         confidence="certain",
-        scope="name-service",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(("check-dns", note("fact.no-nameserver")), *system_said(result)),
         values=values(name=_name(facts)),
     )
@@ -95,8 +95,7 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     return Finding(
         cause="nameserver-unreachable",
         confidence="certain" if cut is None else "likely",
-        scope="name-service",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *system_said(result)),
         values=values(servers=", ".join(asked), server=next(iter(asked)), name=_name(facts)),
         variant="stub" if stub else "local" if closed else "default",
@@ -120,8 +119,7 @@ def nameserver_partly_down(facts: Facts) -> Finding | None:
     return Finding(
         cause="nameserver-partly-down",
         confidence="certain",
-        scope="name-service",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(silent), *_said(_words(facts))),
         values=values(servers=", ".join(dead), server=dead[0], name=_name(facts)),
         address=dead[0],
@@ -160,7 +158,6 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
     return Finding(
         cause="name-does-not-exist",
         confidence=_agreed(words, Answer.NXDOMAIN),
-        scope="name-service",
         step="resolve-name",
         evidence=(*_said(words, "resolve-name"), *more),
         values=values(name=_name(facts), server=first.server),
@@ -180,7 +177,6 @@ def no_address_record(facts: Facts) -> Finding | None:
     return Finding(
         cause="no-address-record",
         confidence=_agreed(words, Answer.NO_DATA),
-        scope="name-service",
         step="resolve-name",
         evidence=_said(words, "resolve-name"),
         values=values(name=_name(facts), family=family),
@@ -203,7 +199,6 @@ def _other_family(facts: Facts) -> Finding | None:
     return Finding(
         cause="no-address-record",
         confidence="certain",
-        scope="name-service",
         step="resolve-name",
         evidence=(("hosts-file", fact),),
         values=values(name=_name(facts), family=f"IPv{wanted}"),
@@ -229,8 +224,7 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
     return Finding(
         cause=cause,
         confidence="certain",
-        scope="name-service",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(words), *(system_said(result) if result else ())),
         values=values(name=_name(facts), server=first.server, found=first.rcode or first.answer.value.upper()),
         address=first.server,
@@ -254,8 +248,7 @@ def _known_failure(facts: Facts) -> Finding | None:
     return Finding(
         cause="nameserver-failure",
         confidence="certain" if cut is not None else "likely",
-        scope="name-service",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=_said([shown]),
         values=values(name=_name(facts), server=first, found=shown.rcode or shown.answer.value.upper()),
         variant="truncated" if cut is not None else "one-label",
@@ -287,62 +280,48 @@ def nameservers_disagree(facts: Facts) -> Finding | None:
     words = _words(facts)
     knowing = [w for w in words if w.answer is Answer.ADDRESSES]
     denying = [w for w in words if w.answer in DENIALS]
-    given = values(
-        name=_name(facts), servers=", ".join(w.server for w in words), server=words[-1].server if words else None
-    )
-    step = "check-dns" if "check-dns" in facts.request.steps else "resolve-name"
     if knowing and denying:
-        stops = facts.names.unresolved()
-        return Finding(
-            cause="nameservers-disagree",
-            confidence="certain",
-            step=step,
-            evidence=_said([*knowing, *denying]),
-            warning=not stops and "check-dns" not in facts.request.reference_steps,
-            address=denying[0].server,
-            scope="name-service",
-            values=given,
-        )
+        warning = not facts.names.unresolved() and "check-dns" not in facts.request.reference_steps
+        return _two_answers(facts, _said([*knowing, *denying]), denying[0].server, warning=warning)
     if len(knowing) < 2 or facts.names.hosts_override():
         return None
     sets = {w.server: _addresses(facts, w.server) for w in knowing}
     first, *others = sets.values()
     if all(first & other for other in others):
         return None
-    system = {plain(a) for a in facts.targets}
-    if not facts.attempts.blocked():
-        if "check-dns" not in facts.request.reference_steps:
-            return None
-        dead = [a for a in facts.names.extra_targets if facts.attempts.decided_reach(a).failed]
-        confidence: Confidence = "certain" if dead else "possible"
-        return Finding(
-            cause="nameservers-disagree",
-            confidence=confidence,
-            step=step,
-            evidence=_said(knowing),
-            address=knowing[-1].server,
-            warning=not dead,
-            scope="name-service",
-            values=given,
-        )
+    if facts.attempts.blocked():
+        return _wrong_addresses(facts, knowing, sets)
+    if "check-dns" not in facts.request.reference_steps:
+        return None
+    dead = any(facts.attempts.decided_reach(a).failed for a in facts.names.extra_targets)
+    sure: Confidence = "certain" if dead else "possible"
+    return _two_answers(facts, _said(knowing), knowing[-1].server, sure, warning=not dead)
+
+
+def _wrong_addresses(facts: Facts, knowing: list[ServerAnswer], sets: dict[str, set[str]]) -> Finding | None:
+    """The addresses that the system uses do not work, and those of another server do."""
     living = [a for a in facts.names.extra_targets if facts.attempts.decided_reach(a).reading is Reading.CONNECTED]
     if not living:
         return None
+    system = {plain(a) for a in facts.targets}
     wrong = next((w for w in knowing if sets[w.server] & system), knowing[0])
+    tried = [facts.attempts.reach(a) for a in [*facts.targets[:1], *living[:1]]]
+    return _two_answers(facts, (*_said(knowing), *(attempt_evidence(facts, r) for r in tried)), wrong.server)
+
+
+def _two_answers(
+    facts: Facts, evidence: Evidence, server: str, confidence: Confidence = "certain", *, warning: bool = False
+) -> Finding:
+    """Return ``nameservers-disagree``, lying at ``server``."""
+    servers = [w.server for w in _words(facts)]
     return Finding(
         cause="nameservers-disagree",
-        confidence="certain",
-        step=step,
-        evidence=(
-            *_said(knowing),
-            *(
-                ("connect", describe.reach(facts.attempts.reach(a), facts.port, facts.request.target.transport))
-                for a in [*facts.targets[:1], *living[:1]]
-            ),
-        ),
-        address=wrong.server,
-        scope="name-service",
-        values=given,
+        confidence=confidence,
+        step=first_step(facts, "check-dns", "resolve-name"),
+        evidence=evidence,
+        values=values(name=_name(facts), servers=", ".join(servers), server=servers[-1]),
+        address=server,
+        warning=warning,
     )
 
 

@@ -9,7 +9,7 @@ from probes.statistics import StatisticsResult
 from troubleshoot import asks
 from troubleshoot.facts import AFTER, BEFORE, Facts, Reach, Reading, describe
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing, step_of
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 #: Packets that the kernel threw away because it would not answer by the interface that they came in by (RFC 3704).
 _REVERSE_PATH = "TcpExt.IPReversePathFilter"
@@ -36,7 +36,6 @@ def _answers_elsewhere(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="wrong-route",
         confidence="certain" if found.connected else "likely",
-        scope="this-machine",
         step="router-configured",
         evidence=(
             ("router-configured", describe.route(route)),
@@ -68,8 +67,7 @@ def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
         cause="wrong-route",
         # the counter is the whole machine's: other programs' packets count as well
         confidence="likely",
-        scope="this-machine",
-        step="router-configured" if "router-configured" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "router-configured", step_of(facts)),
         evidence=(
             attempt_evidence(facts, reach),
             ("statistics", note("fact.reverse-path", count=after - before)),

@@ -13,7 +13,7 @@ from troubleshoot.facts import Facts, Reach, Reading, describe
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import by_chance
 from troubleshoot.judge.evidence.routes import FORBIDDING
-from troubleshoot.judge.model import Evidence, Finding, rule, values
+from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
@@ -27,46 +27,50 @@ def local_firewall(facts: Facts) -> Finding | None:
     focus = facts.attempts.focus
     if focus is None or facts.port is None:
         return _filtered_without_port(facts, focus)
-    route = facts.link.route(focus.address)
-    base: Evidence = (attempt_evidence(facts, focus),)
-    forbidden = route is not None and route.kind in FORBIDDING
-    if (
-        focus.reading is Reading.LOCAL
-        and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED)
-        and not forbidden
-    ):
-        sort = facts.machine.kind(focus.address)
-        if sort is not AddressKind.BROADCAST:
-            return _stopped(facts, focus, "certain", base)
-    if focus.reading is Reading.ICMP and focus.icmp is not None and facts.machine.is_own(focus.icmp.sender):
-        refusal = focus.icmp.meaning in (IcmpMeaning.PORT_UNREACHABLE, IcmpMeaning.PROHIBITED)
-        if refusal and not (facts.machine.is_local(focus.address) and facts.request.target.transport == "udp"):
-            return _stopped(facts, focus, "certain", base)
+    if _told(facts, focus):
+        return _stopped(facts, focus, "certain")
     if facts.request.target.transport != "tcp":
         return None
     if facts.machine.is_local(focus.address):
-        return _filtered_to_self(facts, focus, base)
+        return _filtered_to_self(facts, focus)
     if not facts.attempts.decided_reach(focus.address).failed or focus.reading not in (Reading.SILENT, Reading.RESET):
         return None
     wire = facts.get("wire", WireResult, facts.endpoint(focus.address))
-    if wire is not None:
-        eaten = wire.answer_in in ("syn-ack", "reset") and not wire.socket_heard
-        if (wire.syns_out == 0 and not wire.unresolved) or eaten:
-            seen = (*base, ("connect", describe.wire(wire)))
-            return _stopped(facts, focus, "certain", seen)
-        return None
+    if wire is None:
+        return _without_root(facts, focus)
+    eaten = wire.answer_in in ("syn-ack", "reset") and not wire.socket_heard
+    if (wire.syns_out == 0 and not wire.unresolved) or eaten:
+        return _stopped(facts, focus, "certain", ("connect", describe.wire(wire)))
+    return None
+
+
+def _told(facts: Facts, focus: Reach) -> bool:
+    """Whether this machine itself said so: the call was not permitted, or an ICMP refusal came from here."""
+    route = facts.link.route(focus.address)
+    forbidden = route is not None and route.kind in FORBIDDING
+    denied = focus.reading is Reading.LOCAL and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED)
+    if denied and not forbidden and facts.machine.kind(focus.address) is not AddressKind.BROADCAST:
+        return True
+    if focus.reading is not Reading.ICMP or focus.icmp is None or not facts.machine.is_own(focus.icmp.sender):
+        return False
+    # A closed UDP port of this machine itself is told in the same way.
+    closed = facts.machine.is_local(focus.address) and facts.request.target.transport == "udp"
+    return focus.icmp.meaning in (IcmpMeaning.PORT_UNREACHABLE, IcmpMeaning.PROHIBITED) and not closed
+
+
+def _without_root(facts: Facts, focus: Reach) -> Finding | None:
+    """What counters and distances tell of packets that cannot be watched."""
     path = facts.path.tcp_path(focus.address)
     trace = facts.path.trace(focus.address)
+    route = facts.link.route(focus.address)
     if path is None or trace is None or route is None:
         return None
-    seen = (*base, ("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
     counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(focus.address))
     if counted is not None and (facts.path.alive(focus.address) or facts.hops.last_hop(focus.address)):
         stopped = _stopped_here(facts, counted, focus)
         if stopped is not None:
             fact, confidence = stopped
-            seen = (*base, ("connect", fact))
-            return _stopped(facts, focus, confidence, seen)
+            return _stopped(facts, focus, confidence, ("connect", fact))
         if counted.control is not None and counted.control.sent:
             return None
     if route.on_link:
@@ -77,19 +81,21 @@ def local_firewall(facts: Facts) -> Finding | None:
     if not vanishes and not reset_at_once:
         return None
     # A SYN with TTL 1 is dropped or refused before the first router could say "time exceeded"; other packets are not.
+    seen = (("connect", describe.tcp_path(path)), ("traceroute", describe.trace(trace)))
     also = (("firewall-drop" if vanishes else "firewall-reset", note("verdict.open-first-router")),)
-    return _stopped(facts, focus, "possible", seen, also)
+    return _stopped(facts, focus, "possible", *seen, also=also)
 
 
-def _stopped(facts: Facts, focus: Reach, confidence: Confidence, evidence: Evidence, also: Evidence = ()) -> Finding:
-    """Return the finding of a connection that this machine itself stops."""
+def _stopped(
+    facts: Facts, focus: Reach, confidence: Confidence, *seen: tuple[str, Note], also: Evidence = ()
+) -> Finding:
+    """Return the finding of a connection that this machine itself stops, with what was seen beside the attempt."""
     return Finding(
         cause="local-firewall",
         confidence=confidence,
-        scope="this-machine",
         step="connect",
-        evidence=evidence,
-        values=values(address=focus.address, port=facts.port),
+        evidence=(attempt_evidence(facts, focus), *seen),
+        values=values(address=focus.address),
         also=also,
     )
 
@@ -107,11 +113,11 @@ def _stopped_here(facts: Facts, counted: OwnFilterResult, focus: Reach) -> tuple
     return None
 
 
-def _filtered_to_self(facts: Facts, focus: Reach, base: Evidence) -> Finding | None:
+def _filtered_to_self(facts: Facts, focus: Reach) -> Finding | None:
     """Silence towards this machine itself: its filter, unless loopback is down or the queue is full."""
     if focus.reading is not Reading.SILENT or facts.machine.loopback_down() or facts.machine.full_queue(facts.port):
         return None
-    return _stopped(facts, focus, "likely", base)
+    return _stopped(facts, focus, "likely")
 
 
 def _filtered_questions(facts: Facts) -> Finding | None:
@@ -124,8 +130,7 @@ def _filtered_questions(facts: Facts) -> Finding | None:
     return Finding(
         cause="local-firewall",
         confidence="certain",
-        scope="this-machine",
-        step="check-dns" if "check-dns" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(
             ("check-dns", describe.server_answer(first)),
             ("check-dns", note("fact.stopped-here", errno="EPERM")),
@@ -140,7 +145,6 @@ def _filtered_without_port(facts: Facts, focus: Reach | None) -> Finding | None:
     return Finding(
         cause="local-firewall",
         confidence="possible",
-        scope="this-machine",
         step="ping-remote",
         evidence=(attempt_evidence(facts, focus),),
         values=values(address=focus.address),

@@ -8,7 +8,7 @@ from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.syns import passed_ttl
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule
 
 
 @rule(
@@ -34,13 +34,11 @@ def accept_queue_full(facts: Facts) -> Finding | None:
     return Finding(
         cause="accept-queue-full",
         confidence="certain",
-        scope="remote-host",
-        step="listeners" if "listeners" in facts.request.steps else "connect",
+        step=first_step(facts, "listeners", "connect"),
         evidence=(
             ("listeners", note("fact.queue-full", port=facts.port, queue=entry.queue, limit=entry.queue_limit)),
             attempt_evidence(facts, focus),
         ),
-        values=values(address=focus.address, port=facts.port),
         variant="local",
         hop=0,
         address=focus.address,
@@ -68,7 +66,6 @@ def queue_full_there(facts: Facts) -> Finding | None:
     return Finding(
         cause="accept-queue-full",
         confidence="likely",
-        scope="remote-host",
         step=step_of(facts),
         evidence=(
             attempt_evidence(facts, reach),
@@ -76,7 +73,6 @@ def queue_full_there(facts: Facts) -> Finding | None:
             (step_of(facts), describe.tcp_path(path)),
             *path_evidence(facts, reach.address),
         ),
-        values=values(address=reach.address, port=facts.port),
         hop=distance,
         address=reach.address,
         also=(("firewall-drop", note("verdict.open-syn-filter", port=facts.port)),),

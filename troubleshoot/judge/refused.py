@@ -12,7 +12,7 @@ from troubleshoot.facts import Facts, Reach, Reading, flows, plain
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
 from troubleshoot.judge.evidence.refuser import Place, find
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
 @rule(
@@ -47,7 +47,7 @@ def _resets(facts: Facts) -> Finding | None:
         scope="path",
         step=step_of(facts),
         evidence=refuser.evidence,
-        values=values(router=router, hop=refuser.hop, address=reach.address, port=facts.port),
+        values=values(router=router, address=reach.address),
         variant="default" if router else "unnamed" if refuser.hop else "unlocated",
         hop=refuser.hop,
         address=router,
@@ -90,13 +90,12 @@ def _now_and_then(facts: Facts) -> Finding | None:
         return Finding(
             cause="no-listener",
             confidence="likely",
-            scope="remote-host",
             step=step_of(facts),
             evidence=(
                 attempt_evidence(facts, reach),
                 (step_of(facts), note("fact.some-refused", count=refused, total=len(met), port=facts.port)),
             ),
-            values=values(address=reach.address, port=facts.port, found=f"{refused}/{len(met)}"),
+            values=values(found=f"{refused}/{len(met)}"),
             variant="some-connections",
             address=reach.address,
         )
@@ -106,7 +105,7 @@ def _now_and_then(facts: Facts) -> Finding | None:
 def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
     """Return ``no-listener`` for this machine itself, whose sockets can be seen."""
     transport = facts.request.target.transport
-    step = "listeners" if "listeners" in facts.request.steps else "connect"
+    step = first_step(facts, "listeners", "connect")
     if reach.reading not in (Reading.RESET, Reading.ICMP):
         return None
     sockets = facts.get("sockets", SocketsResult, str(facts.port))
@@ -120,13 +119,11 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="no-listener",
         confidence="possible" if binding else "certain" if sockets is not None and not named else "likely",
-        scope="remote-host",
         step=step,
         evidence=(
             attempt_evidence(facts, reach),
             *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
         ),
-        values=values(address=reach.address, port=facts.port),
         variant="local",
         hop=0,
         address=reach.address,
@@ -151,10 +148,8 @@ def _nobody_listens(facts: Facts) -> Finding | None:
         return Finding(
             cause="no-listener",
             confidence="certain",
-            scope="remote-host",
             step="connect",
             evidence=(attempt_evidence(facts, reach),),
-            values=values(address=reach.address, port=facts.port),
             variant="udp",
             hop=facts.hops.distance(reach.address),
             address=reach.address,
@@ -178,10 +173,8 @@ def _host_refuses(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="no-listener",
         confidence="likely" if refuser.place is Place.HOST else "possible",
-        scope="remote-host",
         step="connect",
         evidence=refuser.evidence,
-        values=values(address=reach.address, port=facts.port),
         variant="forwarded" if forwarded.by_host(facts, reach.address) else "default",
         hop=told[0] if told and not uneven else None,
         address=reach.address,

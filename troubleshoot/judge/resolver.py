@@ -50,7 +50,6 @@ def _restricted(result: ResolveResult) -> Finding | None:
     return Finding(
         cause="resolver-misconfigured",
         confidence="likely",
-        scope="this-machine",
         step="hosts-file" if path.endswith("hosts") else "resolve-name",
         evidence=(("resolve-name", note("fact.file-restricted", path=path)),),
         values=values(name=result.name, file=path),
@@ -72,7 +71,6 @@ def _forbidden(facts: Facts, result: ResolveResult, hosts: HostsFileResult | Non
     return Finding(
         cause="resolver-misconfigured",
         confidence="likely" if denied or paths == [_NSSWITCH] else "certain",
-        scope="this-machine",
         step="hosts-file" if paths[0].endswith("hosts") else "resolve-name",
         evidence=(*(("resolve-name", note("fact.file-forbidden", path=p)) for p in paths), *system_said(result)),
         values=values(name=result.name, file=paths[0]),
@@ -91,7 +89,6 @@ def _no_localhost(result: ResolveResult, hosts: HostsFileResult | None) -> Findi
     return Finding(
         cause="resolver-misconfigured",
         confidence="certain",
-        scope="this-machine",
         step="hosts-file" if not hosts.entries else "resolve-name",
         evidence=(
             ("hosts-file", note("fact.hosts-none", path=hosts.path, name=result.name)),
@@ -115,7 +112,6 @@ def _malformed(result: ResolveResult, hosts: HostsFileResult | None) -> Finding 
     return Finding(
         cause="resolver-misconfigured",
         confidence="certain",
-        scope="this-machine",
         step="hosts-file",
         evidence=(("hosts-file", fact), *system_said(result)),
         values=values(name=result.name, file=hosts.path, line=defect.line, found=defect.address),
@@ -146,7 +142,6 @@ def _wrong_order(facts: Facts, result: ResolveResult, hosts: HostsFileResult | N
     return Finding(
         cause="resolver-misconfigured",
         confidence="certain",
-        scope="this-machine",
         step="resolve-name",
         evidence=(*shown, told, *system_said(result)),
         values=values(name=result.name, file=_NSSWITCH, service=variant_source, found=found),
@@ -182,7 +177,6 @@ def _passed_over(result: ResolveResult) -> Finding | None:
     return Finding(
         cause="resolver-misconfigured",
         confidence="certain",
-        scope="this-machine",
         step="check-dns",
         evidence=(("check-dns", describe.server_answer(knowing)), *system_said(result)),
         values=values(name=result.name, server=knowing.server, found=knowing.addresses[0], file="/etc/resolv.conf"),
@@ -199,7 +193,6 @@ def _unexplained(facts: Facts, result: ResolveResult) -> Finding | None:
     return Finding(
         cause="resolver-misconfigured",
         confidence="likely",
-        scope="this-machine",
         step="resolve-name",
         evidence=(("resolve-name", describe.server_answer(known)), *system_said(result)),
         values=values(name=result.name, server=known.server, found=known.addresses[0], eai=result.system.eai),
@@ -229,7 +222,6 @@ def lookup_slow(facts: Facts) -> Finding | None:
         return Finding(
             cause="lookup-slow",
             confidence="likely",
-            scope="name-service",
             step="resolve-name",
             evidence=(*(("resolve-name", describe.server_answer(a)) for a in half), *system_said(result)),
             values=values(name=result.name, server=half[0].server, kind=half[0].record_type, found=half[1].record_type),
@@ -242,7 +234,6 @@ def lookup_slow(facts: Facts) -> Finding | None:
     return Finding(
         cause="lookup-slow",
         confidence="likely",
-        scope="name-service",
         step="resolve-name",
         evidence=(*(("resolve-name", describe.server_answer(a)) for a in silent), *system_said(result)),
         values=values(name=result.name, server=first, servers=", ".join(dead)),

@@ -22,7 +22,6 @@ def interface_down(facts: Facts) -> Finding | None:
             return Finding(
                 cause="interface-down",
                 confidence="certain",
-                scope="this-machine",
                 step="interface",
                 evidence=(
                     ("interface", describe.interface(at_fault)),
@@ -44,7 +43,6 @@ def no_route(facts: Facts) -> Finding | None:
             return Finding(
                 cause="no-route",
                 confidence="certain",
-                scope="this-machine",
                 step="router-configured",
                 evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
                 values=values(address=address, kind=route.kind.value, found=route.matched),
@@ -65,7 +63,6 @@ def no_default_route(facts: Facts) -> Finding | None:
         return Finding(
             cause="no-default-route",
             confidence="certain",
-            scope="this-machine",
             step="router-configured",
             evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
             values=values(address=address),

@@ -90,7 +90,6 @@ def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="connection-intercepted",
         confidence=confidence,
-        scope="path",
         step=step_of(facts),
         evidence=(
             attempt_evidence(facts, reach),
@@ -99,7 +98,7 @@ def _intercepted(facts: Facts, reach: Reach) -> Finding | None:
             *((("ping-remote", note("fact.reply-ttl", ttl=reply)),) if reply is not None else ()),
             *path_evidence(facts, address),
         ),
-        values=values(hop=hop, router=router, address=address, port=facts.port),
+        values=values(router=router, address=address),
         variant="default" if router else "unnamed",
         hop=hop,
         address=router,
@@ -153,10 +152,8 @@ def service_resets(facts: Facts) -> Finding | None:
         return Finding(
             cause="service-resets",
             confidence="likely",
-            scope="remote-host",
             step=step_of(facts),
             evidence=(attempt_evidence(facts, cut),),
-            values=values(address=cut.address, port=facts.port),
             hop=_hop(facts, cut.address),
             address=cut.address,
             also=(("firewall-reset", note("verdict.open-cut")),),
@@ -173,10 +170,8 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="service-resets",
         confidence=_weight(facts),
-        scope="remote-host",
         step=step_of(facts),
         evidence=_witnessed(facts, reach, result),
-        values=values(address=reach.address, port=facts.port),
         hop=_hop(facts, reach.address),
         address=reach.address,
         also=(("firewall-reset", note("verdict.open-cut")),),
@@ -200,10 +195,9 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="service-closes",
         confidence=confidence,
-        scope="remote-host",
         step=step_of(facts),
         evidence=_witnessed(facts, reach, result),
-        values=values(address=reach.address, port=facts.port, found=alert),
+        values=values(found=alert),
         variant="tls" if alert is not None else "default",
         hop=_hop(facts, reach.address),
         address=reach.address,
@@ -231,10 +225,8 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="service-silent",
         confidence="likely" if result.waited_ms >= patience_ms else "possible",
-        scope="remote-host",
         step=step_of(facts),
         evidence=_witnessed(facts, reach, result),
-        values=values(address=reach.address, port=facts.port),
         variant="tls" if facts.request.tls else "default",
         hop=_hop(facts, reach.address),
         address=reach.address,
@@ -267,7 +259,6 @@ def _loses(facts: Facts, reach: Reach) -> Finding | None:
     return Finding(
         cause="packet-loss",
         confidence=confidence,
-        scope="path",
         step="ping-remote" if echoed else step_of(facts),
         evidence=(
             *(("ping-remote" if kind is Kind.ECHO else step_of(facts), fact) for fact, kind in lost),

@@ -38,7 +38,6 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     return Finding(
         cause="address-family-path-broken",
         confidence="certain" if hop else "likely",
-        scope="path",
         step=step_of(facts),
         evidence=(
             *(attempt_evidence(facts, r) for r in dead[:2]),
@@ -89,7 +88,6 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
     return Finding(
         cause="some-addresses-dead",
         confidence="certain",
-        scope="remote-host",
         step=step_of(facts),
         evidence=tuple(attempt_evidence(facts, r) for r in [*dead[:3], *living[:2]]),
         values=values(

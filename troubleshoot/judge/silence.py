@@ -15,7 +15,7 @@ from troubleshoot.judge.evidence.counters import by_chance
 from troubleshoot.judge.evidence.icmp import router_error
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.evidence.syns import passed_ttl
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.judge.queue import queue_full_there
 from troubleshoot.report import Confidence
 
@@ -75,7 +75,7 @@ def _drops(facts: Facts) -> Finding | None:
             (step_of(facts), describe.vanishing(facts.port, passed)),
             *path_evidence(facts, reach.address),
         ),
-        values=values(hop=hop, router=router, address=reach.address, port=facts.port),
+        values=values(router=router, address=reach.address),
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
@@ -106,7 +106,7 @@ def _silent_datagrams(facts: Facts, reach: Reach) -> Finding:
         scope="remote-host",
         step=step_of(facts),
         evidence=(attempt_evidence(facts, reach), *path_evidence(facts, reach.address)),
-        values=values(address=reach.address, port=facts.port),
+        values=values(address=reach.address),
         variant="udp",
     )
 
@@ -127,7 +127,7 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
             *path_evidence(facts, reach.address),
             ("ping-remote-subnet", describe.ping(neighbour)),
         ),
-        values=values(hop=hop, router=router, address=reach.address, port=facts.port),
+        values=values(router=router, address=reach.address),
         variant="all" if router else "all-unlocated",
         hop=hop,
         address=router,
@@ -171,8 +171,7 @@ def _broken(facts: Facts) -> Finding | None:
     return Finding(
         cause="path-broken",
         confidence=confidence,
-        scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "traceroute", step_of(facts)),
         evidence=(
             attempt_evidence(facts, reach),
             *path_evidence(facts, reach.address),

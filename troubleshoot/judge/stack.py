@@ -14,7 +14,7 @@ from probes.network_subsystem import NO_ANSWER, NetworkSubsystemResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, family_of, plain, winsock
 from troubleshoot.facts.ports import binds
-from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, rule, values
+from troubleshoot.judge.model import NAMED, Evidence, Finding, attempted, first_step, rule, values
 from troubleshoot.report import Confidence
 
 #: What socket() says of what the kernel does not have, or is not allowed to give.
@@ -57,9 +57,8 @@ def address_not_local(facts: Facts) -> Finding | None:
         cause="address-not-local",
         confidence=confidence,
         evidence=(*shown, *beside),
-        values=values(address=address, found=near),
+        values=values(found=near),
         variant="near" if near else "default",
-        scope="this-machine",
         step="address-valid",
         address=address,
     )
@@ -81,9 +80,8 @@ def _not_usable(facts: Facts, address: str, trial: BindResult | None) -> Finding
                     ("address-valid", note("fact.bind-foreign", address=address, errno="EADDRNOTAVAIL")),
                     ("interface", note(key, address=address, interface=interface.name)),
                 ),
-                values=values(address=address, interface=interface.name),
+                values=values(interface=interface.name),
                 variant="duplicate" if own.duplicate else "tentative",
-                scope="this-machine",
                 step="address-valid",
                 address=address,
             )
@@ -133,7 +131,6 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
     return Finding(
         cause="address-family-unavailable",
         confidence="possible",
-        scope="this-machine",
         step="address-family",
         evidence=(*_refusals(lacking), *_reasons(facts, result)),
         values=values(family=", ".join(dict.fromkeys(c.protocol.removeprefix("IPPROTO_") for c in lacking))),
@@ -146,7 +143,6 @@ def _sandboxed(facts: Facts, result: AddressFamilyResult, asked: set[int]) -> Fi
     return Finding(
         cause="address-family-unavailable",
         confidence="likely",
-        scope="this-machine",
         step="address-family",
         evidence=_reasons(facts, result),
         values=values(family=names),
@@ -220,7 +216,6 @@ def _family_fault(facts: Facts, result: AddressFamilyResult, family: int, *, onl
     return Finding(
         cause="address-family-unavailable",
         confidence=confidence,
-        scope="this-machine",
         step="address-family",
         evidence=(
             *missing,
@@ -261,8 +256,7 @@ def network_subsystem_down(facts: Facts) -> Finding | None:
     return Finding(
         cause="network-subsystem-down",
         confidence="possible" if far else "likely" if silent else "certain",
-        scope="this-machine",
-        step="network-subsystem" if "network-subsystem" in facts.request.steps else "interface",
+        step=first_step(facts, "network-subsystem", "interface"),
         evidence=(("network-subsystem", found), *(library.evidence if library else ()), *counters, *attempted(facts)),
         values=values(found="loopback"),
         also=also,
@@ -286,8 +280,7 @@ def _library(facts: Facts, result: NetworkSubsystemResult) -> Finding | None:
     return Finding(
         cause="network-subsystem-down",
         confidence="certain" if refused else "likely" if broken and named else "possible",
-        scope="this-machine",
-        step="network-subsystem" if "network-subsystem" in facts.request.steps else "interface",
+        step=first_step(facts, "network-subsystem", "interface"),
         evidence=tuple(("network-subsystem", fault) for fault in faults),
         values=values(found=winsock.subject(faults[0])),
         variant="winsock",

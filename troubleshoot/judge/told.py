@@ -10,7 +10,7 @@ from troubleshoot.facts import UNREACHABLE, Facts, Reach, describe, plain
 from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.icmp import hop_of_sender, icmp_to_others, meets_others, reported_late, router_error
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
@@ -56,7 +56,7 @@ def _rejects(facts: Facts) -> Finding | None:
         scope="remote-host" if by_host else "path",
         step=step_of(facts),
         evidence=(attempt_evidence(facts, reach), *((("traceroute", describe.trace(trace)),) if trace else ())),
-        values=values(router=error.sender, hop=hop, address=reach.address, found=describe.icmp(error), port=facts.port),
+        values=values(router=error.sender, address=reach.address, found=describe.icmp(error)),
         variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
         address=error.sender,
@@ -101,10 +101,9 @@ def _unreachable(facts: Facts) -> Finding | None:
     return Finding(
         cause="network-unreachable",
         confidence="certain" if general and to_port is not None else "likely",
-        scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else step_of(facts),
+        step=first_step(facts, "traceroute", step_of(facts)),
         evidence=(attempt_evidence(facts, reach), *shown),
-        values=values(router=error.sender, hop=hop, address=reach.address, found=describe.icmp(error)),
+        values=values(router=error.sender, address=reach.address, found=describe.icmp(error)),
         variant="default" if hop else "unlocated",
         hop=hop,
         address=error.sender,

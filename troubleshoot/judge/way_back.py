@@ -5,7 +5,7 @@ from __future__ import annotations
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing, path_evidence, step_of
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, rule
 
 
 @rule("no-way-back", asks=(asks.around.subnet, asks.failed.second_look, asks.connected.flows))
@@ -25,13 +25,11 @@ def no_way_back(facts: Facts) -> Finding | None:
     return Finding(
         cause="no-way-back",
         confidence="possible",
-        scope="path",
         step=step_of(facts),
         evidence=(
             attempt_evidence(facts, reach),
             *path_evidence(facts, reach.address),
             *((("ping-remote-subnet", describe.ping(beside)),) if beside is not None else ()),
         ),
-        values=values(address=reach.address),
         address=reach.address,
     )

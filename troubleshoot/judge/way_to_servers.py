@@ -10,7 +10,7 @@ from probes.base import note
 from probes.failure import IcmpError
 from probes.resolve import Answer
 from troubleshoot.facts import UNREACHABLE, Facts, NotYet, describe, family_of, gateway_of, neighbour_dead, plain
-from troubleshoot.judge.model import Finding, values
+from troubleshoot.judge.model import Finding, first_step, values
 
 T = TypeVar("T")
 
@@ -61,7 +61,6 @@ def denied(facts: Facts) -> Finding | None:
     return Finding(
         cause="network-unreachable",
         confidence="likely",
-        scope="path",
         step="resolve-name",
         evidence=tuple(("resolve-name", describe.ping(p)) for s in servers if (p := facts.path.ping(s)) is not None),
         values=values(router=first.sender, address=servers[0], found=describe.icmp(first)),
@@ -107,13 +106,12 @@ def broken(facts: Facts) -> Finding | None:
     return Finding(
         cause="path-broken",
         confidence="likely" if several else "possible",
-        scope="path",
-        step="traceroute" if "traceroute" in facts.request.steps else "resolve-name",
+        step=first_step(facts, "traceroute", "resolve-name"),
         evidence=(
             *(("resolve-name", describe.ping(p)) for s in servers if (p := facts.path.ping(s)) is not None),
             *(("resolve-name", describe.trace(t)) for s in servers if (t := facts.path.trace(s)) is not None),
         ),
-        values=values(hop=hop, router=router, address=servers[0]),
+        values=values(router=router, address=servers[0]),
         variant="default" if router else "nothing-answered",
         hop=hop,
         address=router,

@@ -185,19 +185,16 @@ class _Composer:
 
     # -- verdict -------------------------------------------------------------------------------------------
 
-    def target_text(self) -> str:
-        """Return the target as a person would name it."""
-        return self.request.target.input or "?"
-
     def values_of(self, finding: Finding) -> dict[str, str]:
         """Return the values for the catalogue's sentences about a finding."""
         given: dict[str, object] = {
-            "target": self.target_text(),
+            "target": self.request.target.input or "?",
             "host": self.request.target.host,
             "port": self.facts.port,
             "service": self.request.target.service,
             "code": self.request.code,
             "hop": finding.hop,
+            "address": finding.address,
             **dict(finding.values),
         }
         return worded({name: str(value) for name, value in given.items() if value is not None}, self.wording)
@@ -217,7 +214,7 @@ class _Composer:
             outcome="fault",
             cause=finding.cause,
             failed_step=finding.step,
-            location=Location(scope=finding.scope, hop=finding.hop, address=finding.address),
+            location=Location(scope=_scope(finding, self.catalogue), hop=finding.hop, address=finding.address),
             confidence=finding.confidence,
             summary=self.summary(finding),
             actions=(*self.actions(finding), *self.seeing()),
@@ -233,7 +230,9 @@ class _Composer:
         named = self.conclusion.finding
         if named is None or other.confidence == "possible":
             return "rival"
-        if named.cause in self.catalogue.judgement.stop_everything and other.scope != named.scope:
+        if named.cause in self.catalogue.judgement.stop_everything and _scope(other, self.catalogue) != _scope(
+            named, self.catalogue
+        ):
             return "consequence"
         return "further" if other.confidence == "certain" else "rival"
 
@@ -383,6 +382,11 @@ class _Composer:
             "service": self.request.target.service,
         }
         return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def _scope(finding: Finding, catalogue: Catalogue) -> str:
+    """Return where a finding lies: mostly its cause can lie in one scope only."""
+    return finding.scope or catalogue.cause(finding.cause).scopes[0]
 
 
 def _once(evidence: tuple[tuple[str, Note], ...]) -> list[tuple[str, Note]]:

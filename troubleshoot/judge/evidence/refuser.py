@@ -64,63 +64,109 @@ def find(facts: Facts, reach: Reach) -> Refuser:
     return refuser
 
 
+class _Signs(msgspec.Struct, frozen=True):
+    """What was measured of the reset: its own TTL, the least TTL of a SYN that brings it, another answer's TTL."""
+
+    address: str
+    path: TcpPathResult | None
+    measured: int | None
+    least: int | None
+    reply: int | None
+    alike: bool
+    evidence: tuple[tuple[str, Note], ...]
+
+    @property
+    def by_ttl(self) -> int | None:
+        """The distance that the reset's own TTL tells, if the way back is as long as the way there."""
+        return routers_back(self.measured) + 1 if self.measured is not None else None
+
+    def host(self, hop: int | None) -> Refuser:
+        return Refuser(Place.HOST, hop, "likely", self.evidence)
+
+    def nearer(self, hop: int | None) -> Refuser:
+        return Refuser(Place.NEARER, hop, "likely", self.evidence)
+
+    def unclear(self) -> Refuser:
+        return Refuser(Place.UNKNOWN, None, "possible", self.evidence)
+
+
 def _find(facts: Facts, reach: Reach) -> Refuser:
     address = reach.address
+    signs = _signs(facts, reach)
+    path, least = signs.path, signs.least
+    route = facts.link.peek_route(address)
+    on_link = route is not None and route.on_link
+    if not on_link:
+        ttl_search = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
+        mixed = ttl_search is not None and ttl_search.answer is TtlAnswer.MIXED
+        if mixed or (path is not None and path.final in (TcpAnswer.ACCEPTED, TcpAnswer.ICMP)):
+            return signs.unclear()  # other connections to the same port fared differently: not all take one way
+    if least is None or on_link:
+        return signs.host(facts.hops.distance(address))
+    if facts.path.trace(address) is not None and facts.hops.dies_at(address, least):
+        return _before_the_host(facts, signs, least)
+    if copies(facts, address):
+        return signs.unclear()
+    if forwarded.by_host(facts, address):
+        return Refuser(Place.HOST, facts.hops.distance(address), "likely", forwarded.shown(facts, reach))
+    return _by_distance(facts, signs, least)
+
+
+def _signs(facts: Facts, reach: Reach) -> _Signs:
+    """Gather what was measured; raises :class:`troubleshoot.facts.NotYet` while that is under way."""
+    address = reach.address
     path = facts.path.tcp_path(address)
-    trace = facts.path.trace(address)
+    facts.path.trace(address)
     measured = _reset_ttl(facts, address)
+    reply = reply_ttl(facts, address)
     evidence: list[tuple[str, Note]] = [attempt_evidence(facts, reach)]
     if path is not None:
         evidence.append((step_of(facts), describe.tcp_path(path)))
     if measured is not None:
         evidence.append((step_of(facts), note("fact.reset-ttl", ttl=measured)))
-    reply = reply_ttl(facts, address)
     if reply is not None:
         evidence.append(("ping-remote", note("fact.reply-ttl", ttl=reply)))
     evidence += path_evidence(facts, address)
-    least = path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None
-    route = facts.link.peek_route(address)
-    if route is None or not route.on_link:
-        ttl_search = facts.peek("answer-ttl", AnswerTtlResult, facts.endpoint(address))
-        mixed = ttl_search is not None and ttl_search.answer is TtlAnswer.MIXED
-        if mixed or (path is not None and path.final in (TcpAnswer.ACCEPTED, TcpAnswer.ICMP)):
-            # Other connections to the same port fared differently: not all of them take one way.
-            return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
-    if least is None or (route is not None and route.on_link):
-        return Refuser(Place.HOST, facts.hops.distance(address), "likely", tuple(evidence))
-    by_ttl = routers_back(measured) + 1 if measured is not None else None
-    alike = same_way_back(facts, address)
-    if trace is not None and facts.hops.dies_at(address, least):
-        # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
-        passed = path is not None and path.passed_ttl == least - 1 and least > 1
-        if copies(facts, address):
-            # A reset with what the SYN has left gets home only if that is enough for the way back: the least TTL that
-            # brings one is about twice the distance.
-            return Refuser(Place.NEARER, None, "likely", tuple(evidence))
-        if by_ttl in (least - 1, least) and alike:
-            return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence))
-        return Refuser(Place.NEARER, least - 1 if passed else least, "likely", tuple(evidence))
-    if copies(facts, address):
-        return Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
-    distance = facts.hops.distance(address)
-    if forwarded.by_host(facts, address):
-        return Refuser(Place.HOST, distance, "likely", forwarded.shown(facts, reach))
-    here = Refuser(Place.HOST, distance or least, "likely", tuple(evidence))
-    unclear = Refuser(Place.UNKNOWN, None, "possible", tuple(evidence))
-    if distance is not None and path is not None and path.passed_ttl >= distance:
-        return unclear  # SYNs take a longer way than what the host's distance was measured by
+    return _Signs(
+        address=address,
+        path=path,
+        measured=measured,
+        least=path.final_ttl if path is not None and path.final is TcpAnswer.RESET else None,
+        reply=reply,
+        alike=same_way_back(facts, address),
+        evidence=tuple(evidence),
+    )
+
+
+def _before_the_host(facts: Facts, signs: _Signs, least: int) -> Refuser:
+    """Place a refuser that answers a SYN whose TTL ends at a router: the host never saw it."""
+    if copies(facts, signs.address):
+        # A reset with what the SYN has left gets home only if that is enough for the way back: the least TTL that
+        # brings one is about twice the distance.
+        return signs.nearer(None)
+    if signs.by_ttl in (least - 1, least) and signs.alike:
+        return signs.nearer(signs.by_ttl)
+    # Linux looks at the TTL before its forward chain: a refuser there needs one more than its own distance.
+    passed = signs.path is not None and signs.path.passed_ttl == least - 1 and least > 1
+    return signs.nearer(least - 1 if passed else least)
+
+
+def _by_distance(facts: Facts, signs: _Signs, least: int) -> Refuser:
+    """Hold the distances that the TTLs tell against the host's own."""
+    distance = facts.hops.distance(signs.address)
+    measured, reply, by_ttl = signs.measured, signs.reply, signs.by_ttl
+    if distance is not None and signs.path is not None and signs.path.passed_ttl >= distance:
+        return signs.unclear()  # SYNs take a longer way than what the host's distance was measured by
     if measured is not None and reply is not None and start_of(measured) == start_of(reply):
-        if rewritten(facts, address, distance, reply):
-            return unclear
+        if rewritten(facts, signs.address, distance, reply):
+            return signs.unclear()
         if measured > reply:
-            hop = distance - (measured - reply) if distance is not None else by_ttl if alike else None
-            if hop is not None and not 1 <= hop < (distance or hop + 1):
-                return unclear
-            return Refuser(Place.NEARER, hop, "likely", tuple(evidence))
-        return here if distance is None or least >= distance else unclear
-    if by_ttl is not None and alike and by_ttl != least:
-        return Refuser(Place.NEARER, by_ttl, "likely", tuple(evidence)) if by_ttl < least else unclear
-    return here if distance is None or least >= distance else unclear
+            hop = distance - (measured - reply) if distance is not None else by_ttl if signs.alike else None
+            misfit = hop is not None and not 1 <= hop < (distance or hop + 1)
+            return signs.unclear() if misfit else signs.nearer(hop)
+    elif by_ttl is not None and signs.alike and by_ttl != least:
+        return signs.nearer(by_ttl) if by_ttl < least else signs.unclear()
+    return signs.host(distance or least) if distance is None or least >= distance else signs.unclear()
 
 
 def _reset_ttl(facts: Facts, address: str) -> int | None:
