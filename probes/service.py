@@ -6,7 +6,7 @@ Nothing is sent unless a TLS handshake or certain bytes are asked for.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -14,9 +14,6 @@ from probes.base import Probe, ProbeTarget
 from probes.failure import Failure
 from probes.system.dial import syns_in
 from probes.system.late import body_of
-
-if TYPE_CHECKING:
-    pass
 
 
 class ServiceOutcome(enum.StrEnum):
@@ -44,6 +41,10 @@ class ServiceRequest(msgspec.Struct, frozen=True):
     probe ends soon after the handshake; with it, the first byte inside the session is waited for too.
     ``server_name`` is what the certificate must be for and, unless it is an address, what the handshake names.
     ``settle_s`` is how long more is waited for once something came: the rest of a banner, a close behind it.
+
+    ``rung`` is what this connection is called among several to the same port, and ``delay_s`` how long it waits before
+    it begins. ``announce`` has a PROXY line said first. For a handshake: ``version`` is the only one offered
+    (``TLSv1_2``), ``trusting`` asks no question of trust, ``agree_hex`` is said in the clear before it.
     """
 
     address: str
@@ -55,15 +56,24 @@ class ServiceRequest(msgspec.Struct, frozen=True):
     listen: bool = False
     connect_wait_s: float = 3.6
     settle_s: float = 0.1
+    rung: str = ""
+    delay_s: float = 0.0
+    announce: bool = False
+    version: str | None = None
+    trusting: bool = False
+    agree_hex: str = ""
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
     """What a handshake showed.
 
     ``version`` is e.g. ``TLSv1.3``; ``alert`` the name of the alert that the service sent (RFC 8446, section 6).
-    ``subject``, ``issuer`` and ``not_after`` (UTC, ISO 8601) are the certificate's own words, unverified;
-    ``verify_error`` says why this machine does not trust it, ``None`` where it does. ``error`` is the TLS
-    library's name for what went wrong otherwise. ``server_name`` is the name that was asked for.
+    ``subject``, ``issuer``, ``not_before``, ``not_after`` (UTC, ISO 8601) and ``names`` (what it is for) are the
+    certificate's own words, unverified; ``weak`` says what is too weak in it. ``chain`` are the subjects of all that
+    came, ``last_issuer`` is the issuer of the last. ``verify_error`` and ``verify_code`` (X509_V_ERR_*,
+    openssl-verification-options(1)) say why this machine does not trust it, ``None`` where it does. ``error`` is the
+    TLS library's name for what went wrong otherwise. ``server_name`` is the name that was asked for.
+    ``client_wanted``: the service asked for a certificate of the client (seen up to TLS 1.2).
     """
 
     version: str | None = None
@@ -74,6 +84,24 @@ class TlsFacts(msgspec.Struct, frozen=True):
     verify_error: str | None = None
     error: str | None = None
     server_name: str | None = None
+    cipher: str | None = None
+    not_before: str | None = None
+    names: tuple[str, ...] = ()
+    weak: str | None = None
+    chain: tuple[str, ...] = ()
+    last_issuer: str | None = None
+    verify_code: int | None = None
+    client_wanted: bool = False
+
+
+class HttpFacts(msgspec.Struct, frozen=True):
+    """The head of an HTTP answer: its status, and what the headers of these names say (RFC 9110)."""
+
+    status: int
+    reason: str = ""
+    server: str | None = None
+    date: str | None = None
+    via: str | None = None
 
 
 class ServiceResult(msgspec.Struct, frozen=True):
@@ -82,7 +110,8 @@ class ServiceResult(msgspec.Struct, frozen=True):
     ``first_hex`` and ``first_text`` (everything unprintable as a full stop) are the first bytes that the service
     sent, at most :data:`KEPT`; inside TLS they are the session's, after a failed handshake the raw ones.
     ``ended_ms`` is when the service closed or reset, ``ended_by_reset`` which of both. ``waited_ms`` is how long it
-    was watched. ``complete`` is false in progress reports.
+    was watched. ``complete`` is false in progress reports. ``newest_file_s`` is when the newest of some files of this
+    machine was written (seconds since the epoch), known where a certificate was not trusted.
     """
 
     address: str
@@ -99,12 +128,19 @@ class ServiceResult(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     errno: str | None = None
     complete: bool = True
+    rung: str = ""
+    http: HttpFacts | None = None
+    newest_file_s: float | None = None
 
 
 #: So many bytes of what a service sends are kept.
 KEPT: Final = 256
 #: What one connection says at most: a hello, the end of the handshake, what was to be said, a farewell.
 _SAID: Final = 4
+
+
+def _rung(request: ServiceRequest) -> str:
+    return request.rung or ("tls" if request.tls else "")
 
 
 def request_for(target: ProbeTarget) -> ServiceRequest:
@@ -119,7 +155,7 @@ PROBE = Probe(
     result=ServiceResult,
     observe=body_of(__name__),
     request_for=request_for,
-    subject=lambda request: f"{request.address} {request.port}{' tls' if request.tls else ''}",
+    subject=lambda request: f"{request.address} {request.port} {_rung(request)}".rstrip(),
     deadline_s=8.0,
     most_packets=lambda request: (2 if request.tls else 1) * (syns_in(request.connect_wait_s) + _SAID),
 )

@@ -147,8 +147,8 @@ def test_every_room_says_what_lives_in_it() -> None:
 
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parts[len(ROOT.parts)] == "probes"], ids=name_of)
 def test_a_probe_imports_no_other_probe_and_nothing_of_what_follows(path: Path) -> None:
-    # Besides the standard library these four, and the few modules that all probes share.
-    libraries = ("msgspec", "psutil", "icmplib", "dns")
+    # Besides the standard library these five, and the few modules that all probes share.
+    libraries = ("msgspec", "psutil", "icmplib", "dns", "h11")
     shared = ("probes.base", "probes.budget", "probes.failure", "probes.table", "probes.system")
     own = (
         f"probes.{path.stem}" if path.parent.name == "bodies" else "probes.base"

@@ -7,40 +7,21 @@ from collections.abc import Iterator
 from probes.answer_ttl import AnswerTtlRequest, AnswerTtlResult, TtlAnswer
 from probes.flows import FlowsRequest
 from probes.path_mtu import PathMtuRequest
-from probes.service import ServiceOutcome, ServiceRequest
+from probes.service import ServiceOutcome
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.transfer import Dialogue, TransferRequest
+from troubleshoot.asks.ladder import rtt_s, service, tcp_port
 from troubleshoot.asks.model import Job, ask
 from troubleshoot.asks.path import shrinks
 from troubleshoot.asks.target import looked_into
 from troubleshoot.facts import Facts, NotYet, Reading, loss_series, second_look
 
+__all__ = ["accepted_ttl", "answering", "flows", "large_packets", "losses", "service"]
+
 
 def answering(facts: Facts) -> list[str]:
     """Return the addresses looked into that accept connections."""
     return [a for a in looked_into(facts) if facts.attempts.reach(a).reading is Reading.CONNECTED]
-
-
-def _tcp_port(facts: Facts) -> int | None:
-    return facts.port if facts.request.target.transport == "tcp" else None
-
-
-def _rtt_s(facts: Facts, address: str) -> float:
-    return max(facts.path.rtt_ms(address), facts.attempts.reach(address).heard_ms) / 1000
-
-
-@ask("service")
-def service(facts: Facts, address: str) -> Iterator[Job]:
-    """What does the service do with a connection: greet, wait, hang up?"""
-    request, port = facts.request, _tcp_port(facts)
-    greets = request.tls or request.speaks_first
-    if port is not None and (greets or facts.service.established):
-        # A greeting may wait for a look-up of our name; whoever does not greet ends a connection at once, or not.
-        wait_ms = facts.threshold("greeting_ms") + 200 if greets else facts.threshold("hang_up_ms")
-        name = None if facts.names.is_literal else request.target.host
-        wait_s = wait_ms / 1000 + 4 * _rtt_s(facts, address)
-        watched = ServiceRequest(address, port, wait_s, tls=request.tls, server_name=name)
-        yield Job("service", facts.service.subject(address), watched)
 
 
 @ask("transfer", "path-mtu", "mtu-hop")
@@ -50,17 +31,18 @@ def large_packets(facts: Facts, address: str) -> Iterator[Job]:
     The transfer's first connection is made before any size is tried: what routers then say teaches the kernel a smaller
     one, and connections made afterwards would be spared what the program met.
     """
-    request, port = facts.request, _tcp_port(facts)
+    request, port = facts.request, tcp_port(facts)
     if port is None or not _may_get_stuck(facts, address):
         return
-    subject, rtt_s = facts.endpoint(address), _rtt_s(facts, address)
+    subject, trip_s = facts.endpoint(address), rtt_s(facts, address)
     dialogue = Dialogue.TLS if request.tls else Dialogue.SAY if request.say_hex else Dialogue.LISTEN
     name = None if facts.names.is_literal else request.target.host
-    yield Job("transfer", subject, TransferRequest(address, port, dialogue, request.say_hex, name, rtt_ms=rtt_s * 1000))
+    said = TransferRequest(address, port, dialogue, request.say_hex, name, rtt_ms=trip_s * 1000)
+    yield Job("transfer", subject, said)
     if facts.observation("transfer", subject) is None:
         return
     if facts.path.alive(address):
-        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s)))
+        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * trip_s)))
     yield from shrinks(facts, address)
 
 
@@ -78,7 +60,7 @@ def _may_get_stuck(facts: Facts, address: str) -> bool:
 @ask("answer-ttl")
 def accepted_ttl(facts: Facts, address: str) -> Iterator[Job]:
     """Where SYNs are accepted nearer than the host is: with which TTL does that answer arrive?"""
-    port = _tcp_port(facts)
+    port = tcp_port(facts)
     if port is None:
         return
     try:

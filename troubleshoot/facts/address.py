@@ -33,9 +33,9 @@ def bind_subject(address: str, port: int) -> str:
     return f"{address} {port}"
 
 
-def service_subject(address: str, port: int, *, tls: bool) -> str:
-    """Return the subject of watching what the service on a port does with a connection."""
-    return f"{address} {port}{' tls' if tls else ''}"
+def service_subject(address: str, port: int, rung: str) -> str:
+    """Return the subject of one connection to the service on a port; ``rung`` is what is said on it."""
+    return f"{address} {port} {rung}".rstrip()
 
 
 def endpoint_subject(address: str, port: int | None) -> str:

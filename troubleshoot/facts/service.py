@@ -6,6 +6,7 @@ from probes.connect import ConnectOutcome, ConnectResult
 from probes.path_mtu import PathMtuResult
 from probes.service import ServiceResult
 from probes.transfer import TransferResult
+from troubleshoot.facts import rungs
 from troubleshoot.facts.address import (
     service_subject,
 )
@@ -14,8 +15,9 @@ from troubleshoot.facts.link import Link
 from troubleshoot.facts.machine import Machine
 from troubleshoot.facts.names import Names
 from troubleshoot.facts.path import LONGEST_RTT_MS, OVERDUE_MS, Path
+from troubleshoot.facts.rungs import Rung
 from troubleshoot.facts.transfers import contrast
-from troubleshoot.facts.view import NotYet, Theme, View
+from troubleshoot.facts.view import NotYet, Theme, View, once
 
 #: A SYN is sent again after so long (RFC 6298).
 _RETRANSMITTED_MS = 1000.0
@@ -39,6 +41,11 @@ class Service(Theme):
         """Whether the code is one that only established connections bring."""
         return "established" in self._view.request.about
 
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether the code may be met at one connection in several, once it is made."""
+        return self.established or {"stall", "now-and-then"} <= self._view.request.about
+
     def stalls(self, address: str) -> bool:
         """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""
         if "stall" not in self._view.request.about or self._machine.is_local(address):
@@ -46,17 +53,66 @@ class Service(Theme):
         first = next((r.address for r in self._attempts.reaches() if r.reading is Reading.CONNECTED), None)
         return first == address
 
+    @property
+    def known(self) -> bool:
+        """Whether it is known what the service on the port says first, or is to be told."""
+        request = self._view.request
+        return request.tls or request.speaks_first or self.first == rungs.SAY
+
+    @property
+    def first(self) -> str:
+        """The name of the rung that is climbed first: what is expected on the port decides."""
+        request = self._view.request
+        if request.tls:
+            return rungs.TLS
+        opens = not request.speaks_first and any(name == rungs.SAY for name, _ in request.openings)
+        return rungs.SAY if opens else rungs.LISTEN
+
     def seen(self, address: str) -> ServiceResult | None:
-        """Return what the service did with a connection (:class:`NotYet` while it is watched)."""
+        """Return what the service did with the first connection (:class:`NotYet` while it is watched)."""
         return self._view.get("service", ServiceResult, self.subject(address))
 
     def peek(self, address: str) -> ServiceResult | None:
-        """Return what the service did with a connection, as far as known."""
+        """Return what the service did with the first connection, as far as known."""
         return self._view.peek("service", ServiceResult, self.subject(address))
 
-    def subject(self, address: str) -> str:
-        """Return the subject under which the service behind an address is watched."""
-        return service_subject(address, self._names.port or 0, tls=self._view.request.tls)
+    def subject(self, address: str, rung: str | None = None) -> str:
+        """Return the subject under which a connection to the service behind an address is watched."""
+        return service_subject(address, self._names.port or 0, self.first if rung is None else rung)
+
+    def rung(self, address: str, name: str | None = None) -> Rung:
+        """Return what one rung came to (:class:`NotYet` while it is climbed), the first where none is named."""
+        name = self.first if name is None else name
+        self._view.wait_for("service", self.subject(address, name))
+        return self.peek_rung(address, name)
+
+    @once
+    def peek_rung(self, address: str, name: str) -> Rung:
+        """Return what one rung came to, as far as known; one that was not climbed is *not tried*."""
+        request = self._view.request
+        result = self._view.peek("service", ServiceResult, self.subject(address, name))
+        # on a port of which nothing is known, and in the clear where TLS belongs, whoever speaks tells what it is
+        manner = request.manner if self.known and name != rungs.GET else None
+        if self.first != rungs.TLS and name in (rungs.TLS, rungs.OTHER_NAME):
+            manner = None
+        return rungs.read_rung(name, result, manner, request.marks)
+
+    def climbed(self, address: str, name: str | None = None) -> Rung | None:
+        """Return what a rung came to once it is over, ``None`` before that."""
+        name = self.first if name is None else name
+        subject = self.subject(address, name)
+        if ("service", subject) in self._view.running or self._view.observation("service", subject) is None:
+            return None
+        return self.peek_rung(address, name)
+
+    def rungs(self, address: str) -> tuple[Rung, ...]:
+        """Return every rung that was climbed at an address, in that order."""
+        found = []
+        for observation in self._view.of("service"):
+            start = self.subject(address, "")
+            if observation.subject == start or observation.subject.startswith(f"{start} "):
+                found.append(self.peek_rung(address, observation.subject[len(start) + 1 :]))
+        return tuple(found)
 
     def losing(self, address: str) -> bool:
         """Whether a packet to or from a port that connects seems to have been lost; :class:`NotYet` while open.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from troubleshoot.intake.target import Target, is_unspecified
-from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.catalogue import Catalogue, ServiceEntry
 from troubleshoot.knowledge.kinds import About, Kind
 from troubleshoot.knowledge.text import fill
 from troubleshoot.options import Options
@@ -22,8 +24,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
     service on a UDP port would answer. ``privileged`` tells whether raw
     packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
-    registered on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`); ``say_hex``
-    is what a client of it says, longer than one packet. ``posix`` is the code's POSIX name, ``needs_port`` tells that
+    expected on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`): that of the
+    target's scheme, else the one that is registered on the port. ``say_hex`` is what a client of it says, longer than
+    one packet. ``protocol`` is its name, ``manner`` what it says and is told; ``marks`` are the expressions that tell
+    protocols apart, ``openings`` what is said first to the service and (``http``) to one that is not known,
+    hexadecimal. ``posix`` is the code's POSIX name, ``needs_port`` tells that
     only a connection to a port can bring it.
     """
 
@@ -47,6 +52,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     speaks_first: bool = False
     tls: bool = False
     say_hex: str = ""
+    protocol: str | None = None
+    manner: ServiceEntry | None = None
+    marks: tuple[tuple[str, str], ...] = ()
+    openings: tuple[tuple[str, str], ...] = ()
 
     @property
     def to_bind(self) -> bool:
@@ -70,6 +79,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
     if target.transport == "udp" and target.port is not None:
         question = catalogue.service_on(target.port, target.transport)
     manners = service if target.port is None else catalogue.service_on(target.port, target.transport)
+    if target.scheme is not None:
+        manners = catalogue.service_of_scheme(target.scheme)
     manners = manners if manners is not None and manners.transport == "tcp" == target.transport else None
     return Request(
         code=entry.name,
@@ -92,7 +103,28 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         speaks_first=manners is not None and manners.speaks_first,
         tls=manners is not None and manners.tls,
         say_hex=_dialogue(manners.dialogue, target) if manners is not None and manners.dialogue else "",
+        protocol=_name_of(manners, catalogue),
+        manner=catalogue.manner(manners) if manners is not None else None,
+        marks=catalogue.marks,
+        openings=tuple(_openings(manners, target, catalogue)),
     )
+
+
+def _name_of(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:
+    """Return the name of the protocol that a service speaks, inside TLS where it does so there."""
+    if entry is None:
+        return None
+    return entry.speaks or next((name for name, e in catalogue.services.items() if e == entry), None)
+
+
+def _openings(entry: ServiceEntry | None, target: Target, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Give what a client says first: to the service that is expected, and to one that is not known."""
+    for name, one in (("say", entry), ("get", catalogue.services.get("http"))):
+        known = catalogue.manner(one) if one is not None else None
+        if known is not None and (known.opening or known.opening_hex):
+            host = (target.host or "").partition("%")[0]
+            text = fill(known.opening, {"host": f"[{host}]" if ":" in host else host})
+            yield name, known.opening_hex or text.encode().hex()
 
 
 def _dialogue(text: str, target: Target) -> str:

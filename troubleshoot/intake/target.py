@@ -37,7 +37,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     ``host`` is ``None`` for ``:8080`` (every local address). ``port`` is ``None`` where none was given or where
     ``service`` is a name that the services file must resolve. ``remarks`` tell what was concluded from the
-    form, e.g. the port from a URL's scheme. ``input`` is what was written, without a user name and password.
+    form, e.g. the port from a URL's scheme, and ``scheme`` that scheme where a service is known by it. ``input`` is
+    what was written, without a user name and password.
     """
 
     input: str
@@ -45,6 +46,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None
     transport: str = "tcp"
     service: str | None = None
+    scheme: str | None = None
     remarks: tuple[Note, ...] = ()
 
     @property
@@ -118,10 +120,7 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
         from troubleshoot.knowledge.catalogue import catalogue as installed  # noqa: PLC0415 - most targets are no URLs
 
         catalogue = installed()
-    known = next(
-        (s for name, s in catalogue.services.items() if scheme == name or scheme in s.schemes),
-        None,
-    )
+    known = catalogue.service_of_scheme(scheme)
     if known is None:
         if port is None and service is None:
             schemes = sorted({s for entry in catalogue.services.values() for s in entry.schemes})
@@ -130,7 +129,15 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
     if port is None and service is None:
         port = known.port
         remarks.append(note("usage.remark-scheme", scheme=scheme, port=port, transport=known.transport))
-    return Target(input=text, host=host, port=port, transport=known.transport, service=service, remarks=tuple(remarks))
+    return Target(
+        input=text,
+        host=host,
+        port=port,
+        transport=known.transport,
+        service=service,
+        scheme=scheme,
+        remarks=tuple(remarks),
+    )
 
 
 def _host_and_port(word: str, text: str) -> tuple[str | None, int | None, str | None]:

@@ -184,6 +184,23 @@ class Catalogue:
         """Return the entry of the service that is registered on a port, ``None`` where none is known."""
         return next((e for e in self.services.values() if (e.port, e.transport) == (port, transport)), None)
 
+    def service_of_scheme(self, scheme: str) -> ServiceEntry | None:
+        """Return the entry of the service that a URL's scheme stands for, ``None`` for an unknown one."""
+        return next((e for name, e in self.services.items() if scheme == name or scheme in e.schemes), None)
+
+    def manner(self, entry: ServiceEntry) -> ServiceEntry:
+        """Return the entry with what is said to its service, and what may come back, filled in from ``speaks``."""
+        shared = self.services.get(entry.speaks)
+        if shared is None:
+            return entry
+        said = ("opening", "opening_hex", "start_hex", "well", "no", "mark", "source")
+        return entry.replaced(**{name: getattr(entry, name) or getattr(shared, name) for name in said})
+
+    @functools.cached_property
+    def marks(self) -> tuple[tuple[str, str], ...]:
+        """Name of a service and the expression that tells its protocol from all others."""
+        return tuple((name, entry.mark) for name, entry in self.services.items() if entry.mark)
+
     @functools.cached_property
     def judgement(self) -> Judgement:
         """Order and thresholds of the judge."""

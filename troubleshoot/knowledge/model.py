@@ -195,6 +195,11 @@ class ServiceEntry(Record):
 
     ``speaks_first`` tells whether the server sends before the client does (RFC 959 for ftp, and so on). ``dialogue``
     is what a client may say at once, with places for ``{host}`` and for ``{padding}`` that makes it long.
+
+    ``opening`` (with a place for ``{host}``) or ``opening_hex`` is what a client says first, ``start_hex`` what it says
+    after that is agreed to, before any login. ``well``, ``no`` (by what it means) and ``mark`` are regular expressions
+    for how an answer begins, ``source`` says where all of it is written down. ``speaks`` names the entry that holds
+    them for this one. ``ends``: the service hangs up by itself once it has spoken.
     """
 
     port: int
@@ -205,6 +210,15 @@ class ServiceEntry(Record):
     tls: bool = False
     question_hex: str = ""
     dialogue: str = ""
+    speaks: str = ""
+    opening: str = ""
+    opening_hex: str = ""
+    start_hex: str = ""
+    well: str = ""
+    no: dict[str, str] = {}
+    mark: str = ""
+    ends: bool = False
+    source: str = ""
 
 
 class Judgement(Record):
