@@ -23,6 +23,7 @@ Outcome = Literal["fault", "healthy", "inconclusive"]
 Confidence = Literal["certain", "likely", "possible"]
 Relation = Literal["rival", "further", "consequence"]
 StepStatus = Literal["passed", "failed", "warning", "skipped", "unavailable"]
+WayEnd = Literal["refuses", "resets", "closes", "silent", "says"]
 Reproduced = Literal["same", "different", "not-reproduced", "not-attempted"]
 
 #: Exit status of a finished diagnosis, by the verdict's outcome.
@@ -66,10 +67,14 @@ class TargetInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
-    """What the live attempt returned now, as a Winsock number, against the code that was brought."""
+    """What the live attempt returned now, as a Winsock number, against the code that was brought.
+
+    ``said`` is what the system's look-up of the name said (``EAI_NONAME``), where it failed.
+    """
 
     outcome: Reproduced
     observed: int | None
+    said: str | None = None
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,10 +105,27 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     relation: Relation = "rival"
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """The way from this machine, which is no node itself: routers, then the target or a name server (``kind``).
+
+    ``broken`` is the first node that is not reached (an index of ``nodes``), ``None`` where all are; a router that
+    keeps silent is ``?``. ``end`` is what the last node that is reached does instead of serving, ``said`` its word
+    (``NXDOMAIN``).
+    """
+
+    nodes: tuple[str, ...]
+    broken: int | None = None
+    kind: Literal["target", "name-server"] = "target"
+    end: WayEnd | None = None
+    said: str | None = None
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong, how sure that is, and what to do, first thing first.
 
-    ``not_checked`` says what was not looked at and could change the verdict.
+    ``not_checked`` says what was not looked at and could change the verdict. ``ways`` is where the way to the target
+    breaks, one for each address family where they differ. ``actions`` are written for the system ``advice_for``;
+    ``elsewhere`` says what to run on the machine of the caller, where that is another one than this.
     """
 
     outcome: Outcome
@@ -118,6 +140,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
     explanation: str | None = None
     not_checked: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    advice_for: str | None = None
+    elsewhere: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

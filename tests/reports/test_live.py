@@ -106,7 +106,7 @@ def test_a_plain_stream_gets_no_colour_and_a_terminal_may_refuse_it() -> None:
             raise OSError
 
     assert style_of(io.StringIO(), {}) == Style(width=80, unicode=False, colour=False)
-    assert style_of(Terminal(), {"TERM": "xterm"}) == Style(width=80, unicode=False, colour=True)
+    assert style_of(Terminal(), {"TERM": "xterm"}) == Style(width=80, unicode=False, colour=True, last=True)
     assert not style_of(Terminal(), {"NO_COLOR": "1"}).colour
     assert style_of(Terminal(), {"NO_COLOR": ""}).colour
     assert not style_of(Terminal(), {"TERM": "dumb"}).colour

@@ -21,11 +21,15 @@ _MARKS = {
 
 
 class Style(Record):
-    """``width`` in cells. ``unicode`` is whether marks beyond ASCII can be written, ``colour`` whether ANSI may be."""
+    """``width`` in cells. ``unicode`` is whether marks beyond ASCII can be written, ``colour`` whether ANSI may be.
+
+    ``last`` is whether the last lines are read first: on a terminal.
+    """
 
     width: int = 80
     unicode: bool = True
     colour: bool = False
+    last: bool = False
 
     def paint(self, text: str, sgr: str) -> str:
         """Return ``text`` under the SGR parameters ``sgr`` (``1;31``), or as it is."""
@@ -48,19 +52,20 @@ class Style(Record):
 def style_of(stream: TextIO, environment: Mapping[str, str]) -> Style:
     """Return the style for ``stream``: colour only on a terminal, without NO_COLOR (no-color.org) or TERM=dumb.
 
-    A screen is 80 columns wide, and narrower where the terminal is.
+    Text is 80 columns wide; on a terminal it is as wide as that, from 40 to 100 columns. The console of Linux has a
+    font of few characters (console_codes(4)): marks are ASCII there.
     """
     terminal = stream.isatty()
     width = 80
     if terminal:
         try:
-            width = max(40, min(80, os.get_terminal_size(stream.fileno()).columns or 80))
+            width = max(40, min(100, os.get_terminal_size(stream.fileno()).columns or 80))
         except (OSError, ValueError):
             width = 80
     try:
-        "✓✗·…→".encode(stream.encoding or "ascii")
-        letters = True
+        "✓✗·…→─".encode(stream.encoding or "ascii")
+        letters = not (terminal and environment.get("TERM") == "linux")
     except (UnicodeEncodeError, LookupError):
         letters = False
     colour = terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
-    return Style(width=width, unicode=letters, colour=colour)
+    return Style(width=width, unicode=letters, colour=colour, last=terminal)

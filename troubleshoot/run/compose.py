@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from probes.base import Note, note
-from probes.flows import FlowOutcome
 from troubleshoot import __version__
-from troubleshoot.facts import Facts, Key, NotYet, Reach, Reading, describe, flows
+from troubleshoot.facts import Facts, Key, Reading, describe
 from troubleshoot.judge import Conclusion, healthy
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
@@ -24,7 +23,6 @@ from troubleshoot.report import (
     Location,
     Relation,
     Report,
-    Reproduction,
     Step,
     TargetInfo,
     Tool,
@@ -33,11 +31,11 @@ from troubleshoot.report import (
 )
 from troubleshoot.run import unnamed
 from troubleshoot.run.saved import SAVED
+from troubleshoot.run.seen import seen_now
+from troubleshoot.run.way import ways
 from troubleshoot.steps import StepView
 
 _MAX_ALTERNATIVES = 4
-#: What a program meets whose source port is one of those that fail.
-_MET = {FlowOutcome.SILENCE: "ETIMEDOUT", FlowOutcome.RESET: "ECONNREFUSED"}
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +104,7 @@ class _Composer:
                 addresses=self.facts.targets,
                 service=request.target.service,
             ),
-            reproduction=self.reproduction(),
+            reproduction=seen_now(self.facts, self.conclusion, self.catalogue),
             verdict=self.verdict(),
             steps=tuple(self.step(identifier) for identifier in request.steps),
             probes=tuple(msgspec.to_builtins(o) for o in self.facts.observations.values()),
@@ -116,72 +114,6 @@ class _Composer:
             packets=around.packets,
             packet_limit=around.packet_limit,
         )
-
-    # -- reproduction --------------------------------------------------------------------------------------
-
-    def reproduction(self) -> Reproduction:
-        """Compare what was seen now with the code that was brought."""
-        untried = "connect" not in self.request.steps and not self._unresolved()
-        if self.request.kind == "no-network-meaning" or (self.request.kind == "api-misuse" and untried):
-            return Reproduction(outcome="not-attempted", observed=None)
-        if unnamed.untried_for_want_of_a_port(self.facts):
-            return Reproduction(outcome="not-attempted", observed=None)
-        if self.conclusion.outcome == "healthy":
-            tried = self.request.kind == "name-service" or any(r.decided for r in self.facts.attempts.reaches())
-            bound = any(o.result is not None for o in self.facts.of("bind"))
-            return Reproduction(outcome="not-reproduced" if tried or bound else "not-attempted", observed=None)
-        seen = self.observed()
-        if not seen:
-            connects = any(r.reading is Reading.CONNECTED for r in self.facts.attempts.reaches())
-            return Reproduction(outcome="not-reproduced" if connects else "not-attempted", observed=None)
-        if self.request.number in seen:
-            return Reproduction(outcome="same", observed=self.request.number)
-        return Reproduction(outcome="different", observed=seen[0])
-
-    def _unresolved(self) -> bool:
-        try:
-            return self.facts.names.unresolved()
-        except NotYet:
-            return False
-
-    def observed(self) -> list[int]:
-        """Return the Winsock numbers that a program would meet now, the first address's first; who dies meets none."""
-        if self._unresolved():
-            resolve = self.facts.names.resolve
-            system = resolve.system if resolve is not None else None
-            return [] if system and system.crashed else [self._winsock((system and system.eai) or "EAI_AGAIN")]
-        numbers = [self._number_of(r) for r in self.facts.attempts.reaches() if r.failed]
-        numbers += [
-            self._winsock(attempt.errno)
-            for observation in self.facts.of("bind")
-            for attempt in getattr(observation.result, "attempts", ())[:1]
-            if attempt.errno is not None
-        ]
-        numbers += [
-            self._winsock(errno)
-            for observation in self.facts.of("datagram")
-            if (errno := getattr(observation.result, "errno", None)) is not None
-        ]
-        numbers += [
-            self._winsock("ECONNRESET")
-            for observation in self.facts.of("service")
-            if getattr(observation.result, "ended_by_reset", False)
-        ]
-        splits = [flows.split(self.facts, reach.address) for reach in self.facts.attempts.reaches()]
-        numbers += [self._winsock(_MET[s.outcome]) for s in splits if s is not None and s.outcome in _MET]
-        return [n for n in numbers if n]
-
-    def _number_of(self, found: Reach) -> int:
-        if found.reading is Reading.SILENT:
-            return self._winsock("ETIMEDOUT")
-        if found.reading is Reading.CUT:
-            return self._winsock("ECONNRESET")
-        return self._winsock(found.errno) if found.errno else 0
-
-    def _winsock(self, posix: str) -> int:
-        # A filter's refusal is EPERM; Winsock has one code for all that is not allowed.
-        twin = self.catalogue.posix.get("EACCES" if posix == "EPERM" else posix)
-        return self.catalogue.numbers.get(twin.winsock, 0) if twin is not None else 0
 
     # -- verdict -------------------------------------------------------------------------------------------
 
@@ -223,6 +155,7 @@ class _Composer:
             title=text.title,
             explanation=text.explanation,
             not_checked=self.not_checked(),
+            ways=ways(self.facts, self.conclusion),
         )
 
     def relation(self, other: Finding) -> Relation:
@@ -333,6 +266,7 @@ class _Composer:
             evidence=tuple(evidence),
             alternatives=tuple(alternatives),
             not_checked=self.not_checked(),
+            ways=ways(self.facts, self.conclusion),
         )
 
     def confidence(self) -> Confidence:
