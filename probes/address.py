@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotApplicable, address_probe, sends_nothing
+from probes.base import Context, address_probe, sends_nothing
 from probes.system import on_linux
 from probes.system.linux import rtnetlink
+from probes.system.literal import literal
 
 
 class AddressKind(enum.StrEnum):
@@ -74,30 +75,22 @@ async def observe(
     :class:`NotApplicable` (``reason.not-an-address``) for what is no address literal.
     """
     del progress
-    try:
-        address = ipaddress.ip_address(request.address)
-    except ValueError:
-        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    plain: IPAddress = mapped or _without_zone(address)
+    address = literal(request.address)
+    plain = ipaddress.ip_address(address.packed)
+    written = 6 if ":" in request.address else 4
     own = _own(context)
     local = plain.is_loopback or any(held.interface.ip == plain for held in own)
     routed = _route_type(context, plain)
     kind = _kind(plain, own, routed, local=local or routed == "local")
-    zoned = isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None
     return AddressResult(
         address=request.address,
-        family=address.version,
+        family=written,
         kind=kind,
         local=local or routed == "local",
-        zone_missing=plain.version == 6 and plain.is_link_local and not zoned,
-        mapped=str(mapped) if mapped else None,
+        zone_missing=plain.version == 6 and plain.is_link_local and address.zone is None,
+        mapped=address.text if plain.version != written else None,
         near=_near(plain, own),
     )
-
-
-def _without_zone(address: IPAddress) -> IPAddress:
-    return ipaddress.ip_address(address.packed)
 
 
 def _own(context: Context) -> list[_Own]:

@@ -20,6 +20,7 @@ from probes.failure import IcmpError
 from probes.system import chance, need_linux
 from probes.system.linux import frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_IP, ETH_P_IPV6
+from probes.system.literal import literal
 
 
 class LinkRequest(msgspec.Struct, frozen=True):
@@ -78,11 +79,8 @@ async def observe(
     """
     del progress
     need_linux("link")
-    try:
-        address = str(ipaddress.ip_address(ipaddress.ip_address(request.address).packed))
-        router = str(ipaddress.ip_address(ipaddress.ip_address(request.router).packed)) if request.router else None
-    except ValueError:
-        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
+    address = literal(request.address).text
+    router = literal(request.router).text if request.router else None
     link = next((link for link in rtnetlink.links(context) if link.name == request.interface), None)
     if link is None:
         raise NotApplicable("reason.no-such-interface", interface=request.interface[:40])

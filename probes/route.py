@@ -8,12 +8,14 @@ import ipaddress
 from collections.abc import Callable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, address_probe, sends_nothing
 from probes.failure import Failure, classify, errno_name
 from probes.system import need_linux
 from probes.system.linux import rtnetlink
 from probes.system.linux.netlink import Refused
+from probes.system.literal import Literal, literal
 
 
 class RouteKind(enum.StrEnum):
@@ -103,61 +105,48 @@ async def observe(
     """
     del progress
     need_linux("route")
-    try:
-        address = ipaddress.ip_address(request.address)
-    except ValueError:
-        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
-    zone = address.scope_id if isinstance(address, ipaddress.IPv6Address) else None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    plain = str(mapped or ipaddress.ip_address(address.packed))
-    family = 4 if mapped else address.version
+    address = literal(request.address)
     names = {link.index: link.name for link in rtnetlink.links(context)}
-    index = _zone_index(zone, names)
-    defaults = tuple(_defaults(context, family, plain, names))
-
+    index = address.interface(names)
+    if address.zone is not None and index is None:
+        raise NotApplicable("reason.no-such-interface", interface=address.zone[:40])
     try:
-        decision = rtnetlink.route_to(context, plain, interface=index)
+        decision = rtnetlink.route_to(context, address.text, interface=index)
     except Refused as error:
         number = error.errno or 0
         kind = _REFUSALS.get(number, RouteKind.NONE)
-        return RouteResult(
+        found = RouteResult(
             address=request.address,
-            family=family,
+            family=address.family,
             kind=kind,
-            matched=_refusing(context, family, plain, kind),
+            matched=_refusing(context, address.family, address.text, kind),
             failure=classify(number),
             errno=errno_name(number),
-            defaults=defaults,
         )
+    else:
+        match = _match(context, address.text, index) if decision.type == rtnetlink.RTN_UNICAST else None
+        found = replace(
+            _decided(context, request, address, decision),
+            interface=names.get(decision.interface or 0),
+            matched=f"{match.destination}/{match.prefix}" if match else None,
+        )
+    return replace(found, defaults=tuple(_defaults(context, address.family, address.text, names)))
 
+
+def _decided(context: Context, request: RouteRequest, address: Literal, decision: rtnetlink.Route) -> RouteResult:
     kind = _KINDS.get(decision.type, RouteKind.UNICAST)
     gateway = decision.gateway
-    matched = None
-    if kind is RouteKind.UNICAST:
-        matched = _match(context, plain, index)
     return RouteResult(
         address=request.address,
-        family=family,
+        family=address.family,
         kind=kind,
-        interface=names.get(decision.interface or 0),
         gateway=gateway,
         source=decision.source,
         # a gateway that is the destination: the default route's own router behind an "onlink" route
-        on_link=kind is RouteKind.UNICAST and gateway in (None, plain),
-        matched=f"{matched.destination}/{matched.prefix}" if matched else None,
+        on_link=kind is RouteKind.UNICAST and gateway in (None, address.text),
         gateway_on_link=_on_link(context, gateway, decision.interface) if gateway else None,
         mtu=decision.mtu,
-        defaults=defaults,
     )
-
-
-def _zone_index(zone: str | None, names: dict[int, str]) -> int | None:
-    if zone is None:
-        return None
-    for index, name in names.items():
-        if zone in (name, str(index)):
-            return index
-    raise NotApplicable("reason.no-such-interface", interface=zone[:40])
 
 
 def _match(context: Context, address: str, interface: int | None) -> rtnetlink.Route | None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from probes.base import Context, NotApplicable, NotPermitted
+from probes.base import Context, NotPermitted
 from probes.neighbours import Neighbour, NeighboursRequest, NeighboursResult, NeighbourState
 from probes.system import need_linux
 from probes.system.linux import errqueue, packet, rtnetlink
+from probes.system.literal import Literal, literal
 
 #: No more addresses are asked in one run; for the others the table is read only.
 MAX_ASKED = 8
@@ -105,8 +106,7 @@ async def observe(
     """
     need_linux("neighbours")
     for address in request.addresses:
-        if _plain(address) is None:
-            raise NotApplicable("reason.not-an-address", text=address[:80])
+        literal(address)
     links = {link.index: link for link in rtnetlink.links(context)}
     board = _Board(context)
     loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ def _unknown(address: str, interface: str | None = None) -> Neighbour:
 
 
 def _result(asked: list[Neighbour], board: _Board, links: dict[int, rtnetlink.Link]) -> NeighboursResult:
-    names = {(neighbour.interface, _plain(neighbour.address)) for neighbour in asked}
+    names = {(neighbour.interface, literal(neighbour.address).text) for neighbour in asked}
     table = [neighbour for neighbour in _table(board, links) if (neighbour.interface, neighbour.address) not in names]
     return NeighboursResult(tuple(asked), tuple(table[:MAX_TABLE]))
 
@@ -155,13 +155,6 @@ def _table(board: _Board, links: dict[int, rtnetlink.Link]) -> Iterator[Neighbou
         )
 
 
-def _plain(address: str) -> str | None:
-    try:
-        return str(ipaddress.ip_address(ipaddress.ip_address(address).packed))
-    except ValueError:
-        return None
-
-
 async def _ask(
     context: Context,
     board: _Board,
@@ -172,60 +165,69 @@ async def _ask(
     quiet: bool,
 ) -> Neighbour:
     """Find one neighbour out; with ``quiet`` only look."""
-    literal = ipaddress.ip_address(address)
-    zone = literal.scope_id if isinstance(literal, ipaddress.IPv6Address) else None
-    plain = str(ipaddress.ip_address(literal.packed))
-    index = next((number for number, link in links.items() if zone in (link.name, str(number))), None)
+    asked = literal(address)
+    index = asked.interface({number: link.name for number, link in links.items()})
     try:
-        route = rtnetlink.route_to(context, plain, interface=index)
+        route = rtnetlink.route_to(context, asked.text, interface=index)
     except OSError:
         return _unknown(address)
     link = links.get(route.interface or 0)
-    if link is None or route.type != rtnetlink.RTN_UNICAST or route.gateway not in (None, plain):
+    if link is None or route.type != rtnetlink.RTN_UNICAST or route.gateway not in (None, asked.text):
         return _unknown(address, link.name if link else None)
     if link.flags & (rtnetlink.IFF_NOARP | rtnetlink.IFF_LOOPBACK):
         return Neighbour(address, link.name, NeighbourState.NOARP, None)
-
     loop = asyncio.get_running_loop()
     start = loop.time()
-    key = (link.index, literal.packed)
-    state = board.state(key)
-    heard_mac: bytes | None = None
-    requests = 0
-    answered = False
-    if not quiet:
-        async with context.budget.slot():
-            by_hand = link.hardware_type == rtnetlink.ARPHRD_ETHER
-            if by_hand and state in _HELD:
-                heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
-            if requests == 0:
-                answered = await _by_kernel(context, board, key, plain, start + wait_s)
-            if not answered and requests == 0 and by_hand and board.state(key) is NeighbourState.ABSENT:
-                # a local filter kept the datagram from ever reaching the link
-                heard_mac, requests = await _by_hand(context, link, plain, min(wait_s, _DIRECT_WAIT_S))
-    answered = answered or heard_mac is not None
-    entry = board.entries.get(key)
-    final = board.state(key)
-    mac = heard_mac or (entry.mac if entry else b"")
+    heard = _Heard() if quiet else await _inquire(context, board, link, asked, wait_s)
+    entry = board.entries.get((link.index, asked.packed))
+    final = board.state((link.index, asked.packed))
+    mac = heard.mac or (entry.mac if entry else b"")
     return Neighbour(
         address=address,
         interface=link.name,
         state=final,
         mac=mac.hex(":") or None,
         router=bool(entry and entry.flags & rtnetlink.NTF_ROUTER),
-        confirmed=answered or (requests == 0 and final is NeighbourState.REACHABLE),
+        confirmed=heard.answered or (heard.requests == 0 and final is NeighbourState.REACHABLE),
         duration_ms=None if quiet else (loop.time() - start) * 1000,
-        requests=requests,
-        answered=answered,
+        requests=heard.requests,
+        answered=heard.answered,
     )
 
 
-async def _by_hand(context: Context, link: rtnetlink.Link, address: str, wait_s: float) -> tuple[bytes | None, int]:
+class _Heard(msgspec.Struct, frozen=True):
+    """What came of asking a neighbour: its link address, how many requests we sent ourselves, whether it answered."""
+
+    mac: bytes | None = None
+    requests: int = 0
+    answered: bool = False
+
+
+async def _inquire(context: Context, board: _Board, link: rtnetlink.Link, asked: Literal, wait_s: float) -> _Heard:
+    """Ask by hand where the kernel holds an entry, through the kernel elsewhere."""
+    key = (link.index, asked.packed)
+    until_s = asyncio.get_running_loop().time() + wait_s
+    async with context.budget.slot():
+        ethernet = link.hardware_type == rtnetlink.ARPHRD_ETHER
+        if ethernet and board.state(key) in _HELD:
+            heard = await _by_hand(context, link, asked.text, min(wait_s, _DIRECT_WAIT_S))
+            if heard.requests:
+                return heard
+        if await _by_kernel(context, board, key, asked.text, until_s):
+            return _Heard(answered=True)
+        if ethernet and board.state(key) is NeighbourState.ABSENT:
+            # a local filter kept the datagram from ever reaching the link
+            return await _by_hand(context, link, asked.text, min(wait_s, _DIRECT_WAIT_S))
+    return _Heard()
+
+
+async def _by_hand(context: Context, link: rtnetlink.Link, address: str, wait_s: float) -> _Heard:
     """Ask the link ourselves; no request is counted where that is not possible."""
     try:
-        return await packet.who_has(context, link, address, wait_s)
+        mac, requests = await packet.who_has(context, link, address, wait_s)
     except (NotPermitted, OSError):
-        return None, 0
+        return _Heard()
+    return _Heard(mac, requests, answered=mac is not None)
 
 
 async def _by_kernel(context: Context, board: _Board, key: _Key, address: str, until_s: float) -> bool:

@@ -273,60 +273,73 @@ async def observe(
     Raises :class:`NotApplicable` for an address that is no literal.
     """
     need_linux("traceroute")
-    target = endpoint(request.address)
-    trace = _Trace(request, target)
-    udp: _Walk | None = None
+    return await _Both(request, context, progress).walk()
 
-    told, told_s = 0, errqueue.now().monotonic_s
 
-    def look(walk: _Walk) -> None:
-        nonlocal told, told_s
-        now = errqueue.now().monotonic_s
-        if trace.heard != told or now - told_s >= PROGRESS_S:
-            told, told_s = trace.heard, now
-            progress(trace.result())
+class _Both:
+    """Two walks of one path: datagrams, and echo requests from where those lead no further."""
+
+    def __init__(
+        self, request: TracerouteRequest, context: Context, progress: Callable[[TracerouteResult], None]
+    ) -> None:
+        self.request = request
+        self.context = context
+        self.progress = progress
+        self.trace = _Trace(request, endpoint(request.address))
+        self.udp: _Walk | None = None
+        self.start_echo = asyncio.Event()
+        self.told, self.told_s = 0, errqueue.now().monotonic_s
+
+    async def walk(self) -> TracerouteResult:
+        """Do both, and return what came of them."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.with_datagrams())
+            group.create_task(self.with_echoes())
+        return self.trace.result()
+
+    def look(self, walk: _Walk) -> None:
+        """Report news, and hold what one walk has found against what the other may still find."""
+        trace, now = self.trace, errqueue.now().monotonic_s
+        if trace.heard != self.told or now - self.told_s >= PROGRESS_S:
+            self.told, self.told_s = trace.heard, now
+            self.progress(trace.result())
         if trace.reached is not None:
             walk.ladder.found_elsewhere(trace.reached[0], trace.answers)
             return
         # datagrams lead no further: time for echo requests
-        if walk is udp and (trace.ended is not None or walk.ladder.end is not None or walk.ladder.quiet_beyond(now)):
-            start_echo.set()
+        if walk is self.udp and (trace.ended or walk.ladder.end is not None or walk.ladder.quiet_beyond(now)):
+            self.start_echo.set()
 
-    start_echo = asyncio.Event()
-
-    async def walk_with_datagrams() -> None:
-        nonlocal udp
+    async def with_datagrams(self) -> None:
+        """Walk from the first router on."""
         try:
-            async with context.budget.slot():
+            async with self.context.budget.slot():
                 with Watch() as watch:
                     try:
-                        lane = _UdpLane(context, target)
+                        lane = _UdpLane(self.context, self.trace.target)
                     except OSError as error:
-                        trace.errno = error.errno
+                        self.trace.errno = error.errno
                         return
                     watch.add(lane.socket)
-                    udp = _Walk(trace, lane, "udp", 1, context)
-                    await udp.run(watch, look)
+                    self.udp = _Walk(self.trace, lane, "udp", 1, self.context)
+                    await self.udp.run(watch, self.look)
         finally:
-            start_echo.set()
+            self.start_echo.set()
 
-    async def walk_with_echoes() -> None:
-        await start_echo.wait()
+    async def with_echoes(self) -> None:
+        """Walk on from the last hop that datagrams found, once they lead no further."""
+        await self.start_echo.wait()
+        trace, udp, most = self.trace, self.udp, self.request.max_ttl
         if trace.reached is not None or trace.errno is not None or udp is None or udp.ladder.looping:
             return
-        async with context.budget.slot():
+        async with self.context.budget.slot():
             with Watch() as watch:
                 try:
-                    lane = _EchoLane(context, target)
+                    lane = _EchoLane(self.context, trace.target)
                 except OSError:
                     return  # not permitted: what the datagrams tell is all
                 watch.add(lane.socket)
-                first = min(udp.ladder.last + 1, trace.ended[0] if trace.ended else request.max_ttl, request.max_ttl)
-                walk = _Walk(trace, lane, "icmp", max(1, first), context)
+                first = min(udp.ladder.last + 1, trace.ended[0] if trace.ended else most, most)
+                walk = _Walk(trace, lane, "icmp", max(1, first), self.context)
                 walk.ladder.trailing_tries = 1  # datagrams have been there twice
-                await walk.run(watch, look)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(walk_with_datagrams())
-        group.create_task(walk_with_echoes())
-    return trace.result()
+                await walk.run(watch, self.look)

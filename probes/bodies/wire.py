@@ -16,6 +16,7 @@ from probes.failure import IcmpError, classify, errno_name
 from probes.system import need_linux
 from probes.system.linux import errqueue, frames, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_ALL
+from probes.system.literal import literal
 from probes.wire import WireRequest, WireResult
 
 #: The socket hears what the wire shows within microseconds; so long is waited for it (and for late frames).
@@ -80,17 +81,11 @@ async def observe(
     """
     del progress
     need_linux("wire")
-    try:
-        literal = ipaddress.ip_address(request.address)
-    except ValueError:
-        raise NotApplicable("reason.not-an-address", text=request.address[:80]) from None
-    zone = literal.scope_id if isinstance(literal, ipaddress.IPv6Address) else None
-    mapped = literal.ipv4_mapped if isinstance(literal, ipaddress.IPv6Address) else None
-    address = str(mapped or ipaddress.ip_address(literal.packed))
+    asked = literal(request.address)
     links = {link.index: link for link in rtnetlink.links(context)}
-    index = next((index for index, link in links.items() if zone in (link.name, str(index))), None) if zone else None
+    index = asked.interface({number: link.name for number, link in links.items()})
     try:
-        route = rtnetlink.route_to(context, address, interface=index)
+        route = rtnetlink.route_to(context, asked.text, interface=index)
         link = links[route.interface or 0]
         if route.type == rtnetlink.RTN_LOCAL:  # IPv6 names the interface that holds the address; packets take "lo"
             link = next(link for link in links.values() if link.flags & rtnetlink.IFF_LOOPBACK)
@@ -98,7 +93,7 @@ async def observe(
         raise NotApplicable("reason.no-route", address=request.address[:80]) from None
 
     async with context.budget.slot():
-        return await _watch(request, context, link, address, route)
+        return await _watch(request, context, link, asked.text, route)
 
 
 async def _watch(
@@ -136,52 +131,67 @@ async def _attempt(
     destination: tuple[str, int] | tuple[str, int, int, int],
 ) -> tuple[_Seen, int]:
     """Connect and gather until wire and socket agree; return also the attempt's errno, 0 for none or for no end."""
-    loop = asyncio.get_running_loop()
     # without the error queue an ICMP error that meets a busy socket is heard only at the next retransmission
     errqueue.enable(caller, stamps=False)
     with contextlib.suppress(OSError):  # a port of our own that outlives a refusal; else connect() chooses
         caller.bind(("", 0))
     await context.sending()
-    ends = loop.time() + request.wait_s
+    ends = asyncio.get_running_loop().time() + request.wait_s
     number = caller.connect_ex(destination)
     seen = _Seen(destination[0], request.port, caller.getsockname()[1])
     seen.heard = number != errno.EINPROGRESS
-    changed = asyncio.Event()
-
-    def on_frames() -> None:
-        try:
-            for _ in range(_BATCH):
-                frame = packet.receive(wire)
-                if frame is None:
-                    break
-                seen.take(frame)
-        except OSError:  # the interface went down or away
-            loop.remove_reader(wire.fileno())
-        changed.set()
-
-    def on_heard() -> None:
-        loop.remove_writer(caller.fileno())
-        seen.heard = True
-        changed.set()
-
-    loop.add_reader(wire.fileno(), on_frames)
-    if not seen.heard:
-        loop.add_writer(caller.fileno(), on_heard)
-    try:
-        while not (seen.heard and seen.answer):
-            if seen.heard or seen.answer or seen.syns_out >= _SYNS:
-                ends = min(ends, loop.time() + _GRACE_S)
-            changed.clear()
-            async with asyncio.timeout_at(ends):
-                await changed.wait()
-    except TimeoutError:
-        on_frames()  # what came while this process was busy
-    finally:
-        loop.remove_reader(wire.fileno())
-        loop.remove_writer(caller.fileno())
+    await _Gathering(wire, caller, seen).until(ends)
     if number == errno.EINPROGRESS:
         number = _outcome(caller) if seen.heard else 0
     return seen, number
+
+
+class _Gathering:
+    """Takes in what both sockets show."""
+
+    def __init__(self, wire: socket.socket, caller: socket.socket, seen: _Seen) -> None:
+        self.wire = wire
+        self.caller = caller
+        self.seen = seen
+        self.loop = asyncio.get_running_loop()
+        self.changed = asyncio.Event()
+
+    async def until(self, ends: float) -> None:
+        """Return when wire and socket agree, at ``ends`` of the loop's clock, or sooner where nothing is to come."""
+        seen = self.seen
+        self.loop.add_reader(self.wire.fileno(), self.on_frames)
+        if not seen.heard:
+            self.loop.add_writer(self.caller.fileno(), self.on_heard)
+        try:
+            while not (seen.heard and seen.answer):
+                if seen.heard or seen.answer or seen.syns_out >= _SYNS:
+                    ends = min(ends, self.loop.time() + _GRACE_S)
+                self.changed.clear()
+                async with asyncio.timeout_at(ends):
+                    await self.changed.wait()
+        except TimeoutError:
+            self.on_frames()  # what came while this process was busy
+        finally:
+            self.loop.remove_reader(self.wire.fileno())
+            self.loop.remove_writer(self.caller.fileno())
+
+    def on_frames(self) -> None:
+        """Read the frames that came."""
+        try:
+            for _ in range(_BATCH):
+                frame = packet.receive(self.wire)
+                if frame is None:
+                    break
+                self.seen.take(frame)
+        except OSError:  # the interface went down or away
+            self.loop.remove_reader(self.wire.fileno())
+        self.changed.set()
+
+    def on_heard(self) -> None:
+        """Take note that the attempt has ended."""
+        self.loop.remove_writer(self.caller.fileno())
+        self.seen.heard = True
+        self.changed.set()
 
 
 def _outcome(caller: socket.socket) -> int:

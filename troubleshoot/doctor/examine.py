@@ -282,20 +282,24 @@ def _kernel(here: CapabilitiesResult) -> Iterator[Item]:
         steps=("listeners", "port-owner", "open-sockets"),
         causes=("port-in-use", "listener-on-other-address"),
     )
-    steps = tuple(dict.fromkeys(_STEP_OF_FILE[path] for path in here.unreadable))
-    yield _item(
-        "files",
-        "kernel",
-        "missing" if here.unreadable else "there",
-        note("doctor.files-unreadable", files=", ".join(here.unreadable))
-        if here.unreadable
-        else note("doctor.files-readable"),
-        steps=steps,
-        causes=tuple(cause for step in steps for cause in _CAUSE_OF_STEP[step]),
-    )
+    yield _files(here)
     yield one("ipv4", Feature.IPV4_LOOPBACK, steps=("network-subsystem",), causes=("network-subsystem-down",))
     yield one("ipv6", Feature.IPV6_LOOPBACK, steps=("address-family",), causes=("address-family-unavailable",))
     yield one("namespaces", Feature.NAMESPACES, weight="none")
+
+
+def _files(here: CapabilitiesResult) -> Item:
+    """Say which files below /proc cannot be read."""
+    steps = tuple(dict.fromkeys(_STEP_OF_FILE[path] for path in here.unreadable))
+    unreadable = note("doctor.files-unreadable", files=", ".join(here.unreadable))
+    return _item(
+        "files",
+        "kernel",
+        "missing" if here.unreadable else "there",
+        unreadable if here.unreadable else note("doctor.files-readable"),
+        steps=steps,
+        causes=tuple(cause for step in steps for cause in _CAUSE_OF_STEP[step]),
+    )
 
 
 _SERVER_STEPS: Final = ("check-dns", "resolve-name", "resolve-other-name")

@@ -43,13 +43,6 @@ def code_document(
     shown = shown or Reproducible()
     entry = catalogue.code(name)
     full = _described(entry, catalogue)
-    checklist = []
-    for step in catalogue.checklist(name):
-        line: dict[str, Any] = {"id": step.id, "title": catalogue.steps[step.id].title.in_(language)}
-        line["from"] = step.origin
-        if step.added:
-            line["added"] = True
-        checklist.append(line)
     return {
         "schema": "wsadiag/code/1",
         "number": entry.number,
@@ -65,7 +58,7 @@ def code_document(
         "also_raised_by": list(full.also_raised_by),
         "see_also": list(full.see_also),
         "kind": full.kind,
-        "checklist": checklist,
+        "checklist": _steps(name, catalogue, language),
         "developer_hints": list(full.developer_hints),
         "described": full.described,
         "aliases": [other for other in catalogue.names_of(entry.number) if other != name],
@@ -81,6 +74,14 @@ def code_document(
         ],
         "not_reproducible": shown.impossible,
     }
+
+
+def _steps(name: str, catalogue: Catalogue, language: Language) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for step in catalogue.checklist(name):
+        title = catalogue.steps[step.id].title.in_(language)
+        lines.append({"id": step.id, "title": title, "from": step.origin, **({"added": True} if step.added else {})})
+    return lines
 
 
 def code_page(

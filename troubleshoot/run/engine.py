@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,16 +27,16 @@ from troubleshoot.judge import Conclusion, judge
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.knowledge.kinds import Language
-from troubleshoot.knowledge.text import Refusal, say
+from troubleshoot.knowledge.text import Refusal
 from troubleshoot.options import Options, check
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.conclude import conclude
-from troubleshoot.run.events import StepEvent
 from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
+from troubleshoot.run.telling import OnEvent, Teller
 from troubleshoot.run.worker import Worker, not_run
 from troubleshoot.steps import StepView, view_of
 
@@ -47,8 +46,6 @@ _CLOSING_S = 0.2
 _BURST_S = 0.005
 #: The share of the whole time-out that is kept for the report itself.
 _RESERVE_S = 0.05
-
-OnEvent = Callable[[StepEvent], None]
 
 
 async def diagnose(
@@ -151,7 +148,7 @@ class _Run:
         self.options = options
         self.catalogue = catalogue
         self.context = context
-        self.on_event = on_event
+        self.teller = Teller(options, catalogue, on_event) if on_event is not None else None
         self.interrupted = interrupted
         self.observations: dict[Key, Observation[Any]] = {}
         self.tasks: dict[Key, asyncio.Task[Observation[Any]]] = {}
@@ -163,7 +160,6 @@ class _Run:
         self.started = datetime.now(UTC)
         self.began = time.perf_counter()
         self.loop = asyncio.get_running_loop()
-        self.shown: dict[str, StepEvent] = {}
         self.was_interrupted = False
 
     def elapsed_ms(self) -> float:
@@ -310,28 +306,8 @@ class _Run:
             self.observations[job.key] = await worker.run(timeout_s=0.5)
 
     def _tell(self, facts: Facts) -> None:
-        """Send an event for every step whose state changed."""
-        if self.on_event is None:
-            return
-        wording = self.catalogue.wording(self.options.language)
-        limit_ms = self.options.timeout_s * 1000
-        for identifier in self.request.steps:
-            try:
-                view: StepView | None = view_of(facts, identifier)
-            except NotYet:
-                view = None
-            event = StepEvent(
-                step=identifier,
-                title=self.catalogue.steps[identifier].title.in_(self.options.language),
-                status=view.status if view else None,
-                running=view is None and bool(self.running),
-                summary=say(view.summary, wording) if view else "",
-                elapsed_ms=0.0,
-                limit_ms=limit_ms,
-            )
-            if self.shown.get(identifier) != event:
-                self.shown[identifier] = event
-                self.on_event(replace(event, elapsed_ms=self.elapsed_ms()))
+        if self.teller is not None:
+            self.teller.tell(facts, running=bool(self.running), elapsed_ms=self.elapsed_ms())
 
     def report(self, code_input: str) -> Report:
         """Compose the report of the finished run."""

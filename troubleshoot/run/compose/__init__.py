@@ -1,0 +1,69 @@
+"""Compose the report from facts, conclusion and steps: the one place where notes become sentences."""
+
+from __future__ import annotations
+
+import msgspec
+
+from troubleshoot import __version__
+from troubleshoot.facts import Facts
+from troubleshoot.judge import Conclusion
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.kinds import Language
+from troubleshoot.report import ErrorCode, Report, TargetInfo, Tool, Vantage
+from troubleshoot.run.compose import checklist, verdict
+from troubleshoot.run.compose.case import Case
+from troubleshoot.run.saved import SAVED
+from troubleshoot.run.seen import seen_now
+from troubleshoot.steps import StepView
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of a report that is not judged: when, where, how long, in which language."""
+
+    started: str
+    duration_ms: float
+    vantage: Vantage
+    code_input: str
+    interrupted: bool
+    packets: int
+    packet_limit: int | None
+    language: Language
+
+
+def compose(
+    facts: Facts, conclusion: Conclusion, views: dict[str, StepView], catalogue: Catalogue, circumstances: Circumstances
+) -> Report:
+    """Return the report, every text in the language asked for."""
+    around, request = circumstances, facts.request
+    case = Case(facts, conclusion, views, catalogue, around.language)
+    entry = catalogue.code(request.code)
+    return Report(
+        tool=Tool(name="wsadiag", version=__version__),
+        started=around.started,
+        duration_ms=around.duration_ms,
+        vantage=around.vantage,
+        error=ErrorCode(
+            input=around.code_input,
+            number=entry.number,
+            name=entry.name,
+            posix=entry.posix,
+            title=entry.title.in_(around.language),
+        ),
+        target=TargetInfo(
+            input=request.target.input,
+            host=request.target.host,
+            port=facts.port,
+            transport=request.target.transport,
+            addresses=facts.targets,
+            service=request.target.service,
+        ),
+        reproduction=seen_now(facts, conclusion, catalogue),
+        verdict=verdict.of(case),
+        steps=tuple(checklist.step(case, identifier) for identifier in request.steps),
+        probes=tuple(msgspec.to_builtins(o) for o in facts.observations.values()),
+        request={key: getattr(request, key) for key in SAVED},
+        language=around.language,
+        interrupted=around.interrupted,
+        packets=around.packets,
+        packet_limit=around.packet_limit,
+    )

@@ -1,0 +1,64 @@
+"""What a report is composed from, and how its sentences are said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from probes.base import Note
+from troubleshoot.facts import Facts, Key
+from troubleshoot.judge import Conclusion
+from troubleshoot.judge.model import Finding
+from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.kinds import Language
+from troubleshoot.knowledge.text import say, worded
+from troubleshoot.report import Evidence
+from troubleshoot.steps import StepView
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One diagnosis as it ended, and the language to tell it in."""
+
+    facts: Facts
+    conclusion: Conclusion
+    views: dict[str, StepView]
+    catalogue: Catalogue
+    language: Language
+
+    @property
+    def wording(self) -> dict[str, str]:
+        """Every sentence and label of the language."""
+        return self.catalogue.wording(self.language)
+
+    def say(self, sentence: Note) -> str:
+        """Return a sentence of the catalogue with its places filled."""
+        return say(sentence, self.wording)
+
+    def values_of(self, finding: Finding) -> dict[str, str]:
+        """Return the values for the catalogue's sentences about a finding."""
+        target = self.facts.request.target
+        given: dict[str, object] = {
+            "target": target.input or "?",
+            "host": target.host,
+            "port": self.facts.port,
+            "service": target.service,
+            "code": self.facts.request.code,
+            "hop": finding.hop,
+            "address": finding.address,
+            **dict(finding.values),
+        }
+        return worded({name: str(value) for name, value in given.items() if value is not None}, self.wording)
+
+    def scope_of(self, finding: Finding) -> str:
+        """Return where a finding lies: mostly its cause can lie in one scope only."""
+        return finding.scope or self.catalogue.cause(finding.cause).scopes[0]
+
+    def title_of(self, key: Key) -> str:
+        """Return the title of the step that a probe belongs to; what none names looks closer at the attempt."""
+        step = next((i for i, view in self.views.items() if key in view.probes), "connect")
+        return self.catalogue.steps[step].title.in_(self.language)
+
+    def evidence(self, said: Iterable[tuple[str, Note]]) -> list[Evidence]:
+        """Return pairs of step id and fact as evidence, repeated ones once."""
+        return [Evidence(step=step, fact=self.say(fact)) for step, fact in dict.fromkeys(said)]

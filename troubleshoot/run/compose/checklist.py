@@ -1,0 +1,58 @@
+"""The steps of the checklist in words, each with what was observed and the command by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from troubleshoot.knowledge.text import fill, places
+from troubleshoot.report import Step
+from troubleshoot.run.compose.case import Case
+
+
+def step(case: Case, identifier: str) -> Step:
+    """Return a step as the report has it."""
+    view = case.views[identifier]
+    entry = case.catalogue.steps[identifier]
+    line = next(s for s in case.catalogue.checklist(case.facts.request.code) if s.id == identifier)
+    behind = [o for key in view.probes if (o := case.facts.observation(*key)) is not None]
+    observations: dict[str, list[Any]] = {}
+    for observation in behind:
+        if observation.result is not None:
+            observations.setdefault(observation.probe, []).append(msgspec.to_builtins(observation.result))
+    return Step(
+        id=identifier,
+        title=entry.title.in_(case.language),
+        status=view.status,
+        summary=case.say(view.summary),
+        why=case.say(view.why) if view.why is not None else entry.purpose.in_(case.language),
+        observations=observations,
+        duration_ms=max((o.duration_ms for o in behind), default=None),
+        origin=line.origin,
+        added=line.added,
+        by_hand=_by_hand(case, identifier) if view.status == "unavailable" else None,
+    )
+
+
+def _by_hand(case: Case, identifier: str) -> dict[str, str] | None:
+    """Return for each system the command that shows the same, where its places can be filled."""
+    by_hand = case.catalogue.steps[identifier].by_hand
+    if by_hand is None:
+        return None
+    values = _by_hand_values(case)
+    commands = {"linux": by_hand.linux, "windows": by_hand.windows, "macos": by_hand.macos}
+    return {k: fill(v, values) for k, v in commands.items() if places(v) <= values.keys()} or None
+
+
+def _by_hand_values(case: Case) -> dict[str, str]:
+    facts, target = case.facts, case.facts.request.target
+    focus = facts.attempts.focus
+    given = {
+        "host": target.host,
+        "port": facts.port,
+        "address": focus.address if focus is not None else next(iter(facts.targets), None),
+        "router": next(iter(facts.link.routers), None),
+        "service": target.service,
+    }
+    return {name: str(value) for name, value in given.items() if value is not None}
