@@ -79,6 +79,9 @@ class Context(msgspec.Struct):
     Where ``most`` is given no more packets than that are sent: who asks for one more calls ``at_limit``, which ends
     the probe, and waits for that.
 
+    ``files`` is the root directory whose ``/etc`` is read where that is another one than ``root``: a program in a mount
+    namespace of its own has its own resolver configuration, while ``/proc`` and ``/sys`` tell of the whole machine.
+
     ``masked`` takes what other programs and people wrote, such as a command line, and returns it as a record may hold
     it: whoever runs the probes knows what a secret is. ``show_secrets`` is for a probe that knows some by itself.
 
@@ -88,6 +91,7 @@ class Context(msgspec.Struct):
 
     budget: Budget = msgspec.field(default_factory=Budget)
     root: Path = Path("/")
+    files: Path | None = None
     packets_sent: int = 0
     most: int | None = None
     at_limit: Callable[[], None] = lambda: None
@@ -121,12 +125,17 @@ class Context(msgspec.Struct):
         """Whether others have found that packets with this ``ttl`` get as far as the destination."""
         return self.budget.ledger.at_end(destination, ttl)
 
+    def path(self, path: str) -> Path:
+        """Return where ``path`` (absolute, e.g. ``/etc/hosts``) is to be read."""
+        above = self.root if self.files is None or not path.startswith("/etc/") else self.files
+        return above / path.lstrip("/")
+
     def read_text(self, path: str) -> str:
         """Return the text of ``path`` (absolute, e.g. ``/etc/hosts``), at most :data:`MAX_FILE_BYTES`.
 
         Bytes that are not UTF-8 are replaced. Raises ``OSError`` as :func:`open` does.
         """
-        with (self.root / path.lstrip("/")).open("rb") as file:
+        with self.path(path).open("rb") as file:
             return file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:

@@ -77,7 +77,7 @@ async def observe(
     if text is None:
         return HostsFileResult(_PATH, False, (), (), used, forbidden=_forbidden(context))
     with contextlib.suppress(OSError):
-        cut = (context.root / _PATH.lstrip("/")).stat().st_size > MAX_FILE_BYTES
+        cut = context.path(_PATH).stat().st_size > MAX_FILE_BYTES
     wanted = _forms(request.name)
     entries: list[HostsEntry] = []
     malformed: list[int] = []
@@ -129,7 +129,7 @@ def _joined(word: str, wanted: set[str]) -> bool:
 
 def _forbidden(context: Context) -> bool:
     try:
-        with (context.root / _PATH.lstrip("/")).open("rb"):
+        with context.path(_PATH).open("rb"):
             return False
     except PermissionError:
         return True

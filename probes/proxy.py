@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable
 
 import msgspec
 
 from probes.base import Context, Probe, sends_nothing
+from probes.system.proxies import ProxySetting, settings_of
 
 
 class ProxyRequest(msgspec.Struct, frozen=True):
     """``host`` is held against ``no_proxy``."""
 
     host: str | None = None
-
-
-class ProxySetting(msgspec.Struct, frozen=True):
-    """One variable; passwords and tokens in the value are replaced by ``***`` unless they are to be shown."""
-
-    variable: str
-    value: str
 
 
 class ProxyResult(msgspec.Struct, frozen=True):
@@ -31,8 +24,6 @@ class ProxyResult(msgspec.Struct, frozen=True):
     bypassed: bool
 
 
-_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "all_proxy", "no_proxy")
-_MAX_TEXT = 400
 _MAX_EXEMPTIONS = 1000
 
 
@@ -43,32 +34,9 @@ async def observe(
 ) -> ProxyResult:
     """Read the environment: each variable in lower and in upper case, for programs differ in which they heed."""
     environment = context.environment()
-    settings: list[ProxySetting] = []
-    exemptions = ""
-    for variable in _VARIABLES:
-        for spelling in (variable, variable.upper()):
-            value = environment.get(spelling)
-            if value:
-                exempts = variable == "no_proxy"
-                plain = exempts or context.show_secrets
-                settings.append(ProxySetting(spelling, _printable(value if plain else context.masked(_masked(value)))))
-                exemptions = exemptions or (value if exempts else "")
-    return ProxyResult(tuple(settings), request.host is not None and _bypassed(request.host, exemptions))
-
-
-def _masked(value: str) -> str:
-    """Replace what stands before ``@`` but for a user's name: also a token without a name, and odd passwords.
-
-    A password may hold ``/`` and ``@`` where somebody forgot to escape them, hence the *last* ``@``.
-    """
-    head, at, rest = value.rpartition("@")
-    if not at:
-        return value
-    scheme, separator, credentials = head.partition("://")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or not separator:
-        scheme, separator, credentials = "", "", head
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}{separator}{user + ':***' if colon else '***'}@{rest}"
+    exemptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    bypassed = request.host is not None and _bypassed(request.host, exemptions)
+    return ProxyResult(settings_of(environment, context), bypassed)
 
 
 def _bypassed(host: str, exemptions: str) -> bool:
@@ -104,12 +72,6 @@ def _covers(word: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
         return address in ipaddress.ip_network(word, strict=False)
     except ValueError:
         return False
-
-
-def _printable(text: str) -> str:
-    """Return the value as one line of printable characters."""
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-    return shown if len(shown) <= _MAX_TEXT else shown[:_MAX_TEXT] + "…"
 
 
 PROBE = Probe(

@@ -61,7 +61,7 @@ async def observe(
     """Read the file once and ask the C library; an unreadable or missing file is a result (``readable`` false)."""
     text = text_file.read(context, _PATH)
     entries = tuple(entry for entry in _parse(text or "") if _matches(entry, request))[:_MAX_LISTED]
-    if context.root == Path("/"):
+    if context.root == Path("/") and context.files is None:
         port, name = await _ask_system(request)
     else:
         # the C library reads this machine's file, not the one below another root

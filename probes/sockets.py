@@ -19,10 +19,14 @@ MAX_ENTRIES = 200
 
 
 class SocketsRequest(msgspec.Struct, frozen=True):
-    """``port`` and ``transport`` (``tcp`` or ``udp``) to look for; ``port`` ``None`` lists all listeners."""
+    """``port`` and ``transport`` (``tcp`` or ``udp``) to look for; ``port`` ``None`` lists all listeners.
+
+    ``network_of`` is a process whose network namespace is meant: its tables are open to every user (proc_pid_net(5)).
+    """
 
     port: int | None = None
     transport: str = "tcp"
+    network_of: int | None = None
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -96,13 +100,15 @@ def _list(request: SocketsRequest, context: Context) -> list[sockdiag.DiagSocket
     if request.port is None:
         states = 1 << (sockdiag.LISTEN if request.transport == "tcp" else sockdiag.CLOSE)
         waiting = _WAITING - {"bound"}
-    if context.root == Path("/"):
+    if context.root == Path("/") and request.network_of is None:
         try:
             return list(_kernel_sockets(context, request.transport, request.port, states))
         except OSError:
             pass  # a sandbox that forbids netlink, or a kernel without inet_diag: the text files are left
     try:
-        found = sockdiag.read_proc_net(context.root / "proc/self", request.transport, port=request.port)
+        found = sockdiag.read_proc_net(
+            context.root / "proc" / str(request.network_of or "self"), request.transport, port=request.port
+        )
         return [one for one in found if request.port is not None or one.state in waiting]
     except PermissionError:
         raise NotPermitted("reason.socket-table-unreadable") from None

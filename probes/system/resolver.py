@@ -19,13 +19,18 @@ import sys
 from probes.base import Context
 from probes.system.blocking import in_thread
 
-#: Takes the name and the family; says ``=`` and an address a line, or ``!`` and the number of the error (``!`` alone
-#: for one of the system). It ends without tidying up, which takes as long as starting.
+#: Takes the name, the family and, where another root directory is meant, its descriptor; says ``=`` and an address a
+#: line, or ``!`` and the number of the error (``!`` alone for one of the system). It ends without tidying up, which
+#: takes as long as starting.
 _CHILD = """
 import _socket, posix, resource, sys
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+name = sys.argv[1].encode("ascii")
 try:
-    found = _socket.getaddrinfo(sys.argv[1].encode("ascii"), None, int(sys.argv[2]), _socket.SOCK_STREAM)
+    if len(sys.argv) > 3:
+        posix.fchdir(int(sys.argv[3]))
+        posix.chroot(".")
+    found = _socket.getaddrinfo(name, None, int(sys.argv[2]), _socket.SOCK_STREAM)
     said = "".join(f"={entry[4][0]}\\n" for entry in found)
 except _socket.gaierror as error:
     said = f"!{error.args[0]}\\n"
@@ -49,26 +54,41 @@ async def addresses_of(name: str, family: int, context: Context) -> tuple[str, .
 
     Holds one slot of the budget for as long as the C library is at work, also where the caller is cancelled meanwhile.
     Raises ``socket.gaierror`` and ``OSError`` as getaddrinfo does, and :class:`ResolverCrashedError`. Where no child
-    can be started (Windows, a limit of processes or descriptors) the call is made in a thread of this process.
+    can be started (Windows, a limit of processes or descriptors) the call is made in a thread of this process, unless
+    the files of another root directory decide: that is an ``OSError``.
     """
     async with context.budget.slot():
-        child = _start(name, family)
+        child = _start(name, family, context)
         if child is not None:
             return await _answer_of(child)
+    if context.files is not None:
+        raise OSError
     return await _in_thread(name, family, context)
 
 
-def _start(name: str, family: int) -> subprocess.Popen[bytes] | None:
+def _start(name: str, family: int, context: Context) -> subprocess.Popen[bytes] | None:
     if sys.platform == "win32" or not sys.executable:
         return None
     words = [sys.executable, "-I", "-S", "-c", _CHILD, name, str(int(family))]
+    root = -1
     try:
+        if context.files is not None:
+            root = os.open(context.files, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            words.append(str(root))
         # A process group of its own: Ctrl-C is for us alone.
         return subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+            pass_fds=(root,) if root >= 0 else (),
         )
     except OSError:
         return None
+    finally:
+        if root >= 0:
+            os.close(root)
 
 
 async def _answer_of(child: subprocess.Popen[bytes]) -> tuple[str, ...]:

@@ -37,4 +37,5 @@ COMMON = (
     path.tcp_path,
     machine.statistics,
     machine.proxy,
+    machine.process,
 )

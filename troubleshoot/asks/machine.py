@@ -12,6 +12,7 @@ from probes.datagram import DatagramRequest
 from probes.descriptors import DescriptorsRequest
 from probes.interfaces import InterfacesRequest
 from probes.network_subsystem import NetworkSubsystemRequest
+from probes.process import ProcessRequest
 from probes.proxy import ProxyRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
@@ -20,6 +21,7 @@ from troubleshoot.asks.names import what_it_stands_for
 from troubleshoot.asks.target import answered_or_quiet
 from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of
 from troubleshoot.facts.ports import port_to_bind
+from troubleshoot.facts.program import sockets_subject
 from troubleshoot.intake.target import is_unspecified
 
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
@@ -118,13 +120,23 @@ def proxy(facts: Facts) -> Iterator[Job]:
     yield Job("proxy", "", ProxyRequest(facts.request.target.host))
 
 
+@ask("process")
+def process(facts: Facts) -> Iterator[Job]:
+    """What sets the failing program apart from this one, where it is given."""
+    if facts.request.pid is not None:
+        yield Job("process", str(facts.request.pid), ProcessRequest(facts.request.pid))
+
+
 @ask("sockets")
 def listeners(facts: Facts) -> Iterator[Job]:
     """Who listens on the target's port, where it is this machine's.
 
     After the attempt: a queue that was full then is full now, and a listener that came later is not blamed.
     """
-    port = facts.port
+    port, pid = facts.port, facts.request.pid
+    if port is not None and pid is not None and facts.program.in_other_network():
+        there = SocketsRequest(port, facts.request.target.transport, network_of=pid)
+        yield Job("sockets", sockets_subject(pid, port), there)
     for address in facts.targets:
         if port is not None and facts.machine.is_local(address) and answered_or_quiet(facts, address):
             yield Job("sockets", str(port), SocketsRequest(port, facts.request.target.transport))

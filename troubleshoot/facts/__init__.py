@@ -28,6 +28,7 @@ from troubleshoot.facts.link import Link, neighbour_alive, neighbour_dead
 from troubleshoot.facts.machine import Machine
 from troubleshoot.facts.names import DENIALS, SILENCE, Names
 from troubleshoot.facts.path import UNREACHABLE, Path
+from troubleshoot.facts.program import Program
 from troubleshoot.facts.service import Service
 from troubleshoot.facts.view import Key, NotYet, View
 from troubleshoot.intake.request import Request
@@ -53,6 +54,7 @@ class Facts(View):
         super().__init__(request, thresholds, observations, running)
         self.names = Names(self)
         self.machine = Machine(self)
+        self.program = Program(self)
         self.link = Link(self, self.names)
         self.path = Path(self, self.names, self.machine)
         self.hops = Hops(self, self.names, self.machine, self.link, self.path)

@@ -34,8 +34,8 @@ def weigh(facts: Facts, order: Order, unseen: Iterable[Key]) -> Conclusion:
 
 
 def elsewhere(facts: Facts) -> bool:
-    """Whether the program that met the code may stand on another network: its own namespace is not looked from."""
-    return facts.request.pid is not None and facts.request.kind == "network"
+    """Whether the network may say another thing where the failing program stands, which was not looked from."""
+    return facts.request.kind in ("network", "name-service") and bool(facts.program.apart())
 
 
 def _less_sure(conclusion: Conclusion) -> Conclusion:

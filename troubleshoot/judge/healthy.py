@@ -17,6 +17,8 @@ from troubleshoot.report import Confidence
 def works(facts: Facts) -> bool:
     """Whether the target works now and nothing on the checklist is at fault."""
     request = facts.request
+    if request.kind == "network" and facts.program.in_other_network():
+        return False  # the same address is another one there
     if facts.names.unresolved():
         return False  # whatever else is in order: the name that the program uses leads nowhere
     if request.to_bind:
@@ -85,8 +87,8 @@ def confidence(facts: Facts) -> Confidence:
     measured = losses.hidden(facts)
     clear = measured is None or losses.clear(facts, measured[1])
     tried = facts.port is not None or facts.request.kind != "network"
-    if facts.request.kind == "network" and facts.request.pid is not None:
-        tried = False  # tried from here, not from the network namespace of the program
+    if facts.program.apart():
+        tried = False  # tried from here, not where the program stands
     if "family" in facts.request.about and facts.request.pid is None:
         tried = (
             False  # what socket() was asked for is known to the program alone, and what it may ask for to its sandbox
@@ -139,7 +141,7 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
     services = [o.result for o in facts.of("service") if isinstance(o.result, ServiceResult)]
     if facts.request.tls and not any(result.outcome in spoken for result in services):
         notes.append(note("verdict.unchecked-tls"))
-    if facts.request.pid is None or facts.request.kind == "network":
+    if facts.request.pid is None:
         notes.append(note("verdict.unchecked-program"))
     return tuple(notes)
 

@@ -8,7 +8,7 @@ from probes.flows import FlowOutcome, FlowsResult
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, flows, plain
+from troubleshoot.facts import Facts, Reach, Reading, flows, is_loopback, plain
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
 from troubleshoot.judge.evidence.refuser import Place, find
@@ -67,7 +67,29 @@ def _resets(facts: Facts) -> Finding | None:
 )
 def no_listener(facts: Facts) -> Finding | None:
     """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
-    return one_way.refuses(facts) or _now_and_then(facts) or _nobody_listens(facts)
+    return _nobody_there(facts) or one_way.refuses(facts) or _now_and_then(facts) or _nobody_listens(facts)
+
+
+def _nobody_there(facts: Facts) -> Finding | None:
+    """The program's loopback is that of another network namespace, whose sockets can be seen without joining it."""
+    local = bool(facts.targets) and all(is_loopback(a) for a in facts.targets)
+    if not facts.program.in_other_network() or not local or facts.request.kind != "network":
+        return None
+    sockets = facts.program.sockets(facts.port)
+    if sockets is None or any(e.state in ("listen", "unconnected", "close") for e in sockets.entries):
+        return None
+    step = first_step(facts, "listeners", "connect")
+    pid, port = facts.request.pid, facts.port
+    return Finding(
+        cause="no-listener",
+        confidence="likely",
+        step=step,
+        evidence=((step, note("fact.apart-listens-not", port=port, pid=pid)),),
+        values=values(pid=pid),
+        variant="namespace",
+        hop=0,
+        address=facts.targets[0],
+    )
 
 
 #: So many refusals among connections that are accepted are no accident of one moment.
@@ -124,7 +146,8 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
             attempt_evidence(facts, reach),
             *(((step, note("fact.not-listening", port=facts.port)),) if sockets else ()),
         ),
-        variant="local",
+        values=values(pid=facts.request.pid),
+        variant="namespace" if facts.program.looks() else "local",
         hop=0,
         address=reach.address,
         also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),

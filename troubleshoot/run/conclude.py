@@ -1,13 +1,14 @@
-"""The final verdict: what was seen, weighed against what was called for and not seen."""
+"""The final verdict: what was seen, weighed against what was called for and not seen, and what each step came to."""
 
 from __future__ import annotations
 
-from probes.base import Status
-from troubleshoot.facts import Facts, Key
+from probes.base import Status, note
+from troubleshoot.facts import Facts, Key, NotYet
 from troubleshoot.judge import Conclusion
 from troubleshoot.judge.certainty import weigh
 from troubleshoot.knowledge.catalogue import Judgement as Order
 from troubleshoot.run.plan import wanted
+from troubleshoot.steps import StepView, view_of
 
 
 def conclude(facts: Facts, order: Order) -> Conclusion:
@@ -23,3 +24,16 @@ def unseen(facts: Facts) -> frozenset[Key]:
         for key, record in records.items()
         if record is None or record.result is None or record.status is Status.CUT_SHORT
     )
+
+
+def views_of(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
+    """Return the view of every step of the checklist; one whose probe did not end is skipped, and says so."""
+    views = {}
+    cut = "reason.not-finished" if conclusion.final else "reason.time-up"
+    for identifier in facts.request.steps:
+        try:
+            views[identifier] = view_of(facts, identifier)
+        except NotYet:
+            reason = note(cut)
+            views[identifier] = StepView("skipped", reason, reason)
+    return views

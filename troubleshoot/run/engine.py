@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.request import Request, request_of
 from troubleshoot.intake.target import Target, parse_target
-from troubleshoot.judge import Conclusion, judge
+from troubleshoot.judge import judge
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.knowledge.kinds import Language
@@ -31,14 +32,15 @@ from troubleshoot.knowledge.text import Refusal
 from troubleshoot.options import Options, check
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
-from troubleshoot.run.conclude import conclude
+from troubleshoot.run.conclude import conclude, views_of
 from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.saved import load_observations, request_from
+from troubleshoot.run.stand_in import StandIns
 from troubleshoot.run.telling import OnEvent, Teller
 from troubleshoot.run.worker import Worker, not_run
-from troubleshoot.steps import StepView, view_of
+from troubleshoot.steps import view_of
 
 #: A cancelled probe gets this long to close its sockets.
 _CLOSING_S = 0.2
@@ -59,13 +61,14 @@ async def diagnose(
     on_event: OnEvent | None = None,
     code_input: str | None = None,
     interrupted: asyncio.Event | None = None,
+    stand_ins: StandIns | None = None,
 ) -> Report:
     """Find out why ``target`` fails with ``code``, and return the report.
 
     ``code`` is anything that the command line takes (``10061``, ``WSAECONNREFUSED``, ``ECONNREFUSED``, …),
     ``target`` likewise, or a parsed :class:`Target`. ``options.timeout_s`` bounds the run in seconds. Many
     diagnoses may share one ``budget`` of sockets and packets: each begins, and its time with it, when it can have its
-    share. ``interrupted``, once set, ends the run.
+    share. ``interrupted``, once set, ends the run. ``stand_ins`` carry out the probes where the failing program stands.
 
     Raises :class:`troubleshoot.errors.UserError` for a code, a target or an option that means nothing, before any
     packet.
@@ -83,7 +86,15 @@ async def diagnose(
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
     parsed = replace(parsed, input=context.masked(parsed.input))
     request = request_of(name, parsed, options, catalogue, privileged=can_send_raw(context))
-    run_ = _Run(request, options, catalogue, context, on_event=on_event, interrupted=interrupted or asyncio.Event())
+    run_ = _Run(
+        request,
+        options,
+        catalogue,
+        context,
+        on_event=on_event,
+        interrupted=interrupted or asyncio.Event(),
+        stand_ins=stand_ins or StandIns(),
+    )
     async with context.budget.turn():
         await run_.go()
     if context is not given:
@@ -98,6 +109,7 @@ def run(
     *,
     on_event: OnEvent | None = None,
     code_input: str | None = None,
+    stand_ins: StandIns | None = None,
 ) -> Report:
     """Diagnose without an event loop of one's own; the first Ctrl-C ends the wait and returns what is known."""
 
@@ -105,7 +117,13 @@ def run(
         interrupted = asyncio.Event()
         loop.on_first_interrupt(interrupted.set)
         return await diagnose(
-            code, target, options=options, on_event=on_event, code_input=code_input, interrupted=interrupted
+            code,
+            target,
+            options=options,
+            on_event=on_event,
+            code_input=code_input,
+            interrupted=interrupted,
+            stand_ins=stand_ins,
         )
 
     return loop.run(main())
@@ -128,7 +146,7 @@ def replay(report: Report, language: Language) -> Report:
         language=language,
     )
     conclusion = conclude(facts, catalogue.judgement)
-    return compose(facts, conclusion, _views(facts, conclusion), catalogue, circumstances)
+    return compose(facts, conclusion, views_of(facts, conclusion), catalogue, circumstances)
 
 
 class _Run:
@@ -143,8 +161,10 @@ class _Run:
         *,
         on_event: OnEvent | None,
         interrupted: asyncio.Event,
+        stand_ins: StandIns,
     ) -> None:
         self.request = request
+        self.stand_ins = stand_ins
         self.options = options
         self.catalogue = catalogue
         self.context = context
@@ -168,11 +188,6 @@ class _Run:
     def facts(self) -> Facts:
         running = self.running | self.waiting
         return Facts(self.request, self.catalogue.judgement.thresholds, self.observations, running)
-
-    @property
-    def sent(self) -> int:
-        """How many packets were sent so far."""
-        return sum(worker.sent for worker in self.workers.values())
 
     async def go(self) -> None:
         """Start what is wanted, listen, judge; stop when nothing more can change the verdict, or at the limit."""
@@ -254,10 +269,10 @@ class _Run:
         """Return how many packets another probe may send, if those that run send all that they could."""
         mine = (worker for key, worker in self.workers.items() if key in self.running)
         still = sum(worker.most - worker.sent for worker in mine)
-        return self.packet_limit - self.sent - still
+        return self.packet_limit - _sent(self.workers) - still
 
     def _worker(self, job: Job) -> Worker:
-        return Worker(job, load(job.probe), self.context, self._hear)
+        return self.stand_ins.worker(job, load(job.probe), self.context, self._hear)
 
     def _hear(self, observation: Observation[Any]) -> None:
         """Take in what a probe has seen so far."""
@@ -267,7 +282,8 @@ class _Run:
             self.changed.set()
 
     def _start(self, job: Job, worker: Worker) -> None:
-        moments, shared = self.context.budget.moments, key_of(job, self.context)
+        moments = self.context.budget.moments
+        shared = key_of(job, self.context) if self.stand_ins.of(job.probe) is None else None
         moment = find(moments, shared)
         if moment is None:
             moment = Moment(worker)
@@ -302,8 +318,7 @@ class _Run:
     async def _read_statistics_again(self) -> None:
         if ("statistics", BEFORE) in self.observations:
             job = Job("statistics", AFTER, StatisticsRequest())
-            worker = Worker(job, load("statistics"), self.context, lambda _: None)
-            self.observations[job.key] = await worker.run(timeout_s=0.5)
+            self.observations[job.key] = await self._worker(job).run(timeout_s=0.5)
 
     def _tell(self, facts: Facts) -> None:
         if self.teller is not None:
@@ -323,11 +338,15 @@ class _Run:
             ),
             code_input=code_input,
             interrupted=self.was_interrupted,
-            packets=self.sent,
+            packets=_sent(self.workers),
             packet_limit=self.packet_limit,
             language=self.options.language,
         )
-        return compose(facts, conclusion, _views(facts, conclusion), self.catalogue, circumstances)
+        return compose(facts, conclusion, views_of(facts, conclusion), self.catalogue, circumstances)
+
+
+def _sent(workers: Mapping[Key, Worker]) -> int:
+    return sum(worker.sent for worker in workers.values())
 
 
 def _grace_ms(facts: Facts, settled_at: float) -> float:
@@ -343,16 +362,3 @@ def _grace_ms(facts: Facts, settled_at: float) -> float:
         except NotYet:
             return facts.threshold("grace_ms")
     return 0.0
-
-
-def _views(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
-    """Return the view of every step of the checklist; one whose probe did not end is skipped, and says so."""
-    views = {}
-    cut = "reason.not-finished" if conclusion.final else "reason.time-up"
-    for identifier in facts.request.steps:
-        try:
-            views[identifier] = view_of(facts, identifier)
-        except NotYet:
-            reason = note(cut)
-            views[identifier] = StepView("skipped", reason, reason)
-    return views

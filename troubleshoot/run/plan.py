@@ -79,6 +79,7 @@ ORDER = (
     Group(
         when=_about_network,
         asks=(
+            machine.process,
             machine.subsystem,
             machine.families,
             machine.buffers,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.base import Observation, load
 from probes.table import TABLE
@@ -41,25 +43,21 @@ def load_observations(report: Report) -> dict[Key, Observation[Any]]:
         if not isinstance(name, str) or name not in TABLE:
             raise UserError(f"probes[{position}]: no probe is called {name!r}")
         try:
-            observation = msgspec.convert({**record, "result": None}, Observation[Any])
-            result = record.get("result")
-            typed = msgspec.convert(result, load(name).result) if result is not None else None
+            whole = observation_of(record)
         except msgspec.ValidationError as error:
             raise UserError(f"probes[{position}] ({name}): {error}") from None
-        whole = Observation(
-            probe=observation.probe,
-            subject=observation.subject,
-            status=observation.status,
-            started=observation.started,
-            duration_ms=observation.duration_ms,
-            vantage=observation.vantage,
-            result=typed,
-            reason=observation.reason,
-            error=observation.error,
-        )
         try:
             check(whole)
         except UserError as error:
             raise UserError(f"probes[{position}] ({name}): {error}") from None
         found[whole.probe, whole.subject] = whole
     return found
+
+
+def observation_of(record: Mapping[str, Any]) -> Observation[Any]:
+    """Read one record back into its types; raises ``msgspec.ValidationError``."""
+    observation = msgspec.convert({**record, "result": None}, Observation[Any])
+    result = record.get("result")
+    return replace(
+        observation, result=msgspec.convert(result, load(observation.probe).result) if result is not None else None
+    )

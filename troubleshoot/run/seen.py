@@ -20,7 +20,7 @@ def seen_now(facts: Facts, conclusion: Conclusion, catalogue: Catalogue) -> Repr
     untried = "connect" not in request.steps and not unresolved
     if request.kind == "no-network-meaning" or (request.kind == "api-misuse" and untried):
         return Reproduction(outcome="not-attempted", observed=None)
-    if unnamed.untried_for_want_of_a_port(facts):
+    if unnamed.untried_for_want_of_a_port(facts) or facts.program.in_other_network():
         return Reproduction(outcome="not-attempted", observed=None)
     if conclusion.outcome == "healthy":
         tried = request.kind == "name-service" or any(r.decided for r in facts.attempts.reaches())

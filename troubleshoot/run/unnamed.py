@@ -35,6 +35,9 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
     )
     if partly:
         said = note("verdict.inconclusive-partly", target=target)
+    if request.kind == "network" and facts.program.in_other_network():
+        look = note("verdict.apart-action", pid=request.pid, target=target, code=request.number)
+        return note("verdict.apart-untried", pid=request.pid, target=target), [look]
     if untried_for_want_of_a_port(facts):
         notes = [port, *notes]
         said = said if failed else note("verdict.no-port", target=target)
@@ -46,11 +49,12 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
 
 
 def further(facts: Facts, tried: str, *, healthy: bool) -> list[tuple[str, Note]]:
-    """Return what else is shown: the program's sockets where the code tells a state, and what losses are ruled out.
+    """Return what else is shown: the place, the program's sockets where the code tells a state, losses ruled out.
 
     ``tried`` is the step that tried the target.
     """
-    said = list(usage.evidence(facts)) if "state" in facts.request.about else []
+    said = [(tried, place) for place in facts.program.place()]
+    said += usage.evidence(facts) if "state" in facts.request.about else ()
     hidden = losses.hidden(facts) if healthy else None
     if hidden is None:
         return said

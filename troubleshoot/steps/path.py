@@ -294,9 +294,10 @@ def _once_connected(facts: Facts, good: list[Reach], keys: tuple[Key, ...]) -> S
 def _proxy(facts: Facts) -> Note | None:
     """Say that a proxy is set: a program that uses it takes another way than the connection tried here."""
     found = facts.peek("proxy", ProxyResult)
-    if found is None or not found.settings or found.bypassed:
-        return None
-    return note("reason.proxy-set", variables=", ".join(s.variable for s in found.settings))
+    settings = facts.program.proxies()
+    if settings is None:
+        settings = found.settings if found is not None and not found.bypassed else ()
+    return note("reason.proxy-set", variables=", ".join(s.variable for s in settings)) if settings else None
 
 
 @step("statistics")

@@ -80,7 +80,7 @@ def _of_adapters(windows: name_servers.Configured) -> ResolverConfiguration:
 def _is_forbidden(context: Context, path: str) -> bool:
     """Tell whether the file, or a directory on the way to it, is closed to this user."""
     try:
-        with (context.root / path.lstrip("/")).open("rb"):
+        with context.path(path).open("rb"):
             return False
     except PermissionError:
         return True
@@ -91,7 +91,7 @@ def _is_forbidden(context: Context, path: str) -> bool:
 def _is_restricted(context: Context, path: str) -> bool:
     """Tell whether the file is there and its mode keeps other users from reading it."""
     try:
-        mode = (context.root / path.lstrip("/")).stat().st_mode
+        mode = context.path(path).stat().st_mode
     except OSError:
         return False
     return not mode & stat.S_IROTH

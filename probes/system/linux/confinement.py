@@ -21,6 +21,7 @@ class Capability(enum.IntEnum):
     DAC_READ_SEARCH = 2
     NET_BIND_SERVICE = 10
     NET_RAW = 13
+    SYS_CHROOT = 18
     SYS_PTRACE = 19
     SYS_ADMIN = 21
 
@@ -48,10 +49,11 @@ def confine(keep: Collection[Capability], context: Context) -> None:
         kept |= held & _mask({Capability.SYS_ADMIN})
     # A C library without these calls, an interpreter without ctypes, a process that may open no more files.
     with contextlib.suppress(ImportError, OSError, AttributeError):
-        _give_up(held, kept)
+        give_up(held, kept)
 
 
-def _give_up(held: int, kept: int) -> None:
+def give_up(held: int, kept: int, inherited: int = 0) -> None:
+    """Set ``no_new_privs`` and keep ``kept`` of the capabilities ``held`` (masks), with ``inherited`` for programs."""
     import ctypes  # noqa: PLC0415 - 3 ms that only runs with a network pay
 
     library = ctypes.CDLL(None)
@@ -59,7 +61,7 @@ def _give_up(held: int, kept: int) -> None:
 
     def set_to(effective: int, permitted: int) -> None:
         header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
-        halves = ((effective, permitted, 0), (effective >> 32, permitted >> 32, 0))
+        halves = ((effective, permitted, inherited), (effective >> 32, permitted >> 32, inherited >> 32))
         words = (ctypes.c_uint32 * 6)(*(word & 0xFFFFFFFF for half in halves for word in half))
         library.capset(ctypes.byref(header), ctypes.byref(words))
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from troubleshoot.cli.session import Session
+    from troubleshoot.options import Options
+    from troubleshoot.run.stand_in import StandIns
 
 
 def spare_tls() -> None:
@@ -62,3 +64,14 @@ def confined(*, for_probes: bool) -> None:
         from probes.system.linux.confinement import FOR_PROBES, confine  # noqa: PLC0415
 
         confine(FOR_PROBES if for_probes else (), Context())
+
+
+def standing_in(options: Options) -> StandIns | None:
+    """Start the children that stand where the failing program does, while this process may still have them do so."""
+    from probes.system import on_linux  # noqa: PLC0415
+
+    if options.pid is None or not on_linux():
+        return None
+    from troubleshoot.run import stand_in  # noqa: PLC0415
+
+    return stand_in.of_process(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from troubleshoot.cli.commands import confined, loaded, spare_tls
+from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
 from troubleshoot.intake.codes import parse_code
@@ -44,6 +44,7 @@ def run(
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     loaded()
+    stand_ins = standing_in(options)
     confined(for_probes=True)
     if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
@@ -52,7 +53,7 @@ def run(
         heading = f"{session.catalogue.code(name).number} {name}: {written}"
         height = os.get_terminal_size(sys.stdout.fileno()).lines
         with LiveView(heading, session.wording, style(), height=height) as view:
-            report = engine.run(name, aim, options, on_event=view.event, code_input=code)
+            report = engine.run(name, aim, options, on_event=view.event, code_input=code, stand_ins=stand_ins)
     else:
-        report = engine.run(name, aim, options, code_input=code)
+        report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins)
     return show(report, session, json=json, verbose=verbose, quiet=quiet)

@@ -35,7 +35,7 @@ def of(case: Case) -> Verdict:
         confidence=finding.confidence,
         summary=_summary(case, finding),
         actions=(*_actions(case, finding), *_seeing(case)),
-        evidence=tuple(case.evidence(finding.evidence)),
+        evidence=tuple(case.evidence((*finding.evidence, *((finding.step, p) for p in case.facts.program.place())))),
         alternatives=tuple(alternatives[:_MAX_ALTERNATIVES]),
         title=text.title,
         explanation=text.explanation,
@@ -71,8 +71,8 @@ def _not_checked(case: Case) -> tuple[str, ...]:
         for probe, subject in conclusion.unseen
     ]
     notes += [note("verdict.unseen-rule", cause=cause, error=error) for cause, error in conclusion.broken]
-    if conclusion.outcome == "healthy":
-        notes += healthy.not_checked(case.facts)
+    notes += healthy.not_checked(case.facts) if conclusion.outcome == "healthy" else ()
+    notes += case.facts.program.apart()
     return tuple(dict.fromkeys(case.say(one) for one in notes))
 
 

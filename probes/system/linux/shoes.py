@@ -1,0 +1,95 @@
+"""Put this process where another one stands: in its network namespace, under its root directory, as its user.
+
+For a child that does nothing else from then on, because none of it can be undone. Needs CAP_SYS_ADMIN over the
+namespaces that are joined; a user may join those that belong to a user namespace of his own. What a seccomp filter or a
+security module forbids the other process stays unknown. Sources: setns(2), credentials(7), capabilities(7).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from pathlib import Path
+
+import msgspec
+
+from probes.base import Context
+from probes.system.linux import status_of
+from probes.system.linux.confinement import Capability, give_up
+
+_CLONE_NEWUTS, _CLONE_NEWNET, _CLONE_NEWUSER = 0x04000000, 0x40000000, 0x10000000  # <linux/sched.h>
+_SET_KEEPCAPS, _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 8, 47, 2  # <linux/prctl.h>
+
+
+class Shoes(msgspec.Struct, frozen=True):
+    """Where to stand. ``network``, ``host`` and ``users`` are files of namespaces, ``root`` is a root directory.
+
+    ``user_of`` is the process whose user, groups and capabilities are taken on. What is ``None`` stays as it is.
+    """
+
+    network: str | None = None
+    host: str | None = None
+    users: str | None = None
+    root: str | None = None
+    user_of: int | None = None
+
+
+def step_into(shoes: Shoes, context: Context) -> Context:
+    """Stand there, and return the context whose files are those of its root directory.
+
+    Raises ``OSError`` where that is not allowed or what is named is gone. The process may have one thread only.
+    """
+    root = os.open(shoes.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if shoes.root is not None else None
+    users = os.open(shoes.users, os.O_RDONLY | os.O_CLOEXEC) if shoes.users is not None else None
+    first = [(shoes.network, _CLONE_NEWNET), (shoes.host, _CLONE_NEWUTS)]
+    try:
+        _join_all(first)
+    except PermissionError:
+        if users is None:
+            raise
+        # The right to its other namespaces may come with the user namespace, to which they belong.
+        _join(users, _CLONE_NEWUSER)
+        users = None
+        _join_all(first)
+    if users is not None:
+        _join(users, _CLONE_NEWUSER)
+    if shoes.user_of is not None:
+        _become(shoes.user_of, context, changes_root=root is not None)
+    return context if root is None else msgspec.structs.replace(context, files=Path(f"/proc/self/fd/{root}"))
+
+
+def _join_all(namespaces: list[tuple[str | None, int]]) -> None:
+    for path, kind in namespaces:
+        if path is not None:
+            namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _join(namespace, kind)
+            finally:
+                os.close(namespace)
+
+
+def _join(namespace: int, kind: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.setns(namespace, kind) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _become(pid: int, context: Context, *, changes_root: bool) -> None:
+    """Take on user, groups and capabilities of process ``pid``; for a root directory, keep the right to change it."""
+    theirs = status_of.read(context, pid)  # read now: a user namespace has ids of its own
+    ours = status_of.read(context, "self")
+    if theirs is None or ours is None:
+        raise ProcessLookupError(pid)
+    library = ctypes.CDLL(None, use_errno=True)
+    library.prctl(_SET_KEEPCAPS, *(ctypes.c_ulong(word) for word in (1, 0, 0, 0)))
+    with contextlib.suppress(PermissionError):  # a user namespace may forbid it (setgroups, user_namespaces(7))
+        os.setgroups(theirs.more_groups)
+    os.setresgid(*theirs.groups[:3])
+    os.setresuid(*theirs.users[:3])
+    extra = 1 << Capability.SYS_CHROOT if changes_root else 0
+    give_up(ours.capabilities, ours.capabilities & (theirs.capabilities | extra), inherited=extra)
+    if extra:
+        raised = (_CAP_AMBIENT_RAISE, Capability.SYS_CHROOT, 0, 0)
+        library.prctl(_CAP_AMBIENT, *(ctypes.c_ulong(word) for word in raised))

@@ -1,0 +1,53 @@
+"""The proxy settings in an environment, with what is secret in them hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from probes.base import Context
+
+_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "all_proxy", "no_proxy")
+_MAX_TEXT = 400
+
+
+class ProxySetting(msgspec.Struct, frozen=True):
+    """One variable; passwords and tokens in the value are replaced by ``***`` unless they are to be shown."""
+
+    variable: str
+    value: str
+
+
+def settings_of(environment: Mapping[str, str], context: Context) -> tuple[ProxySetting, ...]:
+    """Return the proxy variables that are set in ``environment``, secrets masked as the context wants it."""
+    settings: list[ProxySetting] = []
+    for variable in _VARIABLES:
+        for spelling in (variable, variable.upper()):
+            value = environment.get(spelling)
+            if value:
+                plain = variable == "no_proxy" or context.show_secrets
+                settings.append(ProxySetting(spelling, _printable(value if plain else context.masked(_masked(value)))))
+    return tuple(settings)
+
+
+def _masked(value: str) -> str:
+    """Replace what stands before ``@`` but for a user's name: also a token without a name, and odd passwords.
+
+    A password may hold ``/`` and ``@`` where somebody forgot to escape them, hence the *last* ``@``.
+    """
+    head, at, rest = value.rpartition("@")
+    if not at:
+        return value
+    scheme, separator, credentials = head.partition("://")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or not separator:
+        scheme, separator, credentials = "", "", head
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{separator}{user + ':***' if colon else '***'}@{rest}"
+
+
+def _printable(text: str) -> str:
+    """Return the value as one line of printable characters."""
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return shown if len(shown) <= _MAX_TEXT else shown[:_MAX_TEXT] + "…"
