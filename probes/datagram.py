@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,8 @@ from probes.system.watch import Watch
 
 #: How often silence is reported, seconds.
 PROGRESS_S: Final = 0.15
+#: For so long after an ICMP error it is watched whether others refuse the same datagram, seconds.
+REFUSERS_S: Final = 0.05
 
 
 class DatagramRequest(msgspec.Struct, frozen=True):
@@ -34,7 +37,8 @@ class DatagramRequest(msgspec.Struct, frozen=True):
 class DatagramResult(msgspec.Struct, frozen=True):
     """``answered`` where the service sent anything back; ``icmp`` is the first ICMP error.
 
-    Silence of UDP proves nothing by itself. ``duration_ms`` is until the answer, the error or the end.
+    Silence of UDP proves nothing by itself. ``duration_ms`` is until the answer, the error or the end. ``refusers``
+    counts the addresses that sent ICMP errors: with more of them than datagrams one was refused by several.
     """
 
     address: str
@@ -46,6 +50,7 @@ class DatagramResult(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     errno: str | None = None
     reply_bytes: int = 0
+    refusers: int = 0
 
 
 class _Exchange:
@@ -59,6 +64,7 @@ class _Exchange:
         self.icmp: IcmpError | None = None
         self.errno: int | None = None
         self.reply_bytes: int | None = None
+        self.refusers: set[str | None] = set()
 
     def end(self, received_s: float | None = None) -> None:
         """Take the time of what decided."""
@@ -78,11 +84,14 @@ class _Exchange:
             failure=failure,
             errno=None if self.errno is None else errno_name(self.errno),
             reply_bytes=self.reply_bytes or 0,
+            refusers=len(self.refusers),
         )
 
     def listen(self, queue: errqueue.QueuedSocket) -> bool:
         """Take in what has come; true where it decides. An answer outweighs an error that came with it."""
         for error in queue.errors():
+            if error.icmp is not None and error.icmp.meaning is not IcmpMeaning.TOO_BIG:
+                self.refusers.add(error.icmp.sender)
             if self.errno is None and error.icmp is not None and error.icmp.meaning is not IcmpMeaning.TOO_BIG:
                 self.icmp, self.errno = error.icmp, error.errno
                 self.end(error.received_s)
@@ -137,6 +146,9 @@ async def observe(
                     exchange.sent += 1
                     next_send = now + request.interval_s
                 if exchange.listen(queue) or now >= end:
+                    if exchange.icmp is not None:
+                        await asyncio.sleep(REFUSERS_S)
+                        exchange.listen(queue)
                     break
                 progress(exchange.result())
                 more = exchange.sent < request.attempts

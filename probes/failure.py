@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import errno as errno_module
+from typing import Literal
 
 import msgspec
 
@@ -164,6 +165,24 @@ class IcmpError(msgspec.Struct, frozen=True):
             3: IcmpMeaning.TIME_EXCEEDED,
             4: IcmpMeaning.PARAMETER_PROBLEM,
         }.get(self.type, IcmpMeaning.OTHER)
+
+
+#: Why TCP throws a packet away: it acknowledges (an ICMP error: quotes) nothing that was sent, comes from another
+#: address or port, is damaged, or echoes a time stamp that was never sent.
+UnfittingReason = Literal["number", "address", "port", "checksum", "time-stamp"]
+
+
+class Unfitting(msgspec.Struct, frozen=True):
+    """Packets for the attempt that are no answer to it (RFC 9293, 3.10.7.3): ``count`` alike, the first with ``ttl``.
+
+    ``kind`` is ``syn-ack``, ``reset``, ``ack`` or ``icmp``, ``source`` the sender as the packets name it.
+    """
+
+    kind: str
+    source: str
+    why: UnfittingReason
+    count: int
+    ttl: int
 
 
 _UNREACHABLE_4 = {

@@ -4,6 +4,9 @@ A SYN that leaves raises the interface's count of sent packets, an answer that a
 ones before the filter sees it, and a reset that the local filter makes up comes back over loopback. Each round makes
 one connect and reads the counts (proc_net_dev, proc(5)) before and after; idle rounds of the same length in between
 show what else is on the wire, and a datagram that must leave shows that the counts are kept up at once.
+
+An answer that arrives is one that the filter took only where the IP layer did not hand it on: what TCP gets and throws
+away (RFC 9293, 3.10.7.3) is no matter of a filter. The counters of IP, TCP and ICMP (proc_net_snmp) tell the two apart.
 """
 
 from __future__ import annotations
@@ -13,19 +16,22 @@ import errno as errno_module
 import socket
 import time
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from probes.base import Context, NotApplicable, ProbeTarget, endpoint_probe
 from probes.system import need_linux
 from probes.system.endpoint import endpoint
+from probes.system.linux import counters
 from probes.system.watch import Watch
 
 
 class OwnFilterRequest(msgspec.Struct, frozen=True):
     """``interface`` is the one that packets to ``address`` leave by; ``rtt_ms`` the round trip as far as known.
 
-    Up to ``most_rounds`` are made where something arrives in each round with a connect and in idle ones too.
+    Up to ``most_rounds`` are made where something arrives in each round with a connect and in idle ones too. A round
+    ends with the answer, or with ``whole`` at the end of its time, so that all that one SYN brings falls into it.
     """
 
     address: str
@@ -34,14 +40,23 @@ class OwnFilterRequest(msgspec.Struct, frozen=True):
     rtt_ms: float = 1.0
     rounds: int = 4
     most_rounds: int = 8
+    whole: bool = False
 
 
 class Round(msgspec.Struct, frozen=True):
-    """By how much the counts rose: ``sent`` and ``received`` on the interface, ``looped`` on loopback."""
+    """By how much the counts rose: ``sent`` and ``received`` on the interface, ``looped`` on loopback.
+
+    Of all interfaces: ``accounted`` counts packets that the IP layer handed on, or dropped for reasons of its own,
+    ``segments`` those that TCP got, ``refusals`` ICMP errors that say *unreachable*. ``None`` where the system does not
+    tell.
+    """
 
     sent: int
     received: int
     looped: int
+    accounted: int | None = None
+    segments: int | None = None
+    refusals: int | None = None
 
 
 class OwnFilterResult(msgspec.Struct, frozen=True):
@@ -61,8 +76,41 @@ class OwnFilterResult(msgspec.Struct, frozen=True):
     window_ms: float
 
 
-def _counts(context: Context, interface: str) -> tuple[int, int, int]:
-    """Return packets sent and received by the interface, and those received by loopback."""
+#: What becomes of a packet that no filter takes: its counter in the tables of IP, and that of the reverse path.
+_FATES: Final = frozenset({
+    "InDelivers", "ForwDatagrams", "OutForwDatagrams", "InHdrErrors", "InAddrErrors", "InUnknownProtos", "InDiscards",
+    "InNoRoutes", "InTooBigErrors", "InTruncatedPkts", "IPReversePathFilter",
+})  # fmt: skip
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    """The counters of one moment, in the order of :class:`Round`."""
+
+    sent: int = 0
+    received: int = 0
+    looped: int = 0
+    accounted: int | None = None
+    segments: int | None = None
+    refusals: int | None = None
+
+    def risen(self, later: _Counts) -> Round:
+        """Return by how much each has risen since."""
+        return Round(
+            later.sent - self.sent,
+            later.received - self.received,
+            later.looped - self.looped,
+            _difference(self.accounted, later.accounted),
+            _difference(self.segments, later.segments),
+            _difference(self.refusals, later.refusals),
+        )
+
+
+def _difference(early: int | None, late: int | None) -> int | None:
+    return None if early is None or late is None else late - early
+
+
+def _counts(context: Context, interface: str) -> _Counts:
+    """Return the counters as they stand."""
     sent = received = looped = 0
     for line in context.read_text("/proc/net/dev").splitlines():
         name, colon, rest = line.partition(":")
@@ -73,11 +121,17 @@ def _counts(context: Context, interface: str) -> tuple[int, int, int]:
             received, sent = int(fields[1]), int(fields[9])
         elif name.strip() == "lo":
             looped = int(fields[1])
-    return sent, received, looped
+    tables = dict(counters.read(context))
+    if "Ip.InDelivers" not in tables:
+        return _Counts(sent, received, looped)
+    accounted = sum(value for name, value in tables.items() if _is_fate(name))
+    refusals = tables.get("Icmp.InDestUnreachs", 0) + tables.get("Icmp6.InDestUnreachs", 0)
+    return _Counts(sent, received, looped, accounted, tables.get("Tcp.InSegs"), refusals)
 
 
-def _risen(before: tuple[int, int, int], after: tuple[int, int, int]) -> Round:
-    return Round(*(late - early for early, late in zip(before, after, strict=True)))
+def _is_fate(name: str) -> bool:
+    group, _, counter = name.partition(".")
+    return group in {"Ip", "Ip6", "TcpExt"} and counter in _FATES
 
 
 async def observe(
@@ -110,10 +164,12 @@ async def observe(
                 number = opened.connect_ex(target.sockaddr)
                 if number in (0, errno_module.EINPROGRESS):
                     await watch.wait(window_s)
+        if request.whole:
+            await asyncio.sleep(max(0.0, began + window_s - time.monotonic()))
         after = _counts(context, request.interface)
-        attempts.append(_risen(before, after))
+        attempts.append(before.risen(after))
         await asyncio.sleep(max(0.0, time.monotonic() - began))
-        idle.append(_risen(after, _counts(context, request.interface)))
+        idle.append(after.risen(_counts(context, request.interface)))
         progress(result())
     last = await _control(request, context, window_s)
     control = None if control is None or last is None else _least(control, last)
@@ -140,7 +196,7 @@ async def _control(request: OwnFilterRequest, context: Context, window_s: float)
             except OSError:
                 return None
             await asyncio.sleep(window_s)
-            return _risen(before, _counts(context, request.interface))
+            return before.risen(_counts(context, request.interface))
 
 
 def request_for(target: ProbeTarget) -> OwnFilterRequest:

@@ -78,7 +78,8 @@ class Echo(msgspec.Struct, frozen=True):
 class PingResult(msgspec.Struct, frozen=True):
     """``received`` counts answers of the address itself; the RTT figures are ``None`` without any.
 
-    ``waited_ms`` is how long the longest unanswered echo has been waited for.
+    ``waited_ms`` is how long the longest unanswered echo has been waited for. ``refusers`` is the greatest number of
+    addresses that answered one and the same request with an ICMP error.
     """
 
     address: str
@@ -91,6 +92,7 @@ class PingResult(msgspec.Struct, frozen=True):
     rtt_mean_ms: float | None = None
     rtt_max_ms: float | None = None
     rtt_deviation_ms: float | None = None
+    refusers: int = 0
 
 
 class _Channel(Protocol):
@@ -156,6 +158,7 @@ class _Series:
             self.count = min(self.count, UDP_MOST)
         self.stamps: list[errqueue.Stamp] = []
         self.echoes: list[Echo] = []
+        self.refusers: dict[int, set[str | None]] = {}
 
     def send(self, channel: _Channel) -> None:
         """Ask for the next echo."""
@@ -184,6 +187,8 @@ class _Series:
             if not 0 <= answer.sequence < len(self.echoes):
                 continue
             echo = self.echoes[answer.sequence]
+            if answer.icmp is not None:
+                self.refusers.setdefault(answer.sequence, set()).add(answer.icmp.sender)
             if echo.rtt_ms is not None and (echo.icmp is None or answer.icmp is not None):
                 continue  # a duplicate
             rtt_ms = errqueue.elapsed_ms(self.stamps[answer.sequence], answer.received_s)
@@ -236,6 +241,7 @@ class _Series:
             rtt_mean_ms=mean,
             rtt_max_ms=max(times, default=None),
             rtt_deviation_ms=None if mean is None else math.sqrt(sum((t - mean) ** 2 for t in times) / len(times)),
+            refusers=max(map(len, self.refusers.values()), default=0),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from probes.base import endpoint_probe
-from probes.failure import Failure, IcmpError
+from probes.failure import Failure, IcmpError, Unfitting
 from probes.system.dial import syns_in
 from probes.system.late import body_of
 
@@ -25,11 +25,13 @@ class WireRequest(msgspec.Struct, frozen=True):
 class WireResult(msgspec.Struct, frozen=True):
     """Frames seen on the wire for that attempt.
 
-    ``syns_out`` counts SYNs that left; ``answer_in`` is ``syn-ack``, ``reset``, ``icmp`` or ``None``;
-    ``answer_ttl`` its TTL or hop limit as it arrived. ``socket_heard`` tells whether the
-    attempt ended, well or not, so that it also tells a refusal made on this machine. ``watched`` names the interface.
-    ``icmp`` is the error of an ``icmp`` answer, ``failure``/``errno`` what the socket reported. ``unresolved`` is
-    true where no SYN left because nobody claims the next hop's link address: no filter need be at work then.
+    ``syns_out`` counts SYNs that left; ``answer_in`` is ``syn-ack``, ``reset``, ``icmp`` or ``None``, of packets that
+    TCP takes for an answer; ``unfitting`` are the others. ``answer_ttl`` is its TTL or hop limit as it arrived.
+    ``socket_heard`` tells whether the attempt ended, well or not, so that it also tells a refusal made on this machine.
+    ``watched`` names the interface. ``icmp`` is the error of an ``icmp`` answer, ``failure``/``errno`` what the socket
+    reported. ``unresolved`` is true where no SYN left because nobody claims the next hop's link address: no filter need
+    be at work then.
+    ``refusers`` are the addresses that sent ICMP errors about it: one packet is refused by one machine.
     """
 
     address: str
@@ -43,6 +45,8 @@ class WireResult(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     errno: str | None = None
     unresolved: bool = False
+    unfitting: tuple[Unfitting, ...] = ()
+    refusers: tuple[str, ...] = ()
 
 
 PROBE = endpoint_probe(

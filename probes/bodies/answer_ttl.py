@@ -29,6 +29,8 @@ _TRIES: Final = 2
 _SHIFTS: Final = (16, 32, 24)
 #: The least wait for an answer, seconds: a busy host may take that long.
 _LEAST_WAIT_S: Final = 0.15
+#: An answer may come so much later than what a forger sends for the same SYN, seconds at least.
+_LEAST_LINGER_S: Final = 0.02
 #: What a socket ignored wakes nobody: its count is looked at this often, at first and at last, seconds.
 _LOOK_S: Final = (0.001, 0.02)
 
@@ -37,12 +39,14 @@ class _Shot:
     """One connect. ``least`` is the TTL that its answer must have, ``ttl`` the one of its SYN (``None``: as usual).
 
     ``heard`` is what came and had that TTL, ``ignored`` tells that something came and had less, ``counts`` whether
-    the kernel keeps such a count at all.
+    the kernel keeps such a count at all. What is ignored need not be the answer: the kernel looks at the TTL before it
+    looks whether a segment acknowledges anything. So the answer is waited for ``linger_s`` longer.
     """
 
-    def __init__(self, least: int, ttl: int | None = None) -> None:
+    def __init__(self, least: int, ttl: int | None = None, linger_s: float = 0.0) -> None:
         self.least = least
         self.ttl = ttl
+        self.linger_s = linger_s
         self.heard: TtlAnswer | None = None
         self.ignored = False
         self.counts = True
@@ -69,8 +73,11 @@ class _Shot:
                 # refused at once by this machine, or the answer came while connect() ran
                 number = 0 if number == errno_module.EINPROGRESS else number
                 end = begun.monotonic_s + wait_s
+                lingers = False
                 while not self._look(opened, begun, number):
                     now = errqueue.now().monotonic_s
+                    if self.ignored and not lingers:
+                        end, lingers = min(end, now + self.linger_s), True
                     if now >= end:
                         return
                     pause = max(_LOOK_S[0], min(_LOOK_S[1], (now - begun.monotonic_s) / 8))
@@ -88,7 +95,7 @@ class _Shot:
             raise NotApplicable("reason.platform-lacks", probe="answer-ttl", platform=platform_name()) from error
 
     def _look(self, opened: socket.socket, begun: errqueue.Stamp, number: int) -> bool:
-        """See what has come, beside the ``number`` that connect() gave; true where that settles it.
+        """See what has come, beside the ``number`` that connect() gave; true where the socket heard an answer.
 
         SO_ERROR goes first: draining the queue clears it.
         """
@@ -105,8 +112,9 @@ class _Shot:
             except OSError:
                 count = discarded(opened)
                 self.counts, self.ignored = count is not None, bool(count)
-                self.rtt_ms = errqueue.elapsed_ms(begun) if self.ignored else None
-                return self.ignored
+                if self.ignored and self.rtt_ms is None:
+                    self.rtt_ms = errqueue.elapsed_ms(begun)
+                return False
         self.heard = _kind(number, self.icmp) or TtlAnswer.LOCAL_FAILURE
         self.errno = number
         self.rtt_ms = errqueue.elapsed_ms(begun, received_s)
@@ -176,6 +184,11 @@ class _Search:
         again = 2 if any(self.tries.get((s.least, s.ttl)) for s in self.pending) else 1
         return min(self.request.wait_s, again * max(_LEAST_WAIT_S, 4 * max(known) / 1000))
 
+    @property
+    def _linger_s(self) -> float:
+        """How long an answer is still waited for after something else was ignored."""
+        return max(_LEAST_LINGER_S, 2 * (self.rtt_ms or 0.0) / 1000)
+
     def next(self) -> list[_Shot]:
         """Return the connects to make now, side by side; none where the search is over."""
         left = self.request.most - self.connects
@@ -190,7 +203,7 @@ class _Search:
             at_once = _AT_ONCE[min(self.rounds, len(_AT_ONCE) - 1)]
             return [_Shot(n) for n in thresholds(self.least, self.beyond, self.expected, at_once)]
         shifts = self._shifts()[: 2 if self.expected[:1] == (self.least,) else None]
-        pairs = [_pair(self.least, self.usual_ttl + shift) for shift in shifts]
+        pairs = [_pair(self.least, self.usual_ttl + shift, self._linger_s) for shift in shifts]
         # first those that must be heard, then those that must not: TTLs that alternate fit no such order
         self.confirming = [shot for part in zip(*pairs, strict=True) for shot in part]
         return list(self.confirming)
@@ -234,7 +247,7 @@ class _Search:
         self.pending = [_Shot(shot.least) for shot in silent if self.least < shot.least < self.beyond]
 
     def _again(self, shot: _Shot) -> _Shot:
-        twin = _Shot(shot.least, shot.ttl)
+        twin = _Shot(shot.least, shot.ttl, shot.linger_s)
         self.confirming[self.confirming.index(shot)] = twin
         return twin
 
@@ -244,6 +257,8 @@ class _Search:
             self.rtt_ms = shot.rtt_ms if self.rtt_ms is None else min(self.rtt_ms, shot.rtt_ms)
         if shot.heard is None:
             return
+        if shot.ignored:
+            self.varies = self.over = True  # two answers to one SYN
         self.kinds.add(shot.heard)
         if shot.icmp is not None and self.icmp is None:
             self.icmp, self.icmp_ttl = shot.icmp, shot.icmp_ttl
@@ -269,7 +284,7 @@ class _Search:
         elif fits:
             self.confirmed, self.follows, self.over = True, False, True
         elif 1 <= self.least + shift <= 255:
-            self.confirming = _pair(self.least + shift, self.usual_ttl + shift)
+            self.confirming = _pair(self.least + shift, self.usual_ttl + shift, self._linger_s)
             self.pending = list(self.confirming)
         else:
             self.over = True
@@ -314,9 +329,9 @@ async def _side_by_side(shots: list[_Shot], target: Endpoint, context: Context, 
         await give_up(list(tasks))
 
 
-def _pair(ttl: int, sent: int) -> list[_Shot]:
+def _pair(ttl: int, sent: int, linger_s: float) -> list[_Shot]:
     """Return the connects that show together that answers have exactly this TTL; 255 is the greatest there is."""
-    return [_Shot(least, sent) for least in (ttl, ttl + 1) if least <= 255]
+    return [_Shot(least, sent, linger_s) for least in (ttl, ttl + 1) if least <= 255]
 
 
 async def observe(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import socket
 from collections.abc import Callable
 
-import msgspec
-
-from probes.base import Context, NotApplicable
-from probes.failure import IcmpError, classify, errno_name
+from probes.base import Context, NotApplicable, NotPermitted
+from probes.failure import classify, errno_name
 from probes.system import need_linux
-from probes.system.linux import errqueue, frames, packet, rtnetlink
+from probes.system.linux import errqueue, packet, rtnetlink
 from probes.system.linux.constants import ETH_P_ALL
+from probes.system.linux.handshake import Attempt
 from probes.system.literal import literal
 from probes.wire import WireRequest, WireResult
 
@@ -27,44 +25,8 @@ _GRACE_S = 0.2
 _SYNS = 2
 #: Frames read before others get their turn.
 _BATCH = 64
-
-
-class _Seen(msgspec.Struct):
-    """What the wire and the socket have shown so far of the attempt from port ``own`` to ``address``:``port``."""
-
-    address: str
-    port: int
-    own: int
-    heard: bool = False
-    syns_out: int = 0
-    answer: str | None = None
-    ttl: int | None = None
-    icmp: IcmpError | None = None
-
-    def take(self, frame: packet.Frame) -> None:
-        """Count one frame if it belongs to the attempt; the first answer stands."""
-        found = frames.read(frame.data)
-        if found is None:
-            return
-        flags = frames.tcp_flags(found)
-        ports = frames.ports(found)
-        if frame.outgoing:
-            ours = found.destination == self.address and ports == (self.own, self.port)
-            self.syns_out += ours and flags & (frames.SYN | frames.ACK | frames.RST) == frames.SYN
-            return
-        if self.answer is not None:
-            return
-        if found.source == self.address and ports == (self.port, self.own):
-            if flags & frames.RST:
-                self.answer, self.ttl = "reset", found.ttl
-            elif flags & frames.SYN and flags & frames.ACK:
-                self.answer, self.ttl = "syn-ack", found.ttl
-            return
-        about = frames.quoted(found)
-        if about and about.packet.destination == self.address and frames.ports(about.packet) == (self.own, self.port):
-            family = 6 if ":" in self.address else 4
-            self.answer, self.ttl = "icmp", found.ttl
-            self.icmp = IcmpError(family, about.type, about.code, found.source, about.info)
+#: For so long after an ICMP error it is watched whether others refuse the same SYN, seconds.
+_REFUSERS_S = 0.05
 
 
 async def observe(
@@ -103,104 +65,107 @@ async def _watch(
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     scope = route.interface or 0  # heeded for link-local addresses only
     destination = (address, request.port, 0, scope) if family == socket.AF_INET6 else (address, request.port)
-    with (
-        packet.open_packet_socket(context, link.name, ETH_P_ALL, packet.to_and_from(address)) as wire,
-        context.socket(family, socket.SOCK_STREAM) as caller,
-    ):
-        seen, number = await _attempt(request, context, wire, caller, destination)
+    with context.socket(family, socket.SOCK_STREAM) as caller:
+        # without the error queue an ICMP error that meets a busy socket is heard only at the next retransmission
+        errqueue.enable(caller, stamps=False)
+        try:
+            caller.bind(("", 0))  # a port of our own, that is known before the first packet and outlives a refusal
+        except OSError as error:
+            raise NotPermitted("reason.system-refuses", error=errno_name(error.errno or errno.EIO)) from None
+        own = int(caller.getsockname()[1])
+        match = packet.about_port(6 if family == socket.AF_INET6 else 4, own)
+        with packet.open_packet_socket(context, link.name, ETH_P_ALL, match) as wire:
+            await context.sending()
+            ends = asyncio.get_running_loop().time() + request.wait_s
+            number = caller.connect_ex(destination)
+            watched = _Watched(wire, caller, address, request.port, number)
+            await watched.gather(ends)
+    seen, number, answer = watched.seen, watched.number, watched.seen.answer
     return WireResult(
         address=request.address,
         port=request.port,
         watched=link.name,
         syns_out=seen.syns_out,
-        answer_in=seen.answer,
-        answer_ttl=seen.ttl,
-        socket_heard=seen.heard,
-        icmp=seen.icmp,
+        answer_in=answer.kind if answer is not None else None,
+        answer_ttl=answer.ttl if answer is not None else None,
+        socket_heard=watched.heard,
+        icmp=answer.icmp if answer is not None else None,
+        unfitting=seen.unfitting,
+        refusers=tuple(seen.refusers),
         failure=classify(number) if number else None,
         errno=errno_name(number) if number else None,
         unresolved=seen.syns_out == 0 and _unresolved(context, link, route.gateway or address),
     )
 
 
-async def _attempt(
-    request: WireRequest,
-    context: Context,
-    wire: socket.socket,
-    caller: socket.socket,
-    destination: tuple[str, int] | tuple[str, int, int, int],
-) -> tuple[_Seen, int]:
-    """Connect and gather until wire and socket agree; return also the attempt's errno, 0 for none or for no end."""
-    # without the error queue an ICMP error that meets a busy socket is heard only at the next retransmission
-    errqueue.enable(caller, stamps=False)
-    with contextlib.suppress(OSError):  # a port of our own that outlives a refusal; else connect() chooses
-        caller.bind(("", 0))
-    await context.sending()
-    ends = asyncio.get_running_loop().time() + request.wait_s
-    number = caller.connect_ex(destination)
-    seen = _Seen(destination[0], request.port, caller.getsockname()[1])
-    seen.heard = number != errno.EINPROGRESS
-    await _Gathering(wire, caller, seen).until(ends)
-    if number == errno.EINPROGRESS:
-        number = _outcome(caller) if seen.heard else 0
-    return seen, number
+class _Watched:
+    """An attempt under way: what the packet socket ``wire`` has shown of it, and whether ``caller`` heard its end."""
 
+    def __init__(self, wire: socket.socket, caller: socket.socket, address: str, port: int, number: int) -> None:
+        source, own = caller.getsockname()[:2]
+        self.seen = Attempt(address, port, str(source).partition("%")[0], own)
+        self.heard = number != errno.EINPROGRESS
+        self.number = number
+        self._wire = wire
+        self._caller = caller
+        self._changed = asyncio.Event()
 
-class _Gathering:
-    """Takes in what both sockets show."""
-
-    def __init__(self, wire: socket.socket, caller: socket.socket, seen: _Seen) -> None:
-        self.wire = wire
-        self.caller = caller
-        self.seen = seen
-        self.loop = asyncio.get_running_loop()
-        self.changed = asyncio.Event()
-
-    async def until(self, ends: float) -> None:
-        """Return when wire and socket agree, at ``ends`` of the loop's clock, or sooner where nothing is to come."""
-        seen = self.seen
-        self.loop.add_reader(self.wire.fileno(), self.on_frames)
-        if not seen.heard:
-            self.loop.add_writer(self.caller.fileno(), self.on_heard)
+    async def gather(self, ends: float) -> None:
+        """Watch until wire and socket agree, shortly after a second SYN, or until the loop's clock reads ``ends``."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._wire.fileno(), self._on_frames)
+        if not self.heard:
+            loop.add_writer(self._caller.fileno(), self._on_heard)
         try:
-            while not (seen.heard and seen.answer):
-                if seen.heard or seen.answer or seen.syns_out >= _SYNS:
-                    ends = min(ends, self.loop.time() + _GRACE_S)
-                self.changed.clear()
+            while not (self.heard and self.seen.answer):
+                if self.heard or self.seen.answer or self.seen.syns_out >= _SYNS:
+                    ends = min(ends, loop.time() + _GRACE_S)
+                self._changed.clear()
                 async with asyncio.timeout_at(ends):
-                    await self.changed.wait()
+                    await self._changed.wait()
+            if self.seen.refusers:
+                await asyncio.sleep(_REFUSERS_S)
         except TimeoutError:
-            self.on_frames()  # what came while this process was busy
+            self._on_frames()  # what came while this process was busy
         finally:
-            self.loop.remove_reader(self.wire.fileno())
-            self.loop.remove_writer(self.caller.fileno())
+            loop.remove_reader(self._wire.fileno())
+            loop.remove_writer(self._caller.fileno())
+        if self.number == errno.EINPROGRESS:
+            self.number, ended = _outcome(self._caller)
+            self.heard = self.heard or ended  # it may have ended while nobody looked
 
-    def on_frames(self) -> None:
-        """Read the frames that came."""
+    def _on_frames(self) -> None:
         try:
             for _ in range(_BATCH):
-                frame = packet.receive(self.wire)
+                frame = packet.receive(self._wire)
                 if frame is None:
                     break
                 self.seen.take(frame)
         except OSError:  # the interface went down or away
-            self.loop.remove_reader(self.wire.fileno())
-        self.changed.set()
+            asyncio.get_running_loop().remove_reader(self._wire.fileno())
+        self._changed.set()
 
-    def on_heard(self) -> None:
-        """Take note that the attempt has ended."""
-        self.loop.remove_writer(self.caller.fileno())
-        self.seen.heard = True
-        self.changed.set()
+    def _on_heard(self) -> None:
+        asyncio.get_running_loop().remove_writer(self._caller.fileno())
+        self.heard = True
+        self._changed.set()
 
 
-def _outcome(caller: socket.socket) -> int:
-    """Return how the attempt ended, 0 for a connection. ``SO_ERROR`` comes first: draining clears it."""
+def _outcome(caller: socket.socket) -> tuple[int, bool]:
+    """Return how the attempt stands: its errno, 0 for none, and whether it has ended.
+
+    ``SO_ERROR`` comes first: draining clears it.
+    """
     number = caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     queued = errqueue.drain(caller)
     if number == 0 and queued:
         number = queued[0].errno
-    return number
+    if number == 0:
+        try:
+            caller.getpeername()
+        except OSError:
+            return 0, False
+    return number, True
 
 
 def _unresolved(context: Context, link: rtnetlink.Link, next_hop: str) -> bool:

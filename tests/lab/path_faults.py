@@ -306,6 +306,36 @@ class ForgedReset:
             require(drops.hits(lab) > before, f"{self}: the SYN was not dropped")
 
 
+@fault("forged-answer")
+@dataclass(frozen=True)
+class ForgedAnswer:
+    """Router ``router`` drops the SYNs to ``port`` and answers them with what forger.py makes of the other words."""
+
+    router: int
+    answer: str = "reset"
+    wrong: str | None = None
+    senders: int = 1
+    port: str = "{port}"
+
+    def _filter(self) -> Filter:
+        return Filter(f"router{self.router}", "forward", "drop", port=self.port)
+
+    def inject(self, lab: Lab) -> None:
+        self._filter().inject(lab)
+        words = {"interface": "e0", "port": int(lab.fill(self.port)), "ttl": 64, "kind": self.answer}
+        entry = json.dumps({**words, "wrong": self.wrong, "senders": self.senders})
+        node = f"router{self.router}"
+        lab._await_ready(lab.spawn(node, [sys.executable, "-SEs", str(HERE / "forger.py")], first_line=entry))
+
+    def verify(self, lab: Lab) -> None:
+        port, drops = int(lab.fill(self.port)), self._filter()
+        for family in (4, 6):
+            before = drops.hits(lab)
+            outcome = try_tcp(lab, "neighbour", value(lab, "server", family), port, 0.7)
+            require(outcome != 0, f"{self}: connected over IPv{family}")
+            require(drops.hits(lab) > before, f"{self}: the SYN was not dropped")
+
+
 @fault("detour")
 @dataclass(frozen=True)
 class Detour:

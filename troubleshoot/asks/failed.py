@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from probes.address_family import AddressFamilyRequest
 from probes.answer_ttl import AnswerTtlRequest
 from probes.descriptors import DescriptorsRequest
 from probes.drop_point import DropPointRequest
-from probes.failure import Failure
+from probes.failure import Failure, IcmpMeaning
 from probes.interfaces import InterfacesResult
 from probes.link import LinkRequest
 from probes.network_subsystem import NetworkSubsystemRequest
@@ -26,6 +28,11 @@ from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
 _OVERDUE_MS = 100.0
+
+
+#: Another refusal of a port is waited for so long at least, seconds, and counted in so many rounds.
+_REFUSED_S = 0.2
+_REFUSED_ROUNDS = 2
 
 
 def _quiet(facts: Facts, focus: Reach) -> bool:
@@ -54,6 +61,20 @@ def unanswered(facts: Facts) -> tuple[str, ...]:
 
 def _silent(facts: Facts, focus: Reach) -> bool:
     return focus.reading is Reading.SILENT or _quiet(facts, focus)
+
+
+def _told_no(facts: Facts, focus: Reach) -> bool:
+    """Whether a machine on the way refused at once: does one machine refuse one packet, as it should?"""
+    if focus.reading is not Reading.ICMP or focus.icmp is None or facts.machine.is_own(focus.icmp.sender):
+        return False
+    if focus.icmp.meaning is IcmpMeaning.TIME_EXCEEDED:
+        return False
+    return focus.heard_ms < facts.threshold("neighbour_wait_ms")
+
+
+def _refused_again_s(facts: Facts, address: str) -> float:
+    """How long another refusal is waited for; routers that limit their errors may send none, which tells nothing."""
+    return max(_REFUSED_S, 4 * facts.path.rtt_ms(address) / 1000)
 
 
 @ask("ping")
@@ -133,9 +154,11 @@ def own_filter(facts: Facts, address: str) -> Iterator[Job]:
         return
     path = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address))
     at_once = focus.reading is Reading.RESET and path is not None and path.final_ttl == 1 and not route.on_link
-    if _silent(facts, focus) or at_once:
+    if _silent(facts, focus) or at_once or _told_no(facts, focus):
         rtt_ms = max(1.0, facts.path.rtt_ms(address))
         request = OwnFilterRequest(address, facts.port, route.interface, rtt_ms)
+        if _told_no(facts, focus):
+            request = replace(request, rounds=_REFUSED_ROUNDS, most_rounds=_REFUSED_ROUNDS, whole=True)
         yield Job("own-filter", facts.endpoint(address), request)
 
 
@@ -165,7 +188,9 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
     focus, port = facts.attempts.reach(address), facts.port
     if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
         return
-    if _silent(facts, focus) or _overdue(facts, focus) or focus.reading is Reading.RESET:
+    if _told_no(facts, focus):
+        yield Job("wire", facts.endpoint(address), WireRequest(address, port, _refused_again_s(facts, address)))
+    elif _silent(facts, focus) or _overdue(facts, focus) or focus.reading is Reading.RESET:
         yield Job("wire", facts.endpoint(address), WireRequest(address, port))
 
 

@@ -31,6 +31,7 @@ from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     silence,
     stack,
     told,
+    unfitting,
     way_back,
 )
 from troubleshoot.judge.healthy import works

@@ -11,7 +11,7 @@ from probes.wire import WireResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
-from troubleshoot.judge.evidence.counters import by_chance
+from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.routes import FORBIDDING
 from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.report import Confidence
@@ -38,10 +38,8 @@ def local_firewall(facts: Facts) -> Finding | None:
     wire = facts.get("wire", WireResult, facts.endpoint(focus.address))
     if wire is None:
         return _without_root(facts, focus)
-    eaten = wire.answer_in in ("syn-ack", "reset") and not wire.socket_heard
-    if (wire.syns_out == 0 and not wire.unresolved) or eaten:
-        return _stopped(facts, focus, "certain", ("connect", describe.wire(wire)))
-    return None
+    sure = _seen_on_wire(wire)
+    return _stopped(facts, focus, sure, ("connect", describe.wire(wire))) if sure else None
 
 
 def _told(facts: Facts, focus: Reach) -> bool:
@@ -86,6 +84,16 @@ def _without_root(facts: Facts, focus: Reach) -> Finding | None:
     return _stopped(facts, focus, "possible", *seen, also=also)
 
 
+def _seen_on_wire(wire: WireResult) -> Confidence | None:
+    """How sure it is that no SYN left, or that an answer which TCP would take did not get to it."""
+    if wire.syns_out == 0 and not wire.unresolved:
+        return "certain"
+    if wire.answer_in not in ("syn-ack", "reset") or wire.socket_heard:
+        return None
+    # Somebody on the way sends what is no answer: what looks like one may be of the same sender.
+    return "likely" if wire.unfitting else "certain"
+
+
 def _stopped(
     facts: Facts, focus: Reach, confidence: Confidence, *seen: tuple[str, Note], also: Evidence = ()
 ) -> Finding:
@@ -107,7 +115,7 @@ def _stopped_here(facts: Facts, counted: OwnFilterResult, focus: Reach) -> tuple
     if kept_up and any(r.sent == 0 for r in counted.attempts):
         # Other traffic can only raise the count: one round without a packet sent is proof.
         return note("fact.wire-nothing-left", interface=name), "certain"
-    chance = by_chance(counted) if focus.reading is Reading.SILENT else None
+    chance = taken_by_chance(counted) if focus.reading is Reading.SILENT else None
     if kept_up and chance is not None and chance <= facts.threshold("counted_chance"):
         return note("fact.counted-eaten", interface=name), "likely"
     return None

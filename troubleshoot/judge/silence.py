@@ -11,7 +11,7 @@ from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
 from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
-from troubleshoot.judge.evidence.counters import by_chance
+from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.icmp import router_error
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.evidence.syns import passed_ttl
@@ -86,7 +86,7 @@ def _drops(facts: Facts) -> Finding | None:
 def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     """What else leaves the SYNs that reach the host without an answer."""
     counted = facts.peek("own-filter", OwnFilterResult, facts.endpoint(address))
-    came = counted is not None and by_chance(counted) is not None
+    came = counted is not None and taken_by_chance(counted) is not None
     queue = ("accept-queue-full", _queue_open(facts))
     return (queue, ("local-firewall", note("verdict.open-own-filter"))) if came else (queue,)
 

@@ -9,12 +9,22 @@ from troubleshoot import asks
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, describe, plain
 from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
-from troubleshoot.judge.evidence.icmp import hop_of_sender, icmp_to_others, meets_others, reported_late, router_error
+from troubleshoot.judge.evidence.icmp import (
+    hop_of_sender,
+    icmp_to_others,
+    less_sure,
+    meets_others,
+    reported_late,
+    router_error,
+)
 from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("firewall-reject", asks=(asks.connected.flows, asks.connected.losses))
+@rule(
+    "firewall-reject",
+    asks=(asks.connected.flows, asks.connected.losses, asks.failed.wire, asks.failed.own_filter),
+)
 def firewall_reject(facts: Facts) -> Finding | None:
     """A device answers with an ICMP refusal: to every connection, or to those that take one of several ways."""
     return one_way.rejects(facts) or _rejects(facts)
@@ -48,6 +58,7 @@ def _rejects(facts: Facts) -> Finding | None:
                 confidence = "possible"
     else:
         return None
+    confidence, doubts = less_sure(facts, reach, confidence)
     trace = facts.path.trace(reach.address)
     hop = hop_of_sender(facts, reach.address, error.sender)
     return Finding(
@@ -55,7 +66,11 @@ def _rejects(facts: Facts) -> Finding | None:
         confidence=confidence,
         scope="remote-host" if by_host else "path",
         step=step_of(facts),
-        evidence=(attempt_evidence(facts, reach), *((("traceroute", describe.trace(trace)),) if trace else ())),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *((step_of(facts), doubt) for doubt in doubts),
+            *((("traceroute", describe.trace(trace)),) if trace else ()),
+        ),
         values=values(router=error.sender, address=reach.address, found=describe.icmp(error)),
         variant="host" if by_host else "default" if hop else "unlocated",
         hop=hop,
@@ -71,7 +86,10 @@ def _refuses_there(facts: Facts, reach: Reach) -> bool:
     return path is not None and path.final is TcpAnswer.ICMP and distance is not None and path.final_ttl == distance
 
 
-@rule("network-unreachable", asks=(asks.failed.second_look, asks.connected.flows))
+@rule(
+    "network-unreachable",
+    asks=(asks.failed.second_look, asks.connected.flows, asks.failed.wire, asks.failed.own_filter),
+)
 def network_unreachable(facts: Facts) -> Finding | None:
     """A router answers that it cannot reach the network or host, for every kind of packet."""
     return way_to_servers.denied(facts) or _unreachable(facts)
@@ -98,11 +116,12 @@ def _unreachable(facts: Facts) -> Finding | None:
     shown = (*(((step_of(facts), describe.tcp_path(walk)),) if walk else ()), *path_evidence(facts, reach.address))
     if reach.icmp is not None:
         shown = shown[:1]  # the attempt was told itself, and traceroute where
+    confidence, doubts = less_sure(facts, reach, "certain" if general and to_port is not None else "likely")
     return Finding(
         cause="network-unreachable",
-        confidence="certain" if general and to_port is not None else "likely",
+        confidence=confidence,
         step=first_step(facts, "traceroute", step_of(facts)),
-        evidence=(attempt_evidence(facts, reach), *shown),
+        evidence=(attempt_evidence(facts, reach), *((step_of(facts), doubt) for doubt in doubts), *shown),
         values=values(router=error.sender, address=reach.address, found=describe.icmp(error)),
         variant="default" if hop else "unlocated",
         hop=hop,

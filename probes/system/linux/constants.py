@@ -48,7 +48,12 @@ SO_EE_ORIGIN_ICMP6: Final = 3
 
 # <linux/if_packet.h>: options at level SOL_PACKET
 SOL_PACKET: Final = 263
+PACKET_AUXDATA: Final = 8
 PACKET_IGNORE_OUTGOING: Final = 23
+
+# <linux/if_packet.h>: tp_status of struct tpacket_auxdata
+TP_STATUS_CSUMNOTREADY: Final = 1 << 3
+TP_STATUS_CSUM_VALID: Final = 1 << 7
 
 # <linux/if_ether.h>
 ETH_P_ALL: Final = 0x0003

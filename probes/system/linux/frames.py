@@ -173,6 +173,32 @@ def tcp_flags(packet: Packet) -> int:
     return packet.payload[13] if len(packet.payload) >= 14 else 0
 
 
+def intact(data: bytes, *, whole: bool, summed: bool) -> bool:
+    """Whether a captured packet's lengths and checksums are right, as far as they can be told.
+
+    ``whole`` where nothing was cut off; not ``summed`` where the sums of TCP and ICMP are left to the network card.
+    """
+    if len(data) >= 20 and data[0] >> 4 == 4:
+        size, length = (data[0] & 0xF) * 4, int.from_bytes(data[2:4], "big")
+        if size < 20 or len(data) < size or checksum(data[:size]) or length < size or (whole and len(data) < length):
+            return False
+        protocol, body, ends = data[9], data[size:length], data[12:20]
+        pseudo = ends + struct.pack("!BBH", 0, protocol, length - size)
+    elif len(data) >= 40 and data[0] >> 4 == 6:
+        length = 40 + int.from_bytes(data[4:6], "big")
+        if whole and len(data) < length:
+            return False
+        protocol, body = data[6], data[40:length]
+        pseudo = data[8:40] + struct.pack("!II", length - 40, protocol)
+    else:
+        return True
+    if protocol == TCP and (len(body) < 20 or not 20 <= (body[12] >> 4) * 4 <= max(20, len(body))):
+        return False
+    if not whole or not summed or protocol not in (TCP, ICMP, ICMPV6):
+        return True
+    return checksum(body if protocol == ICMP else pseudo + body) == 0
+
+
 def checksum(data: bytes) -> int:
     """Return the Internet checksum (RFC 1071)."""
     if len(data) % 2:

@@ -18,27 +18,45 @@ import msgspec
 
 from probes.base import Context, NotPermitted
 from probes.system.linux import frames, rtnetlink
-from probes.system.linux.constants import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, SO_ATTACH_FILTER
+from probes.system.linux.constants import (
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    PACKET_AUXDATA,
+    SO_ATTACH_FILTER,
+    SOL_PACKET,
+    TP_STATUS_CSUM_VALID,
+    TP_STATUS_CSUMNOTREADY,
+)
 
 BROADCAST = b"\xff" * 6
 #: Enough for an ICMPv6 error that quotes a whole header with options; the filter cuts off the rest
 SNAP_BYTES = 256
+_ANCILLARY = 128
 #: A link is asked so many times, spread over the wait
 TRIES = 3
 
 # classic BPF (<linux/bpf_common.h>): load a word, half-word, byte at an offset; jump; return
-_LD_W, _LD_H, _LD_B, _JEQ, _RET = 0x20, 0x28, 0x30, 0x15, 0x06
+_LD_H, _LD_B, _JEQ, _RET = 0x28, 0x30, 0x15, 0x06
+# load the index register: a number, the length of the IPv4 header; load a half-word beyond it
+_LDX, _LDX_HEADER, _LD_H_INDEXED = 0x01, 0xB1, 0x48
 _AD_PROTOCOL = 0xFFFFF000
 _ACCEPT, _DROP = "accept", "drop"
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """One captured packet; ``outgoing`` where this machine sent it, ``mac`` the sender's link address."""
+    """One captured packet; ``outgoing`` where this machine sent it, ``mac`` the sender's link address.
+
+    ``for_us`` is false where the frame is another machine's. ``intact`` is false where a checksum, or the length that
+    the IP header gives, shows that the packet is damaged: the kernel drops it.
+    """
 
     data: bytes
     protocol: int
     outgoing: bool
     mac: bytes
+    for_us: bool = True
+    intact: bool = True
 
 
 def open_packet_socket(
@@ -60,6 +78,7 @@ def open_packet_socket(
             address, _ = program.buffer_info()
             option = struct.pack("@HP", len(match), address)
             opened.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+        opened.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         opened.bind((interface, protocol))
     except BaseException:
         opened.close()
@@ -73,27 +92,23 @@ def only_icmp(family: int) -> list[bytes]:
     return _assemble([(_LD_B, offset, "", ""), (_JEQ, protocol, _ACCEPT, _DROP)])
 
 
-def to_and_from(address: str) -> list[bytes]:
-    """Return a filter for an ``ETH_P_ALL`` socket: packets to or from ``address``, and ICMP of its family.
+def about_port(family: int, port: int) -> list[bytes]:
+    """Return a filter for an ``ETH_P_ALL`` socket: TCP from or to our ``port``, and ICMP, of one IP version.
 
-    For IPv6 the lowest 32 bits of the address are compared; the reader compares the rest.
+    IPv6 packets with extension headers do not pass.
     """
-    packed = ipaddress.ip_address(address).packed
-    word = int.from_bytes(packed[-4:], "big")
-    four = len(packed) == 4
-    protocol_at, icmp, source_at, destination_at = (9, frames.ICMP, 12, 16) if four else (6, frames.ICMPV6, 20, 36)
-    return _assemble(
-        [
-            (_LD_H, _AD_PROTOCOL, "", ""),
-            (_JEQ, ETH_P_IP if four else ETH_P_IPV6, "", _DROP),
-            (_LD_B, protocol_at, "", ""),
-            (_JEQ, icmp, _ACCEPT, ""),
-            (_LD_W, source_at, "", ""),
-            (_JEQ, word, _ACCEPT, ""),
-            (_LD_W, destination_at, "", ""),
-            (_JEQ, word, _ACCEPT, _DROP),
-        ]
-    )
+    four = family == 4
+    protocol_at, icmp = (9, frames.ICMP) if four else (6, frames.ICMPV6)
+    head = [
+        (_LD_H, _AD_PROTOCOL, "", ""),
+        (_JEQ, ETH_P_IP if four else ETH_P_IPV6, "", _DROP),
+        (_LD_B, protocol_at, "", ""),
+        (_JEQ, icmp, _ACCEPT, ""),
+        (_JEQ, frames.TCP, "", _DROP),
+        (_LDX_HEADER, 0, "", "") if four else (_LDX, 40, "", ""),
+    ]
+    ports = [(_LD_H_INDEXED, 0, "", ""), (_JEQ, port, _ACCEPT, "")]
+    return _assemble([*head, *ports, (_LD_H_INDEXED, 2, "", ""), (_JEQ, port, _ACCEPT, _DROP)])
 
 
 def _assemble(lines: list[tuple[int, int, str, str]]) -> list[bytes]:
@@ -109,10 +124,29 @@ def _assemble(lines: list[tuple[int, int, str, str]]) -> list[bytes]:
 def receive(opened: socket.socket) -> Frame | None:
     """Return the next frame of a non-blocking socket, ``None`` for none; raises ``OSError`` when its link goes."""
     try:
-        data, (_interface, protocol, kind, _hardware, mac) = opened.recvfrom(SNAP_BYTES)
+        data, ancillary, _flags, address = opened.recvmsg(SNAP_BYTES, _ANCILLARY)
     except BlockingIOError:
         return None
-    return Frame(data, protocol, kind == socket.PACKET_OUTGOING, bytes(mac))
+    _interface, protocol, kind, _hardware, mac = address
+    status, length = _status(ancillary, len(data))
+    whole = len(data) >= length
+    return Frame(
+        data,
+        protocol,
+        kind == socket.PACKET_OUTGOING,
+        bytes(mac),
+        kind == socket.PACKET_HOST,
+        frames.intact(data, whole=whole, summed=not status & (TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID)),
+    )
+
+
+def _status(ancillary: list[tuple[int, int, bytes]], length: int) -> tuple[int, int]:
+    """Return ``tp_status`` and ``tp_len`` of ``struct tpacket_auxdata`` (<linux/if_packet.h>), where it is there."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA) and len(data) >= 8:
+            status, whole = struct.unpack_from("=II", data)
+            return int(status), int(whole)
+    return 0, length
 
 
 async def captured(opened: socket.socket, until_s: float) -> AsyncGenerator[Frame, None]:

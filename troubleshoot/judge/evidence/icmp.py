@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from probes.base import Note, note
+from probes.datagram import DatagramResult
 from probes.failure import IcmpError
+from probes.own_filter import OwnFilterResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
+from probes.wire import WireResult
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
 from troubleshoot.judge.evidence.distance import routers_back, same_way_back
+from troubleshoot.report import Confidence
 
 
 def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
@@ -28,6 +33,32 @@ def router_error(facts: Facts, reach: Reach) -> IcmpError | None:
     """The ICMP error behind the failure, where another machine than this one sent it."""
     error = reach.icmp or icmp_to_syn(facts, reach)
     return error if error is not None and not facts.machine.is_own(error.sender) else None
+
+
+def refusers(facts: Facts, reach: Reach) -> int:
+    """How many machines refused one packet, 0 where that is not known: a packet is refused by one (RFC 1812, 4.3.2).
+
+    As root they are seen; else the system's counter tells how many ICMP errors came in each round with one SYN.
+    """
+    if facts.port is None:
+        ping = facts.path.peek_ping(reach.address)
+        return ping.refusers if ping is not None else 0
+    if facts.request.target.transport == "udp":
+        sent = facts.peek("datagram", DatagramResult, facts.endpoint(reach.address))
+        return sent.refusers if sent is not None and sent.refusers > sent.sent else min(1, sent.refusers if sent else 0)
+    wire = facts.get("wire", WireResult, facts.endpoint(reach.address))
+    if wire is not None:
+        return len(wire.refusers)
+    counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(reach.address))
+    return min((one.refusals or 0 for one in counted.attempts), default=0) if counted is not None else 0
+
+
+def less_sure(facts: Facts, reach: Reach, confidence: Confidence) -> tuple[Confidence, tuple[Note, ...]]:
+    """Return the confidence that a refusal deserves, and what speaks against it: several machines claim it."""
+    count = refusers(facts, reach) if reach.reading is Reading.ICMP else 0
+    if count < 2:
+        return confidence, ()
+    return "likely" if confidence == "certain" else confidence, (note("fact.several-refuse", count=count),)
 
 
 def icmp_to_syn(facts: Facts, reach: Reach) -> IcmpError | None:
