@@ -35,6 +35,8 @@ class Interface(msgspec.Struct, frozen=True):
     """``up`` is the administrative state, ``carrier`` the link's (``None`` where it cannot be told).
 
     Counters are totals since the interface came up; ``None`` where unknown. ``mac`` is ``None`` for those without.
+    ``serves`` tells that another interface uses it (it is a port of a bridge or bond, or carries a VLAN): it needs no
+    address of its own.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Interface(msgspec.Struct, frozen=True):
     tx_errors: int | None = None
     rx_dropped: int | None = None
     tx_dropped: int | None = None
+    serves: bool = False
 
 
 class InterfacesResult(msgspec.Struct, frozen=True):
@@ -83,6 +86,8 @@ async def observe(
                 duplicate=bool(found.flags & rtnetlink.IFA_F_DADFAILED),
             )
         )
+    links = rtnetlink.links(context)
+    below = {link.below for link in links if link.below != link.index}
     interfaces = tuple(
         Interface(
             name=link.name,
@@ -98,8 +103,9 @@ async def observe(
             tx_errors=link.tx_errors,
             rx_dropped=link.rx_dropped,
             tx_dropped=link.tx_dropped,
+            serves=link.master is not None or link.index in below,
         )
-        for link in rtnetlink.links(context)
+        for link in links
     )
     return InterfacesResult(interfaces, _ipv6_disabled(context, interfaces))
 

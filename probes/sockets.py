@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget, sends_nothing
 from probes.system import on_linux, portable_sockets
@@ -22,21 +24,27 @@ class SocketsRequest(msgspec.Struct, frozen=True):
     """``port`` and ``transport`` (``tcp`` or ``udp``) to look for; ``port`` ``None`` lists all listeners.
 
     ``network_of`` is a process whose network namespace is meant: its tables are open to every user (proc_pid_net(5)).
+    Where connections wait to be accepted it is looked again after ``watch_s`` seconds, if that is not 0.
     """
 
     port: int | None = None
     transport: str = "tcp"
     network_of: int | None = None
+    watch_s: float = 0.0
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The process that holds a socket; fields that may not be seen are ``None``. ``started`` is epoch seconds."""
+    """The process that holds a socket; fields that may not be seen are ``None``. ``started`` is epoch seconds.
+
+    ``state`` is what it does, as psutil has it: ``running``, ``sleeping``, ``stopped``, ``disk-sleep``, …
+    """
 
     pid: int
     name: str | None = None
     user: str | None = None
     command: str | None = None
     started: float | None = None
+    state: str | None = None
 
 
 class SocketEntry(msgspec.Struct, frozen=True):
@@ -51,7 +59,8 @@ class SocketEntry(msgspec.Struct, frozen=True):
     ``owner_hidden`` says that an owner exists and cannot be seen from here: without privilege, or because it
     is in another container or is the kernel itself. A socket with neither belongs to no process: its
     program closed it, or has not accepted it yet. ``device`` is the interface it is bound to. ``user`` is the name of
-    the user ``uid``, who owns the socket: that can be seen even where the process cannot.
+    the user ``uid``, who owns the socket: that can be seen even where the process cannot. ``waited_ms`` is set for a
+    listener for which connections waited at both of two looks, which were so far apart.
     """
 
     family: int
@@ -70,6 +79,7 @@ class SocketEntry(msgspec.Struct, frozen=True):
     owner_hidden: bool = False
     device: str | None = None
     user: str | None = None
+    waited_ms: float | None = None
 
 
 class SocketsResult(msgspec.Struct, frozen=True):
@@ -190,7 +200,7 @@ def _look(request: SocketsRequest, context: Context, progress: Callable[[Sockets
 
 def _owner(pid: int, context: Context) -> Owner:
     who = holders.identify(pid, context.masked)
-    return Owner(pid, who.name, who.user, who.command, who.started)
+    return Owner(pid, who.name, who.user, who.command, who.started, who.state)
 
 
 async def observe(
@@ -205,7 +215,24 @@ async def observe(
     if request.transport not in ("tcp", "udp"):
         raise NotApplicable("reason.transport-unknown", transport=request.transport)
     # Both the table and the search for owners grow with the machine: they must not hold up other probes.
-    return await aside(_look, request, context, progress)
+    found = await aside(_look, request, context, progress)
+    first = {_listener(entry) for entry in found.entries if entry.state == "listen" and entry.queue}
+    if not request.watch_s or not first:
+        return found
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    await asyncio.sleep(request.watch_s)
+    again = await aside(_look, request, context, progress)
+    waited_ms = (loop.time() - since) * 1000
+    entries = tuple(
+        replace(e, waited_ms=waited_ms) if e.state == "listen" and e.queue and _listener(e) in first else e
+        for e in again.entries
+    )
+    return replace(again, entries=entries)
+
+
+def _listener(entry: SocketEntry) -> tuple[object, ...]:
+    return entry.family, entry.local_address, entry.local_port, entry.device
 
 
 def _request_for(target: ProbeTarget) -> SocketsRequest:

@@ -19,6 +19,14 @@ def process(*command):
     started.stdout.readline()
     return started
 
+def serve(address, port):
+    listener = listen(address, port)
+    def greet():
+        while True:
+            listener.accept()[0].sendall(b"220 hello\\r\\n")
+    import threading
+    threading.Thread(target=greet, daemon=True).start()
+
 def seen_by(*command, code, target, nobody=False):
     with process(*command) as program:
         report = wsadiag(code, target, "--pid", program.pid, nobody=nobody)
@@ -50,7 +58,7 @@ def test_what_is_not_known_to_be_there_is_never_healthy() -> None:
     report = place(
         """
 subprocess.run(["ip", "address", "add", "10.55.0.1/32", "dev", "lo"], check=True)
-listener = listen("10.55.0.1", 8080)
+serve("10.55.0.1", 8080)
 result = seen_by("unshare", "--net", code=10061, target="10.55.0.1:8080", nobody=True)
 """
     )
@@ -67,7 +75,7 @@ import tempfile
 hosts = tempfile.NamedTemporaryFile("w", suffix=".hosts")
 hosts.write("127.0.0.9 only-inside\\n")
 hosts.flush()
-listener = listen("127.0.0.9", 8080)
+serve("127.0.0.9", 8080)
 inside = f'mount --bind {hosts.name} /etc/hosts && exec "$@"'
 command = ["unshare", "--mount", "sh", "-c", inside, "sh"]
 result = [seen_by(*command, code=10061, target="only-inside:8080"), wsadiag(11001, "only-inside:8080")]
@@ -85,7 +93,7 @@ def test_a_rule_for_the_programs_user_is_met() -> None:
         """
 rules = "table inet t { chain o { type filter hook output priority 0; meta skuid 65534 tcp dport 8080 drop; }; }"
 subprocess.run(["nft", rules], check=True)
-listener = listen("127.0.0.1", 8080)
+serve("127.0.0.1", 8080)
 result = seen_by(*AS_NOBODY, code=10060, target="127.0.0.1:8080"), wsadiag(10060, "127.0.0.1:8080")
 """
     )
@@ -105,11 +113,8 @@ def test_a_program_beside_us_is_as_sure_as_we_are(apart: tuple[str, ...]) -> Non
     command = ("unshare", *apart) if apart else ("env",)
     report = place(
         f"""
-greeter = subprocess.Popen([sys.executable, "-c", 'import socket; l = socket.create_server(("127.0.0.1", 8080));'
-    'print(flush=True)\\nwhile True: l.accept()[0].sendall(b"220 hello")'], stdout=subprocess.PIPE)
-greeter.stdout.readline()
+serve("127.0.0.1", 8080)
 result = seen_by(*{command!r}, code=10061, target="127.0.0.1:8080")
-greeter.kill()
 """
     )
     verdict = report["verdict"]
@@ -132,7 +137,7 @@ assert library.prctl(22, word(2), ctypes.c_char_p(program), word(0), word(0)) ==
 print(flush=True)
 time.sleep(100)
 '''
-listener = listen("127.0.0.1", 8080)
+serve("127.0.0.1", 8080)
 program = subprocess.Popen([sys.executable, "-c", filtered], stdout=subprocess.PIPE)
 program.stdout.readline()
 result = wsadiag(10061, "127.0.0.1:8080", "--pid", program.pid)

@@ -36,6 +36,23 @@ def _routes(lab: Lab, family: int, *lines: str) -> None:
         subprocess.run(["ip", "-n", lab.ns("client"), f"-{family}", "route", *line.split()], check=True)
 
 
+@fault("idle-interface")
+@dataclass(frozen=True)
+class IdleInterface:
+    """The client's interface has lost its addresses and the routes with them; ``e9`` has some, and leads nowhere."""
+
+    def inject(self, lab: Lab) -> None:
+        _second_interface(lab, "neighbour")
+        lab.ip("client", "addr flush dev e0 scope global")
+
+    def verify(self, lab: Lab) -> None:
+        shown = ["ip", "-o", "-n", lab.ns("client"), "addr", "show", "scope", "global"]
+        done = subprocess.run(shown, capture_output=True, text=True, check=True)
+        require("e9" in done.stdout and "e0" not in done.stdout, f"{self}: {done.stdout}")
+        address, port = value(lab, "server", 4), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
+
+
 @fault("second-default")
 @dataclass(frozen=True)
 class SecondDefault:

@@ -27,6 +27,9 @@ from troubleshoot.intake.target import is_unspecified
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
 
+#: A listener whose connections wait for so long does not take them up, seconds.
+_WATCH_S = 0.4
+
 #: The interfaces and their addresses.
 interfaces = whole_machine("interfaces", InterfacesRequest())
 
@@ -139,4 +142,4 @@ def listeners(facts: Facts) -> Iterator[Job]:
         yield Job("sockets", sockets_subject(pid, port), there)
     for address in facts.targets:
         if port is not None and facts.machine.is_local(address) and answered_or_quiet(facts, address):
-            yield Job("sockets", str(port), SocketsRequest(port, facts.request.target.transport))
+            yield Job("sockets", str(port), SocketsRequest(port, facts.request.target.transport, watch_s=_WATCH_S))

@@ -71,6 +71,11 @@ class Machine(Theme):
                 return entry
         return None
 
+    def unemptied_queue(self, port: int | None) -> SocketEntry | None:
+        """Return a local listener on ``port`` for which connections waited at both of two looks, if there is one."""
+        result = self._view.get("sockets", SocketsResult, str(port))
+        return next((entry for entry in (result.entries if result else ()) if entry.waited_ms is not None), None)
+
     def hidden(self) -> bool:
         """Whether what could be at fault may not be looked into: by this user, or on this system at all."""
         if any(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from probes.base import note
 from probes.route import RouteKind
 from troubleshoot.facts import Facts, describe
 from troubleshoot.judge.evidence.attempt import any_connected, failed_attempt
-from troubleshoot.judge.evidence.routes import FORBIDDING, interface_at_fault, routes_taken
+from troubleshoot.judge.evidence.routes import FORBIDDING, interface_at_fault, routes_taken, without_address
 from troubleshoot.judge.model import Finding, rule, values
 
 
@@ -29,6 +30,21 @@ def interface_down(facts: Facts) -> Finding | None:
                     *failed_attempt(facts, address),
                 ),
                 values=values(interface=at_fault.name),
+            )
+        idle = without_address(facts, route)
+        if idle is not None:
+            return Finding(
+                cause="interface-down",
+                confidence="likely",
+                step="interface",
+                evidence=(
+                    ("interface", describe.interface(idle)),
+                    ("router-configured", describe.route(route)),
+                    *failed_attempt(facts, address),
+                ),
+                values=values(interface=idle.name),
+                variant="no-address",
+                also=(("no-default-route", note("verdict.open-idle", interface=idle.name)),),
             )
     return None
 
@@ -58,7 +74,7 @@ def no_default_route(facts: Facts) -> Finding | None:
     for address, route in routes_taken(facts):
         if route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
             continue
-        if interface_at_fault(facts, address, route) is not None:
+        if interface_at_fault(facts, address, route) or without_address(facts, route):
             continue
         return Finding(
             cause="no-default-route",

@@ -19,7 +19,7 @@ from troubleshoot.facts.losses import Kind
 from troubleshoot.judge import forwarded, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
 from troubleshoot.judge.evidence.distance import reply_ttl, rewritten, routers_back, same_way_back, start_of
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 #: Alerts that say what the handshake lacked: a client's certificate, or a name that the target did not have.
@@ -204,12 +204,51 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
-@rule("service-silent", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
+@rule(
+    "service-silent",
+    asks=(asks.connected.service, asks.connected.large_packets, asks.machine.listeners),
+    holds_up="healthy",
+)
 def service_silent(facts: Facts) -> Finding | None:
-    """The connection is made and a service that ought to speak stays silent."""
+    """The connection is made, and the service does not take it up, or stays silent though it ought to speak."""
+    left = on_any(facts, unattended)
+    if left is not None:
+        return left
     if not facts.request.speaks_first and not facts.request.tls:
         return None
     return on_any(facts, _silent)
+
+
+#: What a process does that no signal but SIGCONT, or no signal at all, wakes up (proc_pid_stat(5)).
+_STANDS = frozenset({"stopped", "tracing-stop", "disk-sleep", "zombie", "dead"})
+
+
+def unattended(facts: Facts, reach: Reach) -> Finding | None:
+    """The kernel of this machine took the connection, and the process that listens does not: its queue only grows."""
+    if not facts.machine.is_local(reach.address) or facts.request.target.transport != "tcp":
+        return None
+    entry = facts.machine.unemptied_queue(facts.port)
+    if entry is None or entry.waited_ms is None:
+        return None
+    owner = next((o for o in entry.owners if o.state in _STANDS), next(iter(entry.owners), None))
+    stands = owner is not None and bool(entry.owners) and all(o.state in _STANDS for o in entry.owners)
+    step = first_step(facts, "listeners", "connect")
+    waited = note("fact.queue-waits", port=facts.port, queue=entry.queue, seconds=f"{entry.waited_ms / 1000:.1f}")
+    state = describe.process(owner.name, owner.pid) if owner is not None else None
+    return Finding(
+        cause="service-silent",
+        confidence="certain" if stands else "likely",
+        step=step,
+        evidence=(
+            attempt_evidence(facts, reach),
+            (step, waited),
+            *(((step, note("fact.process-state", process=state, state=owner.state)),) if owner and owner.state else ()),
+        ),
+        values=values(process=describe.holder(entry), found=owner.state if owner is not None else None),
+        variant="stopped" if stands else "unattended",
+        hop=0,
+        address=reach.address,
+    )
 
 
 def _silent(facts: Facts, reach: Reach) -> Finding | None:

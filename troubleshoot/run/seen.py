@@ -17,19 +17,19 @@ def seen_now(facts: Facts, conclusion: Conclusion, catalogue: Catalogue) -> Repr
     """Compare what was seen now with the code that was brought."""
     request = facts.request
     unresolved = _unresolved(facts)
-    untried = "connect" not in request.steps and not unresolved
+    bound = any(o.result is not None for o in facts.of("bind"))
+    untried = "connect" not in request.steps and not unresolved and not bound
     if request.kind == "no-network-meaning" or (request.kind == "api-misuse" and untried):
         return Reproduction(outcome="not-attempted", observed=None)
     if unnamed.untried_for_want_of_a_port(facts) or facts.program.in_other_network():
         return Reproduction(outcome="not-attempted", observed=None)
     if conclusion.outcome == "healthy":
         tried = request.kind == "name-service" or any(r.decided for r in facts.attempts.reaches())
-        bound = any(o.result is not None for o in facts.of("bind"))
         return Reproduction(outcome="not-reproduced" if tried or bound else "not-attempted", observed=None)
     seen = _observed(facts, catalogue)
     if not seen:
         connects = any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
-        return Reproduction(outcome="not-reproduced" if connects else "not-attempted", observed=None)
+        return Reproduction(outcome="not-reproduced" if connects or bound else "not-attempted", observed=None)
     system = facts.names.resolve.system if unresolved and facts.names.resolve is not None else None
     said = system.eai if system is not None else None
     if request.number in seen:

@@ -25,12 +25,13 @@ class Holders(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a process is; what may not be seen is ``None``. ``started`` is seconds since the epoch."""
+    """Who a process is and what it does; what may not be seen is ``None``. ``started`` is seconds since the epoch."""
 
     name: str | None
     user: str | None
     command: str | None
     started: float | None
+    state: str | None = None
 
 
 def processes(proc: Path) -> list[int]:
@@ -151,6 +152,7 @@ def identify(pid: int, masked: Callable[[str], str] = str) -> Identity:
                 user=attempt(process.username),
                 command=attempt(lambda: masked(" ".join(process.cmdline()))),
                 started=process.create_time(),
+                state=attempt(process.status),
             )
     except (psutil.Error, OSError):
         return Identity(None, None, None, None)

@@ -51,7 +51,11 @@ _FIB_RULE_INVERT = 0x2
 
 
 class Link(msgspec.Struct, frozen=True):
-    """One interface. ``carrier`` is what the driver says; it means nothing while the interface is down."""
+    """One interface. ``carrier`` is what the driver says; it means nothing while the interface is down.
+
+    ``master`` is the index of the bridge or bond that it is a port of, ``below`` that of the interface that it is made
+    upon (a VLAN's, a macvlan's), each in this network namespace.
+    """
 
     index: int
     name: str
@@ -64,6 +68,8 @@ class Link(msgspec.Struct, frozen=True):
     tx_errors: int | None
     rx_dropped: int | None
     tx_dropped: int | None
+    master: int | None = None
+    below: int | None = None
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -264,6 +270,8 @@ def _link(message: bytes) -> Link:
         tx_errors=stats[1],
         rx_dropped=stats[2],
         tx_dropped=stats[3],
+        master=_number(found.get(10)),
+        below=_number(found.get(5)) if 37 not in found else None,  # IFLA_LINK_NETNSID: it is in another namespace
     )
 
 

@@ -85,3 +85,22 @@ def interface_at_fault(facts: Facts, address: str, route: RouteResult) -> Interf
     if good or other_family or not bad:
         return None
     return min(bad, key=lambda i: (i.up and i.carrier is not False, not i.addresses, i.index))
+
+
+def without_address(facts: Facts, route: RouteResult) -> Interface | None:
+    """Return an interface that is up and has no address, where nothing else leads out of this machine.
+
+    It may be the one that was to get an address, and with it the default route (DHCP). One that serves another
+    interface needs none.
+    """
+    if route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
+        return None
+    return next(
+        (
+            i
+            for i in facts.machine.interfaces()
+            if i.up and i.carrier is not False and i.mac is not None and not i.loopback and not i.serves
+            if all(ipaddress.ip_address(plain(a.address)).is_link_local for a in i.addresses)
+        ),
+        None,
+    )
