@@ -30,15 +30,19 @@ _SHORT = (
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ENODEV),
 )
+_VERSION = ["--version"]
 
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
+    argv = sys.argv[1:]
     try:
+        if argv == _VERSION:
+            return _main(argv)  # it loads nothing that Ctrl-C could leave half made
         from troubleshoot.cli.interrupt import hold, let  # noqa: PLC0415
 
         hold()
-        status = _main(sys.argv[1:])
+        status = _main(argv)
         let()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -81,7 +85,7 @@ def _not_written(reason: str, argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    if argv == ["--version"]:
+    if argv == _VERSION:
         from troubleshoot import __version__  # noqa: PLC0415
 
         sys.stdout.write(f"wsadiag {__version__}\n")
