@@ -117,9 +117,24 @@ class Context(msgspec.Struct):
         """
         return self.budget.may_ask(destination, ttl, end_limited=end_limited)
 
-    def reported(self, destination: str, ttl: int, router: str, *, limited: bool = True) -> None:
-        """Take note that ``router`` answered a packet to ``destination`` with this ``ttl``, by an ICMP error or not."""
-        self.budget.ledger.answered(destination, ttl, router, asyncio.get_running_loop().time(), limited=limited)
+    def reported(self, destination: str, ttl: int | None, router: str, *, limited: bool = True) -> None:
+        """Take note that ``router`` answered a packet to ``destination``, by an ICMP error or not.
+
+        ``ttl`` is what the packet started with, ``None`` where it was to arrive.
+        """
+        now = asyncio.get_running_loop().time()
+        if ttl is not None:
+            self.budget.ledger.answered(destination, ttl, router, now, limited=limited)
+        elif limited:
+            self.budget.ledger.spoke(router, now)
+
+    def unanswered(self, destination: str) -> None:
+        """Take note that nothing has come back from ``destination`` so far."""
+        self.budget.ledger.unanswered(destination, asyncio.get_running_loop().time())
+
+    def crowded(self, destination: str) -> bool:
+        """Whether silence about ``destination`` tells nothing: its router had others of other diagnoses to report."""
+        return self.budget.crowded(destination)
 
     def at_end(self, destination: str, ttl: int) -> bool:
         """Whether others have found that packets with this ``ttl`` get as far as the destination."""

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -35,6 +35,9 @@ _ERRORS_PER_S: Final = 1.0
 _SURE: Final = 1.05
 #: A question that was not answered for so long has used up nothing, seconds.
 _ON_ITS_WAY_S: Final = 1.0
+#: A destination from which nothing came for so long may be one that its router is about to report, or has reported:
+#: up to 3 s after the first of its packets, in as many messages as packets waited (RFC 4861, section 7.2.2), seconds.
+_REPORTED_FOR_S: Final = 5.0
 #: So many places of routers are remembered; the oldest are forgotten first.
 _KNOWN: Final = 1024
 
@@ -106,6 +109,12 @@ class _Speaker(msgspec.Struct):
         return self.left - len(self.asked_s)
 
 
+def _forget(known: dict[Any, Any]) -> None:
+    """Drop what is known for longest."""
+    while len(known) > _KNOWN:
+        del known[next(iter(known))]
+
+
 class Ledger:
     """How many ICMP errors each router may still send us, by what it has sent to anybody who shares this.
 
@@ -116,6 +125,8 @@ class Ledger:
     def __init__(self) -> None:
         self._speakers: dict[str, _Speaker] = {}
         self._places: dict[tuple[str, int], str] = {}
+        self._last: dict[str, tuple[int, str]] = {}
+        self._silent: dict[str, float] = {}
 
     def _expected(self, destination: str, ttl: int) -> str | None:
         usual = self._places.get(("6" if ":" in destination else "4", ttl))
@@ -148,18 +159,42 @@ class Ledger:
         if expected is not None and (asked := self._speaker(expected, now_s).asked_s):
             asked.popleft()
         if limited:
-            speaker = self._speaker(router, now_s)
-            speaker.free(now_s)
-            speaker.left = max(0.0, speaker.left - 1.0)
+            self.spoke(router, now_s)
+        family = "6" if ":" in destination else "4"
         places = [(destination, ttl)]
         if router != destination:
-            places.append(("6" if ":" in destination else "4", ttl))
+            places.append((family, ttl))
+            for way in (destination, family):
+                self._last[way] = max(self._last.get(way, (0, "")), (ttl, router))
         for place in places:
             self._places.pop(place, None)
             self._places[place] = router
-        for known in (self._places, self._speakers):
-            while len(known) > _KNOWN:
-                del known[next(iter(known))]  # type: ignore[arg-type]
+        for known in (self._places, self._speakers, self._last):
+            _forget(known)
+
+    def spoke(self, router: str, now_s: float) -> None:
+        """Take note of an ICMP error that ``router`` sent, whatever it was about."""
+        speaker = self._speaker(router, now_s)
+        speaker.free(now_s)
+        speaker.left = max(0.0, speaker.left - 1.0)
+
+    def unanswered(self, destination: str, now_s: float) -> None:
+        """Take note that nothing comes back from ``destination``: its router may have to report every packet to it."""
+        self._silent.pop(destination, None)
+        self._silent[destination] = now_s
+        _forget(self._silent)
+
+    def crowded(self, destination: str, now_s: float) -> bool:
+        """Whether others that do not answer stand behind the last router before ``destination``, as far as known.
+
+        What it says of them is what it cannot say of ``destination``, so that its silence tells nothing.
+        """
+        lately = (other for other, stamp_s in self._silent.items() if stamp_s > now_s - _REPORTED_FOR_S)
+        return any(other != destination and self._router_of(other) == self._router_of(destination) for other in lately)
+
+    def _router_of(self, destination: str) -> str:
+        usual = self._last.get("6" if ":" in destination else "4", (0, ""))
+        return self._last.get(destination, usual)[1]
 
 
 class Budget:
@@ -181,6 +216,7 @@ class Budget:
         self._begun: deque[float] = deque()
         #: How many diagnoses have their turn.
         self.active = 0
+        self._beside_s: float | None = None
         self.punctuality = Punctuality()
         self.ledger = Ledger()
         #: What side by side is looked at once, for whoever runs the probes.
@@ -197,15 +233,21 @@ class Budget:
                 await asyncio.sleep(_LOOK_AGAIN_S)
             self._begun.append(asyncio.get_running_loop().time())
             self.active += 1
+            self._note_company()
         self.punctuality.watch()
         try:
             yield
         finally:
+            self._note_company()
             self.active -= 1
             if not self.active:
                 self.punctuality.rest()
                 self._begun.clear()
                 self.moments.clear()
+
+    def _note_company(self) -> None:
+        if self.active > 1:
+            self._beside_s = asyncio.get_running_loop().time()
 
     def _has_room(self) -> bool:
         if not self.active:
@@ -234,6 +276,14 @@ class Budget:
             return True
         now = asyncio.get_running_loop().time()
         return self.ledger.ask(destination, ttl, now, anyway=self.active <= 1)
+
+    def crowded(self, destination: str) -> bool:
+        """Whether the router before ``destination`` may have kept silent about it because of other diagnoses."""
+        self._note_company()
+        now = asyncio.get_running_loop().time()
+        if self._beside_s is None or self._beside_s < now - _REPORTED_FOR_S:
+            return False  # what one diagnosis asks by itself is chosen so that its answers can be told
+        return self.ledger.crowded(destination, now)
 
     def full(self) -> bool:
         """Whether the next socket would have to wait."""
@@ -273,6 +323,10 @@ class Share(Budget):
     def may_ask(self, destination: str, ttl: int, *, end_limited: bool) -> bool:
         """Whether the router at ``ttl`` may still report a packet."""
         return self._whole.may_ask(destination, ttl, end_limited=end_limited)
+
+    def crowded(self, destination: str) -> bool:
+        """Whether the router before ``destination`` may have kept silent about it because of other diagnoses."""
+        return self._whole.crowded(destination)
 
     @contextmanager
     def _wait(self) -> Iterator[None]:

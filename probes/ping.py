@@ -31,6 +31,8 @@ PROGRESS_S: Final = 0.15
 UDP_BASE_PORT: Final = 33434
 #: A host answers about six of one sender's datagrams with *port unreachable*, then one a second.
 UDP_MOST: Final = 3
+#: Who has not answered for so long is taken to be silent, seconds.
+_SILENT_S: Final = 0.5
 #: Refusals of the local stack that may be over at the next try: a filter's rate limit, a full queue.
 _PASSING: Final = frozenset({errno_module.EPERM, errno_module.ENOBUFS, errno_module.EAGAIN})
 
@@ -79,7 +81,8 @@ class PingResult(msgspec.Struct, frozen=True):
     """``received`` counts answers of the address itself; the RTT figures are ``None`` without any.
 
     ``waited_ms`` is how long the longest unanswered echo has been waited for. ``refusers`` is the greatest number of
-    addresses that answered one and the same request with an ICMP error.
+    addresses that answered one and the same request with an ICMP error. ``withheld`` tells that silence is no answer:
+    the router before the address had to report others that were asked for at the same time.
     """
 
     address: str
@@ -93,6 +96,7 @@ class PingResult(msgspec.Struct, frozen=True):
     rtt_max_ms: float | None = None
     rtt_deviation_ms: float | None = None
     refusers: int = 0
+    withheld: bool = False
 
 
 class _Channel(Protocol):
@@ -150,9 +154,11 @@ def _open(context: Context, target: Endpoint) -> tuple[PingMethod, EchoSocket | 
 class _Series:
     """The echoes of one run."""
 
-    def __init__(self, request: PingRequest, method: PingMethod) -> None:
+    def __init__(self, request: PingRequest, method: PingMethod, context: Context, target: str) -> None:
         self.request = request
         self.method = method
+        self.context = context
+        self.target = target
         self.count = max(1, request.count)
         if method is PingMethod.UDP:
             self.count = min(self.count, UDP_MOST)
@@ -200,7 +206,16 @@ class _Series:
                 icmp_ttl=answer.ttl if answer.icmp is not None else None,
             )
             news = True
+            if answer.icmp is not None and answer.icmp.sender is not None:
+                self.context.reported(self.target, None, answer.icmp.sender)
+        if self.unheard and self.stamps and errqueue.elapsed_ms(self.stamps[0]) >= 1000 * _SILENT_S:
+            self.context.unanswered(self.target)
         return news
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the address itself has not answered anything."""
+        return not any(echo.rtt_ms is not None and echo.icmp is None for echo in self.echoes)
 
     @property
     def finished(self) -> bool:
@@ -272,10 +287,11 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
                     channel = echo = stack.enter_context(PortableEcho(target, watch.wake))
                     method = PingMethod.ICMP_RAW if echo.raw else PingMethod.ICMP_DATAGRAM
             except OSError as error:
-                series = _Series(request, PingMethod.UDP if on_linux() else PingMethod.ICMP_RAW)
+                method = PingMethod.UDP if on_linux() else PingMethod.ICMP_RAW
+                series = _Series(request, method, context, target.text)
                 series.refuse(error)
                 return series.result()
-            series = _Series(request, method)
+            series = _Series(request, method, context, target.text)
             next_send = errqueue.now().monotonic_s
             while True:
                 now = errqueue.now().monotonic_s
@@ -294,7 +310,9 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
                     break
                 progress(series.result())
                 await watch.wait(min(PROGRESS_S, max(0.0, (next_send if more else end) - now)))
-    return series.result()
+    result = series.result()
+    silent = not any(echo.rtt_ms is not None or echo.failure is not None for echo in result.echoes)
+    return replace(result, withheld=silent and context.crowded(target.text))
 
 
 PROBE = address_probe(

@@ -26,6 +26,8 @@ _ENOUGH: Final = 2
 _REFILL_S: Final = 1.1
 #: A TTL that stays silent is asked again after that pause; so often in all.
 _TRIES: Final = 2
+#: How often it is looked whether a router that has said too much to others may speak again, seconds.
+_ASK_AGAIN_S: Final = 0.1
 #: The time to live of packets that are meant to arrive.
 _FULL_TTL: Final = 64
 
@@ -125,11 +127,16 @@ class _Search:
                 return False
         return None
 
+    async def _turn(self, ttl: int) -> None:
+        """Wait until whoever stands at that TTL may be asked."""
+        while not self._final(ttl) and not self.context.may_ask(self.target.text, ttl):
+            await self._pause(_ASK_AGAIN_S)  # its silence would tell nothing now
+        if self.sent >= self.request.packets or errqueue.now().monotonic_s >= self.end_s:
+            raise _Spent
+
     async def _once(self, ttl: int, *, large: bool) -> bool:
         """Send one packet; whether it was answered by the device at that TTL."""
-        now = errqueue.now()
-        if self.sent >= self.request.packets or now.monotonic_s >= self.end_s:
-            raise _Spent
+        await self._turn(ttl)
         self.queue.errors()
         self.sent += 1
         cookie = os.urandom(8)
@@ -166,8 +173,9 @@ class _Search:
 
     def _note(self, ttl: int, sender: str | None, *, large: bool) -> None:
         old, heard = self.steps.get(ttl, MtuHopStep(ttl)), int(sender is not None)
-        if heard:
+        if sender is not None:
             self.answered_s[ttl] = errqueue.now().monotonic_s
+            self.context.reported(self.target.text, None if self._final(ttl) else ttl, sender)
         self.steps[ttl] = MtuHopStep(
             ttl,
             old.large + large,

@@ -125,7 +125,7 @@ class Dial:
                     if not self.answered:
                         self.duration_ms = errqueue.elapsed_ms(self.begun)
                     context.packets_sent += max(0, self.syns - 1)
-                    if self._ttl is not None and self.icmp is not None and self.icmp.sender is not None:
+                    if self.icmp is not None and self.icmp.sender is not None:
                         context.reported(self._target.text, self._ttl, self.icmp.sender)
                     self._opened = None
 

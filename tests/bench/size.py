@@ -1,12 +1,12 @@
 """The engine at size: many diagnoses in one process, and what they leave behind.
 
-    python tests/bench/size.py [--diagnoses N] [--targets N] [--only memory|mixed]
+    python tests/bench/size.py [--diagnoses N] [--targets N] [--dead N] [--only memory|mixed]
 
 ``memory``: N diagnoses (1000) of closed and open ports on loopback, fifty at a time, in one process: seconds of CPU for
 each, threads, descriptors and tasks before and after, and how much the memory grew beyond the reports that are kept.
 ``mixed``: N targets (100), a third each open, refused and dropped, behind a router in a network of namespaces (needs
 root), all at once under the README's own Budget(sockets=64, packets_per_s=200) and timeout_s=5: how many verdicts were
-right, and the longest run.
+right, and the longest run. With ``--dead`` so many hosts that do not exist are asked for besides.
 """
 
 from __future__ import annotations
@@ -173,38 +173,48 @@ while True:
 """
 
 
-async def mixed(count: int, sockets: int, packets_per_s: float, timeout_s: float) -> int:
-    """Diagnose targets of three kinds at once; print how it went and return how many verdicts were wrong."""
+async def mixed(count: int, dead: int, sockets: int, packets_per_s: float, timeout_s: float) -> int:
+    """Diagnose targets of three kinds at once, and dead hosts beside them; return how many verdicts were wrong.
+
+    What a router says of a dead host is limited to one report a second, so that most of those stay open: wrong is a
+    verdict that takes the router's silence for an answer.
+    """
     catalogue = Catalogue()
     wanted = {2: None, 3: "no-listener", 4: "firewall-drop"}
     budget = Budget(sockets=sockets, packets_per_s=packets_per_s)
-    ports = [(2 + n % 3) * 1000 + n // 3 for n in range(count)]
+    targets = [("10.81.2.2", (2 + n % 3) * 1000 + n // 3) for n in range(count)]
+    targets += [(f"10.81.2.{10 + n}", 2000) for n in range(dead)]
     began, cpu_s = time.perf_counter(), time.process_time()
     reports = await asyncio.gather(
         *(
             diagnose(
                 "10060",
-                f"10.81.2.2:{port}",
+                f"{address}:{port}",
                 options=Options(timeout_s=timeout_s),
                 budget=budget,
                 catalogue=catalogue,
             )
-            for port in ports
+            for address, port in targets
         )
     )
     took, cpu_s = time.perf_counter() - began, time.process_time() - cpu_s
-    said: Counter[tuple[int, str]] = Counter()
+    said: Counter[tuple[str, str]] = Counter()
     wrong = 0
-    for port, report in zip(ports, reports, strict=True):
+    for (address, port), report in zip(targets, reports, strict=True):
         verdict = report.verdict
-        said[port // 1000, f"{verdict.cause or verdict.outcome} ({verdict.confidence})"] += 1
-        wrong += verdict.outcome == "inconclusive" or verdict.cause != wanted[port // 1000]
+        kind = {2: "open", 3: "refused", 4: "dropped"}[port // 1000] if address == "10.81.2.2" else "dead"
+        said[kind, f"{verdict.cause or verdict.outcome} ({verdict.confidence})"] += 1
+        if kind == "dead":
+            wrong += verdict.outcome != "inconclusive" and verdict.cause != "host-down"
+        else:
+            wrong += verdict.outcome == "inconclusive" or verdict.cause != wanted[port // 1000]
     longest = max(report.duration_ms for report in reports) / 1000
     packets = sum(report.packets for report in reports)
     for (kind, what), times in sorted(said.items()):
-        print(f"  {({2: 'open', 3: 'refused', 4: 'dropped'})[kind]:8} {times:4} {what}")
+        print(f"  {kind:8} {times:4} {what}")
     silent = sum("silent" in s.summary or "keep" in s.summary for r in reports for s in r.steps if s.id == "traceroute")
-    print(f"{count - wrong} of {count} right in {took:.1f} s ({1000 * cpu_s / count:.0f} ms of CPU each),")
+    total = len(targets)
+    print(f"{total - wrong} of {total} right in {took:.1f} s ({1000 * cpu_s / total:.0f} ms of CPU each),")
     print(f"longest run {longest:.2f} s of {timeout_s:.0f} s, {packets} packets ({packets / took:.0f} a second)")
     print(f"{silent} traceroutes with silent hops")
     return wrong
@@ -214,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--diagnoses", type=int, default=1000)
     parser.add_argument("--targets", type=int, default=100)
+    parser.add_argument("--dead", type=int, default=0, help="so many dead hosts (200 at most) beside the targets")
     parser.add_argument("--sockets", type=int, default=_SOCKETS)
     parser.add_argument("--packets-per-s", type=float, default=_PACKETS_PER_S)
     parser.add_argument("--timeout", type=float, default=_TIMEOUT_S)
@@ -222,7 +233,9 @@ def main() -> None:
     if options.only in (None, "memory"):
         asyncio.run(many(options.diagnoses))
     if options.only == "inside":
-        wrong = asyncio.run(mixed(options.targets, options.sockets, options.packets_per_s, options.timeout))
+        wrong = asyncio.run(
+            mixed(options.targets, options.dead, options.sockets, options.packets_per_s, options.timeout)
+        )
         raise SystemExit(1 if wrong else 0)
     if options.only in (None, "mixed"):
         if os.geteuid() != 0:

@@ -192,6 +192,34 @@ def test_the_end_of_the_way_is_known_and_what_is_not_limited_costs_nothing() -> 
     assert not ledger.at_end("198.51.100.9", 3)
 
 
+def test_a_silence_tells_nothing_where_the_router_has_others_to_report() -> None:
+    ledger = Ledger()
+    for host, router in ((HOST, "192.0.2.1"), ("198.51.100.9", "192.0.2.1"), ("203.0.113.9", "203.0.113.1")):
+        ledger.answered(host, 2, router, 0.0, limited=True)
+        ledger.unanswered(host, 0.0)
+    assert not ledger.crowded("203.0.113.9", 1.0)  # nobody else stands behind its router
+    assert ledger.crowded(HOST, 1.0)
+    assert not ledger.crowded(HOST, 9.0)  # what was to be said has been said
+    ledger.unanswered(HOST, 9.0)
+    assert not ledger.crowded(HOST, 9.0)  # it is alone in that
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_only_other_diagnoses_can_take_the_word_from_a_router(beside: bool) -> None:
+    async def main() -> bool:
+        budget = Budget()
+        context = Context(budget=budget)
+        context.reported(HOST, 1, "192.0.2.1")
+        context.unanswered("192.0.2.7")  # a guess of the diagnosis itself, or another one's target
+        async with budget.turn():
+            if not beside:
+                return context.crowded(HOST)
+            async with budget.turn():
+                return context.crowded(HOST)
+
+    assert asyncio.run(main()) is beside
+
+
 # -- what is looked at once ------------------------------------------------------------------------------------
 
 

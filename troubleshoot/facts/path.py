@@ -54,6 +54,11 @@ class Path(Theme):
             return first
         return self._view.peek("ping", PingResult, second_look(address)) or first
 
+    def withheld(self, address: str) -> bool:
+        """Whether the silence of an address tells nothing, for its router had others to report (as far as known)."""
+        pings = (self._view.peek("ping", PingResult, subject) for subject in (address, second_look(address)))
+        return any(ping.withheld for ping in pings if ping is not None)
+
     def echoes(self, address: str) -> PingResult | None:
         """Return the first pings where they were ICMP echoes and the address answers them (as far as known)."""
         ping = self._view.peek("ping", PingResult, address)

@@ -119,7 +119,7 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
     router = facts.hops.router_at(reach.address, hop) if hop else None
     return Finding(
         cause="firewall-drop",
-        confidence="likely",
+        confidence="possible" if facts.path.withheld(reach.address) else "likely",
         scope="remote-host",
         step=step_of(facts),
         evidence=(
@@ -167,7 +167,8 @@ def _broken(facts: Facts) -> Finding | None:
     if gateway_ping is not None and gateway_ping.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     beyond = facts.path.remote_neighbour_asked(reach.address)
-    confidence: Confidence = "likely" if hop and beyond and route.gateway_on_link is not False else "possible"
+    told = hop and beyond and route.gateway_on_link is not False and not facts.path.withheld(reach.address)
+    confidence: Confidence = "likely" if told else "possible"
     return Finding(
         cause="path-broken",
         confidence=confidence,

@@ -82,6 +82,8 @@ def settling(facts: Facts) -> list[Note]:
     notes, request = [], facts.request
     if any(o.status is Status.NOT_PERMITTED for o in facts.observations.values()) or not request.privileged:
         notes.append(note("verdict.settle-root"))
+    if any(facts.path.withheld(address) for address in facts.targets):
+        notes.append(note("verdict.settle-alone"))
     if any(o.status is Status.CUT_SHORT for o in facts.observations.values()):
         notes.append(note("verdict.settle-time"))
     if facts.targets and not facts.machine.is_local(facts.targets[0]):
