@@ -7,21 +7,52 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, Probe, sends_nothing
-from probes.system.proxies import ProxySetting, settings_of
+from probes.base import Context, NotPermitted, Probe, sends_nothing
+from probes.system import need_linux, proxy_rules
+from probes.system.linux import status_of
+from probes.system.proxies import ProxySetting, settings_of, shown
 
 
 class ProxyRequest(msgspec.Struct, frozen=True):
-    """``host`` is held against ``no_proxy``."""
+    """``host`` is held against ``no_proxy``; ``scheme`` and ``port`` decide with it which variable counts.
+
+    ``pid`` names the process whose environment is read, this one's own where there is none.
+    """
 
     host: str | None = None
+    scheme: str = ""
+    port: int | None = None
+    pid: int | None = None
+
+
+class ProxyWay(msgspec.Struct, frozen=True):
+    """The way to the target by the rules of one program (:data:`probes.system.proxy_rules.RULES`).
+
+    Without ``variable`` it is direct, and with ``exempt`` because ``no_proxy`` says so, whatever the variable names.
+    ``kind`` is the proxy's scheme; a value that names no proxy, or one of a kind that is not spoken here, is not
+    ``usable``. ``shown`` is the value as :class:`ProxySetting` has it; ``login`` tells that it holds a user.
+    """
+
+    program: str
+    variable: str | None = None
+    exempt: bool = False
+    kind: str = ""
+    host: str | None = None
+    port: int | None = None
+    shown: str = ""
+    login: bool = False
+    usable: bool = False
 
 
 class ProxyResult(msgspec.Struct, frozen=True):
-    """All proxy variables that are set; ``bypassed`` is true where ``no_proxy`` exempts the host."""
+    """All proxy variables that are set; ``bypassed`` is true where ``no_proxy`` exempts the host.
+
+    ``ways`` has the way of each program, where host and scheme are known and some variable is set.
+    """
 
     settings: tuple[ProxySetting, ...]
     bypassed: bool
+    ways: tuple[ProxyWay, ...] = ()
 
 
 _MAX_EXEMPTIONS = 1000
@@ -32,11 +63,51 @@ async def observe(
     context: Context,
     progress: Callable[[ProxyResult], None],  # noqa: ARG001 - no intermediate result
 ) -> ProxyResult:
-    """Read the environment: each variable in lower and in upper case, for programs differ in which they heed."""
-    environment = context.environment()
+    """Read the environment: each variable in lower and in upper case, for programs differ in which they heed.
+
+    Raises :class:`NotPermitted` where another process's environment may not be read.
+    """
+    environment = environment_of(request.pid, context)
     exemptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     bypassed = request.host is not None and _bypassed(request.host, exemptions)
-    return ProxyResult(settings_of(environment, context), bypassed)
+    settings = settings_of(environment, context)
+    ways: tuple[ProxyWay, ...] = ()
+    if settings and request.scheme and request.host is not None:
+        rules = proxy_rules.RULES
+        found = ((p, way(environment, request.scheme, request.host, request.port)) for p, way in rules.items())
+        ways = tuple(_way(program, way, shown(way.value, context)) for program, way in found)
+    return ProxyResult(settings, bypassed, ways)
+
+
+def _way(program: str, way: proxy_rules.Way, value: str) -> ProxyWay:
+    server = proxy_rules.read(way.value) if way.variable is not None else None
+    if server is None:
+        return ProxyWay(program, way.variable, exempt=way.exempt, shown=value)
+    return ProxyWay(
+        program,
+        way.variable,
+        exempt=way.exempt,
+        kind=server.kind,
+        host=server.host,
+        port=server.port_for(program),
+        shown=value,
+        login=server.user is not None,
+        usable=server.kind in proxy_rules.KINDS,
+    )
+
+
+def environment_of(pid: int | None, context: Context) -> dict[str, str]:
+    """Return the environment of a process, as it was when that was started (proc_pid_environ(5)), or this one's own.
+
+    Raises :class:`NotPermitted` where it may not be read.
+    """
+    if pid is None:
+        return context.environment()
+    need_linux("proxy")
+    found = status_of.environment(context, pid)
+    if found is None:
+        raise NotPermitted("reason.process-hidden", pid=pid)
+    return found
 
 
 def _bypassed(host: str, exemptions: str) -> bool:

@@ -50,6 +50,7 @@ PURE_PARTS = (
     "run/compose",
     "run/way",
     "run/seen",
+    "run/beside",
     "run/unnamed",
     "run/events",
     "doctor/checkup",

@@ -27,9 +27,14 @@ def settings_of(environment: Mapping[str, str], context: Context) -> tuple[Proxy
         for spelling in (variable, variable.upper()):
             value = environment.get(spelling)
             if value:
-                plain = variable == "no_proxy" or context.show_secrets
-                settings.append(ProxySetting(spelling, _printable(value if plain else context.masked(_masked(value)))))
+                text = _printable(value) if variable == "no_proxy" else shown(value, context)
+                settings.append(ProxySetting(spelling, text))
     return tuple(settings)
+
+
+def shown(value: str, context: Context) -> str:
+    """Return what names a proxy as a record may hold it."""
+    return _printable(value if context.show_secrets else context.masked(_masked(value)))
 
 
 def _masked(value: str) -> str:

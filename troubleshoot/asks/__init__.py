@@ -6,7 +6,7 @@ Nothing here runs a probe or touches a network.
 
 from __future__ import annotations
 
-from troubleshoot.asks import around, connected, failed, machine, names, path, target
+from troubleshoot.asks import around, connected, failed, machine, names, path, proxied, target
 from troubleshoot.asks.model import Ask, Job, whole_machine
 
 __all__ = [
@@ -19,12 +19,13 @@ __all__ = [
     "machine",
     "names",
     "path",
+    "proxied",
     "target",
     "whole_machine",
 ]
 
 #: What every diagnosis rests on: what the target stands for, the way there, and what attempts and pings come to.
-#: Counters and a proxy are recorded for whoever reads the report, whatever step says a word of them.
+#: Counters, a proxy and a container are recorded for whoever reads the report, whatever step says a word of them.
 COMMON = (
     names.named,
     machine.interfaces,
@@ -36,6 +37,8 @@ COMMON = (
     path.traceroute,
     path.tcp_path,
     machine.statistics,
-    machine.proxy,
     machine.process,
+    proxied.settings,
+    proxied.way,
+    proxied.container,
 )

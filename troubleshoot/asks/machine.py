@@ -13,7 +13,6 @@ from probes.descriptors import DescriptorsRequest
 from probes.interfaces import InterfacesRequest
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.process import ProcessRequest
-from probes.proxy import ProxyRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
 from troubleshoot.asks.model import Job, ask, whole_machine
@@ -115,12 +114,6 @@ def statistics(facts: Facts) -> Iterator[Job]:
     """The protocol counters before anything is sent; the engine reads them again at the end."""
     if "connect" in facts.request.steps or "statistics" in facts.request.steps:
         yield Job("statistics", BEFORE, StatisticsRequest())
-
-
-@ask("proxy")
-def proxy(facts: Facts) -> Iterator[Job]:
-    """A proxy that programs here are told to use."""
-    yield Job("proxy", "", ProxyRequest(facts.request.target.host))
 
 
 @ask("process")

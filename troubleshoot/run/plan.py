@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.address import AddressKind, AddressResult
-from troubleshoot.asks import COMMON, Ask, Job, around, connected, failed, machine, names, path, target
+from troubleshoot.asks import COMMON, Ask, Job, around, connected, failed, machine, names, path, proxied, target
 from troubleshoot.facts import Facts
 from troubleshoot.judge.model import DECLARED
 from troubleshoot.steps import ASKS
@@ -88,9 +88,11 @@ ORDER = (
             machine.broadcast,
         ),
     ),
-    Group(when=_looked_at, asks=(machine.statistics, names.named, machine.interfaces, machine.proxy)),
+    Group(
+        when=_looked_at, asks=(machine.statistics, names.named, machine.interfaces, proxied.settings, proxied.container)
+    ),
     Group(when=_tried, each=_all_addresses, asks=(target.kind, target.route)),
-    Group(when=_tried, asks=(names.servers, target.attempts)),
+    Group(when=_tried, asks=(names.servers, target.attempts, proxied.way)),
     Group(when=_tried, each=target.looked_into, asks=(path.echoes, path.neighbour, path.traceroute, path.tcp_path)),
     Group(when=_tried, asks=(around.routers, around.local_host)),
     Group(when=_tried, each=target.looked_into, asks=(around.beyond_router, around.subnet)),

@@ -1,0 +1,155 @@
+"""The proxy that the environment names for the target: it does not answer, or it says no.
+
+Whether the failing program heeds the variables is not seen: programs of the web do so as a rule, others at most by
+``all_proxy``. Neither cause is ever certain therefore, and beyond the web merely possible.
+"""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.failure import Failure
+from probes.proxy import ProxyWay
+from probes.proxy_way import ProxyOutcome, ProxyWayResult, Refusal
+from troubleshoot import asks
+from troubleshoot.facts import Facts, Reading, describe, proxies
+from troubleshoot.judge.model import Evidence, Finding, rule, values
+from troubleshoot.report import Confidence
+
+_DEAD = (ProxyOutcome.UNREACHABLE, ProxyOutcome.UNRESOLVED, ProxyOutcome.SILENT, ProxyOutcome.CLOSES)
+_VARIANTS = {
+    Refusal.LOGIN: "login",
+    Refusal.POLICY: "policy",
+    Refusal.TARGET: "target",
+    Refusal.TARGET_NAME: "target",
+    Refusal.TARGET_REFUSED: "target",
+    Refusal.TARGET_SILENT: "target",
+    Refusal.UNSUPPORTED: "unsupported",
+    Refusal.BROKEN: "broken",
+}
+
+
+def _taken(facts: Facts) -> tuple[ProxyWay, ...]:
+    """The proxies that programs would go by: those that ``no_proxy`` takes out are tried, and blamed for nothing."""
+    if facts.peek("proxy", object) is None:
+        facts.wait_for("proxy")
+    return tuple(way for way in proxies.ways(facts) if not way.exempt)
+
+
+def _weight(facts: Facts, errno: str | None) -> Confidence:
+    """How much a proxy's failure weighs, by the error that it brings, if any.
+
+    Where the direct way brings the very code, and the proxy another one, the program went directly.
+    """
+    if proxies.scheme(facts) not in proxies.WEB:
+        return "possible"
+    if errno is not None and errno != facts.request.posix:
+        reaches = [] if facts.names.unresolved() else facts.attempts.reaches()
+        if any(reach.reading is Reading.UNDECIDED for reach in reaches):
+            facts.wait_for("connect", facts.endpoint(reaches[0].address))
+        if any(reach.failed and proxies.errno_of_direct(reach) == facts.request.posix for reach in reaches):
+            return "possible"
+    return "likely"
+
+
+@rule("proxy-unreachable", asks=(asks.proxied.way,), holds_up="healthy")
+def proxy_unreachable(facts: Facts) -> Finding | None:
+    """The proxy that the environment names for this target does not answer, or the variable names none."""
+    taken = _taken(facts)
+    malformed = [way for way in taken if not way.usable]
+    results = [(way, proxies.answer(facts, way)) for way in taken if way.usable]
+    dead = [(way, result) for way, result in results if result is not None and result.outcome in _DEAD]
+    if dead:
+        way, result = dead[0]
+        return _dead(facts, way, result, sure=len(dead) + len(malformed) == len(taken))
+    if not malformed:
+        return None
+    way = malformed[0]
+    return Finding(
+        cause="proxy-unreachable",
+        confidence="possible" if results else _weight(facts, None),
+        step="connect",
+        evidence=(("connect", note("fact.proxy-malformed", variable=way.variable, proxy=way.shown)),),
+        values=values(variable=way.variable, proxy=way.shown),
+        variant="malformed",
+    )
+
+
+def _dead(facts: Facts, way: ProxyWay, result: ProxyWayResult, *, sure: bool) -> Finding:
+    variant = "default"
+    if result.outcome is ProxyOutcome.UNRESOLVED:
+        variant = "name"
+    elif result.outcome in (ProxyOutcome.SILENT, ProxyOutcome.CLOSES):
+        variant = "mute"
+    elif result.failure is Failure.REFUSED:
+        variant = "refused"
+    return Finding(
+        cause="proxy-unreachable",
+        confidence=_weight(facts, proxies.errno_of(result)) if sure else "possible",
+        step="connect",
+        evidence=(("connect", proxies.told(way, result)), *_direct(facts)),
+        values=values(
+            variable=way.variable,
+            proxy=way.shown,
+            host=way.host,
+            port=way.port,
+            found=result.errno or "ETIMEDOUT",
+        ),
+        variant=variant,
+        address=result.address,
+    )
+
+
+@rule("proxy-refuses", asks=(asks.proxied.way,), holds_up="healthy")
+def proxy_refuses(facts: Facts) -> Finding | None:
+    """The proxy answers no: to who asks, to what is asked for, or because it does not get there itself."""
+    results = [(way, proxies.answer(facts, way)) for way in _taken(facts) if way.usable]
+    refusing = (ProxyOutcome.REFUSES, ProxyOutcome.OTHER)
+    said_no = [(way, result) for way, result in results if result is not None and result.outcome in refusing]
+    if not said_no:
+        return None
+    way, result = said_no[0]
+    variant = _VARIANTS[result.refusal] if result.refusal is not None else "other"
+    if variant == "login" and result.login:
+        variant = "login-refused"
+    sure = all(r is None or r.outcome in refusing for _, r in results)
+    evidence = [("connect", proxies.told(way, result))]
+    if variant == "target":
+        if facts.names.unresolved() or not _reached_directly(facts):
+            return None  # it cannot be reached from here either: the proxy tells the truth
+        address = proxies.by_address(facts, way)
+        other = proxies.answer(facts, way, address) if address is not None else None
+        if other is not None:
+            evidence.append(("connect", proxies.told(way, other)))
+            if other.outcome is ProxyOutcome.PASSES:
+                variant = "name"
+    return Finding(
+        cause="proxy-refuses",
+        confidence=_weight(facts, None) if sure else "possible",
+        step="connect",
+        evidence=(*evidence, *_direct(facts)),
+        values=values(
+            variable=way.variable,
+            proxy=way.shown,
+            found=proxies.words(result),
+            schemes=", ".join(result.schemes) or "?",
+        ),
+        variant=variant,
+        address=result.address,
+    )
+
+
+def _reached_directly(facts: Facts) -> bool:
+    """Whether this machine reaches the target without the proxy; ``NotYet`` while that is open."""
+    reaches = facts.attempts.reaches()
+    if any(reach.reading is Reading.CONNECTED for reach in reaches):
+        return True
+    for reach in reaches:
+        facts.wait_for("connect", facts.endpoint(reach.address))
+    return False
+
+
+def _direct(facts: Facts) -> Evidence:
+    """What the direct attempt came to, for comparison."""
+    focus = facts.attempts.focus if not facts.names.resolving else None
+    tried = [focus] if focus is not None else [r for r in facts.attempts.reaches() if r.decided]
+    return tuple(("connect", describe.reach(reach, facts.port)) for reach in tried[:1] if reach.decided)
