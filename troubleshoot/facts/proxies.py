@@ -16,6 +16,8 @@ WEB = frozenset({"http", "https", "ws", "wss", "ftp"})
 _GIVEN_ADDRESSES = ("socks4", "socks5")
 #: What a proxy says that could not get to the target.
 OF_TARGET = frozenset({Refusal.TARGET, Refusal.TARGET_NAME, Refusal.TARGET_REFUSED, Refusal.TARGET_SILENT})
+#: It takes connections and says nothing.
+MUTE = frozenset({ProxyOutcome.SILENT, ProxyOutcome.CLOSES})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
 _HTTP = b"GET ".hex()
 
@@ -72,29 +74,48 @@ def answer(facts: Facts, way: ProxyWay, ask: str | None = None) -> ProxyWayResul
 
 
 def known(facts: Facts, way: ProxyWay) -> ProxyWayResult | None:
-    """Return what is known by now of the way."""
-    ask = asked_for(facts, way)
-    if ask is None:
-        return None
-    found = facts.peek("proxy-way", ProxyWayResult, subject_of(question(facts, way, ask)))
-    return found if found is not None and found.outcome is not ProxyOutcome.SILENT else None
+    """Return what came of the way, as far as it has ended."""
+    return _peek(facts, way, asked_for(facts, way))
+
+
+def _peek(facts: Facts, way: ProxyWay, ask: str | None) -> ProxyWayResult | None:
+    key = ("proxy-way", subject_of(question(facts, way, ask)) if ask is not None else "")
+    return None if key in facts.running else facts.peek("proxy-way", ProxyWayResult, key[1])
 
 
 def by_address(facts: Facts, way: ProxyWay) -> str | None:
-    """Return an address to ask for where the proxy did not get to the name, and this machine does."""
-    first = known(facts, way)
-    if first is None or first.refusal not in OF_TARGET or facts.names.is_literal or way.kind in _GIVEN_ADDRESSES:
+    """Return an address to ask for as well: where the proxy did not get to the name, or the direct way has failed."""
+    if facts.names.is_literal or way.kind in _GIVEN_ADDRESSES:
         return None
-    there = [r.address for r in facts.attempts.reaches() if r.reading is Reading.CONNECTED]
-    return there[0] if there else None
+    reaches = facts.attempts.reaches()
+    there = [r.address for r in reaches if r.reading is Reading.CONNECTED]
+    first = known(facts, way)
+    if first is None:
+        failed = [r.address for r in reaches if r.failed]
+        return failed[0] if failed and not there else None
+    if first.refusal not in OF_TARGET and first.outcome not in MUTE:
+        return None
+    usable = [*there, *facts.targets]
+    return usable[0] if usable else None
 
 
-def leads(facts: Facts) -> ProxyWay | None:
+def by_address_alone(facts: Facts, way: ProxyWay) -> ProxyWayResult | None:
+    """Return the answer for an address of the target that the proxy reaches, while it does not get to the name."""
+    first, address = answer(facts, way), by_address(facts, way)
+    if first is None or address is None or first.outcome is ProxyOutcome.PASSES:
+        return None
+    other = answer(facts, way, address)
+    return other if other is not None and other.outcome is ProxyOutcome.PASSES else None
+
+
+def leads(facts: Facts) -> tuple[ProxyWay, ProxyWayResult] | None:
     """Return the first proxy that leads to the target, by what is known."""
-    for way in ways(facts):
-        result = known(facts, way) if way.usable else None
-        if result is not None and result.outcome is ProxyOutcome.PASSES:
-            return way
+    for way in (one for one in ways(facts) if one.usable):
+        address = None if facts.names.is_literal else next(iter(facts.targets), None)
+        for ask in dict.fromkeys((asked_for(facts, way), by_address(facts, way), address)):
+            result = _peek(facts, way, ask)
+            if result is not None and result.outcome is ProxyOutcome.PASSES:
+                return way, result
     return None
 
 

@@ -43,10 +43,8 @@ def _weight(facts: Facts, errno: str | None) -> Confidence:
     if proxies.scheme(facts) not in proxies.WEB:
         return "possible"
     if errno is not None and errno != facts.request.posix:
-        reaches = [] if facts.names.unresolved() else facts.attempts.reaches()
-        if any(reach.reading is Reading.UNDECIDED for reach in reaches):
-            facts.wait_for("connect", facts.endpoint(reaches[0].address))
-        if any(reach.failed and proxies.errno_of_direct(reach) == facts.request.posix for reach in reaches):
+        blocked = not facts.names.unresolved() and facts.attempts.blocked()
+        if blocked and any(proxies.errno_of_direct(r) == facts.request.posix for r in facts.attempts.reaches()):
             return "possible"
     return "likely"
 
@@ -57,7 +55,11 @@ def proxy_unreachable(facts: Facts) -> Finding | None:
     taken = _taken(facts)
     malformed = [way for way in taken if not way.usable]
     results = [(way, proxies.answer(facts, way)) for way in taken if way.usable]
-    dead = [(way, result) for way, result in results if result is not None and result.outcome in _DEAD]
+    dead = [
+        (way, result)
+        for way, result in results
+        if result is not None and result.outcome in _DEAD and proxies.by_address_alone(facts, way) is None
+    ]
     if dead:
         way, result = dead[0]
         return _dead(facts, way, result, sure=len(dead) + len(malformed) == len(taken))
@@ -103,30 +105,26 @@ def _dead(facts: Facts, way: ProxyWay, result: ProxyWayResult, *, sure: bool) ->
 def proxy_refuses(facts: Facts) -> Finding | None:
     """The proxy answers no: to who asks, to what is asked for, or because it does not get there itself."""
     results = [(way, proxies.answer(facts, way)) for way in _taken(facts) if way.usable]
-    refusing = (ProxyOutcome.REFUSES, ProxyOutcome.OTHER)
-    said_no = [(way, result) for way, result in results if result is not None and result.outcome in refusing]
+    said_no = [(way, result) for way, result in results if result is not None and _refused(facts, way, result)]
     if not said_no:
         return None
     way, result = said_no[0]
+    direct = not facts.names.unresolved() and _reached_directly(facts)
+    other = proxies.by_address_alone(facts, way)
     variant = _VARIANTS[result.refusal] if result.refusal is not None else "other"
     if variant == "login" and result.login:
         variant = "login-refused"
-    sure = all(r is None or r.outcome in refusing for _, r in results)
-    evidence = [("connect", proxies.told(way, result))]
-    if variant == "target":
-        if facts.names.unresolved() or not _reached_directly(facts):
-            return None  # it cannot be reached from here either: the proxy tells the truth
-        address = proxies.by_address(facts, way)
-        other = proxies.answer(facts, way, address) if address is not None else None
-        if other is not None:
-            evidence.append(("connect", proxies.told(way, other)))
-            if other.outcome is ProxyOutcome.PASSES:
-                variant = "name"
+    if other is not None:
+        variant = "name"
+    elif variant == "target" and not direct:
+        return None  # it cannot be reached from here either: the proxy tells the truth
+    sure = len(said_no) == len(results) and (direct or variant != "name")
+    shown = [proxies.told(way, one) for one in (result, other) if one is not None]
     return Finding(
         cause="proxy-refuses",
         confidence=_weight(facts, None) if sure else "possible",
         step="connect",
-        evidence=(*evidence, *_direct(facts)),
+        evidence=(*(("connect", fact) for fact in shown), *_direct(facts)),
         values=values(
             variable=way.variable,
             proxy=way.shown,
@@ -138,14 +136,15 @@ def proxy_refuses(facts: Facts) -> Finding | None:
     )
 
 
+def _refused(facts: Facts, way: ProxyWay, result: ProxyWayResult) -> bool:
+    if result.outcome in proxies.MUTE:
+        return proxies.by_address_alone(facts, way) is not None
+    return result.outcome in (ProxyOutcome.REFUSES, ProxyOutcome.OTHER)
+
+
 def _reached_directly(facts: Facts) -> bool:
     """Whether this machine reaches the target without the proxy; ``NotYet`` while that is open."""
-    reaches = facts.attempts.reaches()
-    if any(reach.reading is Reading.CONNECTED for reach in reaches):
-        return True
-    for reach in reaches:
-        facts.wait_for("connect", facts.endpoint(reach.address))
-    return False
+    return not facts.attempts.blocked() and any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
 
 
 def _direct(facts: Facts) -> Evidence:

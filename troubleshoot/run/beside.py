@@ -35,10 +35,10 @@ def evidence(facts: Facts, finding: Finding) -> Evidence:
     """Return what shows that, and what else is known of the proxy."""
     shown: list[tuple[str, Note]] = []
     if finding.cause not in ("proxy-unreachable", "proxy-refuses"):
-        for way in proxies.ways(facts):
-            result = proxies.known(facts, way) if way.usable else None
-            if result is not None:
-                shown.append(("connect", proxies.told(way, result)))
+        found = [(way, proxies.known(facts, way)) for way in proxies.ways(facts) if way.usable]
+        leading = proxies.leads(facts)
+        found += [leading] if leading is not None else []
+        shown += [("connect", proxies.told(way, result)) for way, result in found if result is not None]
     where = _where(facts)
     if where is not None and (_own(facts) or where.other_network):
         if where.other_network:
@@ -55,14 +55,18 @@ def _by_proxy(facts: Facts, finding: Finding) -> list[Note]:
     """Say that the proxy leads to the target, where the direct way does not."""
     if finding.cause in ("proxy-unreachable", "proxy-refuses"):
         return []
-    way = proxies.leads(facts)
-    if way is None or any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
+    found = proxies.leads(facts)
+    if found is None or any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
         return []
+    way, result = found
     unresolved = not facts.targets and facts.names.has_name
     key = "verdict.by-proxy-exempt" if way.exempt else "verdict.by-proxy"
     if unresolved and not way.exempt and way.kind in ("socks4", "socks5"):
         key = "verdict.by-proxy-name"
-    return [note(key, proxy=describe.endpoint(way.host or "?", way.port), variable=way.variable)]
+    elif result.asked != proxies.asked_for(facts, way):
+        key = "verdict.by-proxy-address"
+    where = describe.endpoint(way.host or "?", way.port)
+    return [note(key, proxy=where, variable=way.variable, address=result.asked)]
 
 
 def _container(facts: Facts, finding: Finding) -> list[Note]:
