@@ -6,6 +6,7 @@ import compileall
 import functools
 import ipaddress
 import json
+import os
 import subprocess
 import sys
 import time
@@ -61,8 +62,16 @@ def diagnose(lab: Lab, scenario: Scenario, who: str) -> tuple[subprocess.Complet
     argv = [sys.executable, "-B", "-m", "troubleshoot", "--json", *words]
     command = lab.command("client", argv, unprivileged=who == "nobody")
     started = time.perf_counter()
+    own = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_RUN_S, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_RUN_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=own | {name: lab.fill(text) for name, text in scenario.environment.items()},
     )
     return done, (time.perf_counter() - started) * 1000
 

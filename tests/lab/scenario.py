@@ -4,6 +4,7 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 
 - ``title``, ``code``, ``target``, ``options`` (more arguments), ``who`` (``root``, ``nobody``; default both), ``truth``
   (what was put in, where nothing visible tells it from what is expected)
+- ``environment``: variables that the program is given, beside this process's own without any proxy
 - ``[topology]``: ``seed`` (default: from the file's name), ``routers``,
   ``icmp``, ``datagram_ping``, ``client_ipv6``, ``shapes.client``/``shapes.linkN``
 - ``[records]``: name to addresses, instead of the usual zone
@@ -35,9 +36,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tests.lab.daemon_recipes
+import tests.lab.database_recipes
 import tests.lab.local_faults
 import tests.lab.name_faults
 import tests.lab.path_faults
+import tests.lab.proxy_recipes
 import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
 from tests.lab.faults import Fault, filled, make
 from tests.lab.plan import DEFAULT_ROUTERS, draw
@@ -100,6 +104,7 @@ class Scenario:
     records: Mapping[str, list[str]] | None = None
     faults: tuple[Mapping[str, Any], ...] = ()
     accept: tuple[Accepted, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     #: What was put in, where no verdict could name it: a row of its own in the confusion matrix.

@@ -181,6 +181,8 @@ class Lab:
         self.values = self.plan.values()
         self.wired: dict[str, str] = {}
         self.up_ms = 0.0
+        self.folders: list[Path] = []
+        self.held: list[socket.socket] = []
 
     # -- names and commands ---------------------------------------------------------------------------------------
 
@@ -239,6 +241,15 @@ class Lab:
         (folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
         (folder / name).chmod(mode)
 
+    def keep_folder(self, folder: Path) -> Path:
+        """Have a folder removed with the lab."""
+        self.folders.append(folder)
+        return folder
+
+    def hold(self, opened: socket.socket) -> None:
+        """Keep a socket open until the lab ends."""
+        self.held.append(opened)
+
     # -- life -----------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
@@ -272,6 +283,11 @@ class Lab:
                     with suppress(OSError):
                         stream.close()
         self.children.clear()
+        for opened in self.held:
+            opened.close()
+        self.held.clear()
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
         names = [self.ns(name) for name in (*self.names, SWITCH)]
         _batch(["ip", "-force"], [f"netns del {name}" for name in names if (NETNS / name).exists()])
         for name in names:
