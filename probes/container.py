@@ -1,6 +1,6 @@
-"""Tell whether this runs in a container, and whether the failing program is on another network than this one.
+"""Tell whether this, or the failing program, runs in a container, and which engine made it.
 
-Sources: cgroups(7), namespaces(7), the files that Docker, Podman and systemd leave inside (Container Interface of
+Sources: cgroups(7), the files that Docker, Podman and systemd leave inside (Container Interface of
 systemd), the variables that Kubernetes gives to every container.
 """
 
@@ -26,13 +26,11 @@ class ContainerResult(msgspec.Struct, frozen=True):
 
     ``engine`` is what the container was made by (``docker``, ``podman``, ``kubernetes``, ``lxc``, ``containerd``,
     ``container`` for others), ``None`` outside of any; ``kubernetes`` whether a cluster's address is in the
-    environment. ``other_network`` tells that ``pid`` has another network namespace, so another loopback, than this
-    process; ``None`` where that cannot be seen or there is no ``pid``.
+    environment.
     """
 
     engine: str | None
     kubernetes: bool = False
-    other_network: bool | None = None
 
 
 #: What the path of a process's control group holds, by who makes such paths; the first that fits names the engine.
@@ -45,21 +43,21 @@ _GROUPS = (
 )
 
 
+#: Numbers of the namespaces that a system begins with (include/uapi/linux/nsfs.h, include/linux/proc_ns.h).
+_FIRST = {"pid": 0xEFFFFFFC, "cgroup": 0xEFFFFFFB, "uts": 0xEFFFFFFE}
+
+
 async def observe(
     request: ContainerRequest,
     context: Context,
     progress: Callable[[ContainerResult], None],  # noqa: ARG001 - no intermediate result
 ) -> ContainerResult:
-    """Read the control group, what engines leave behind, and the network namespaces."""
+    """Read the control group, and what engines leave behind."""
     need_linux("container")
     who = "self" if request.pid is None else str(request.pid)
     kubernetes = request.pid is None and "KUBERNETES_SERVICE_HOST" in context.environment()
     engine = _engine(who, request.pid is None, context)
-    return ContainerResult(
-        "kubernetes" if kubernetes else engine,
-        kubernetes or engine == "kubernetes",
-        None if request.pid is None else _other_network(request.pid, context),
-    )
+    return ContainerResult("kubernetes" if kubernetes else engine, kubernetes or engine == "kubernetes")
 
 
 def _engine(who: str, own: bool, context: Context) -> str | None:
@@ -67,9 +65,21 @@ def _engine(who: str, own: bool, context: Context) -> str | None:
     named = next((engine for engine, pattern in _GROUPS if pattern.search(groups)), None)
     if named is not None:
         return named
-    if not own:  # what the process sees as its root is seen by way of /proc
-        return _marked(f"/proc/{who}/root", context)
-    return _marked("", context)
+    if _at_home(who, context):
+        return None  # the file of an engine may be left in an image that a machine of its own was made from
+    # what the process sees as its root is seen by way of /proc
+    return _marked("" if own else f"/proc/{who}/root", context)
+
+
+def _at_home(who: str, context: Context) -> bool:
+    """Whether the process is in the namespaces that the system began with, as no container is."""
+    for kind, first in _FIRST.items():
+        try:
+            if (context.root / f"proc/{who}/ns/{kind}").stat().st_ino != first:
+                return False
+        except OSError:
+            return False
+    return True
 
 
 def _marked(root: str, context: Context) -> str | None:
@@ -80,14 +90,6 @@ def _marked(root: str, context: Context) -> str | None:
             continue
         return engine or text.strip()[:20] or "container"
     return None
-
-
-def _other_network(pid: int, context: Context) -> bool | None:
-    try:
-        own, other = ((context.root / f"proc/{who}/ns/net").stat() for who in ("self", str(pid)))
-    except OSError:
-        return None
-    return (own.st_dev, own.st_ino) != (other.st_dev, other.st_ino)
 
 
 def _text(path: str, context: Context) -> str:

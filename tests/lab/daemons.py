@@ -54,8 +54,8 @@ class Kit:
 class Start:
     """How a program is started: ``argv``, below which ``folders`` it wants to find (made beneath /run, /var/log …).
 
-    ``user`` owns these folders and those of ``owns``, and runs the program where ``as_user``. ``binds`` puts files over those
-    of this machine, for the program alone.
+    ``user`` owns these folders and those of ``owns``, and runs the program where ``as_user``. ``binds`` puts files
+    over those of this machine, for the program alone.
     """
 
     argv: tuple[str, ...]

@@ -143,6 +143,9 @@ def enter() -> str | None:
 def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
     """Every run that the options ask for: which scenario, as whom."""
     scenarios = [s for s in load_all() if fnmatch.fnmatch(s.name, options.only)]
+    for lacking in sorted({f"{s.file}: {why}" for s in scenarios if (why := s.lacks())}):
+        print(f"skipped: {lacking}", file=sys.stderr)
+    scenarios = [s for s in scenarios if not s.lacks()]
     if options.sample:
         scenarios = sample(scenarios)
     often = {s.name for s in refusers(scenarios)} if options.matrix else set()

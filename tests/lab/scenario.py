@@ -12,7 +12,7 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``place`` (the machine
   that a named address must belong to; none need be named, and its hop may be miscounted), ``failed_step``,
   ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning), ``family`` (of the
-  located address), ``confidence`` (``certain``, ``likely`` or ``possible``; a list where runs differ for a reason that
+  located address), ``says`` (a regular expression that summary, actions or evidence must match), ``confidence`` (``certain``, ``likely`` or ``possible``; a list where runs differ for a reason that
   the file gives), ``confidence_nobody`` (the same for runs without privilege, where it is another). A weaker verdict
   is *unsure*, a firmer one *wrong*
 - ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``hop``
@@ -43,6 +43,7 @@ import tests.lab.name_faults
 import tests.lab.path_faults
 import tests.lab.proxy_recipes
 import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
+from tests.lab.daemons import missing
 from tests.lab.faults import Fault, filled, make
 from tests.lab.plan import DEFAULT_ROUTERS, draw
 from tests.lab.topology import ROOT, Lab, Settings, Shape
@@ -76,6 +77,7 @@ class Expected:
     hop: str | None = None
     place: str | None = None
     family: int = 4
+    says: str = ""
     failed_step: str | None = None
     reproduction: str | None = None
     alternatives: tuple[str, ...] = ()
@@ -111,6 +113,11 @@ class Scenario:
     truth: str = ""
     #: Check each fault before the next is made: for faults that hide one another.
     stepwise: bool = False
+
+    def lacks(self) -> str | None:
+        """Why this cannot be played here: a service whose package is not installed."""
+        found = (missing(fault["daemon"]) for fault in self.faults if fault["kind"] == "daemon")
+        return next(filter(None, found), None)
 
     def lab(self, seed: int | None = None) -> Lab:
         """Build the lab of this scenario, not up yet; ``seed`` overrides the file's."""

@@ -34,5 +34,5 @@ def way(facts: Facts) -> Iterator[Job]:
 
 @ask("container")
 def container(facts: Facts) -> Iterator[Job]:
-    """Is this a container, and the failing program on this machine's network?"""
+    """Is this a container, or where the failing program runs?"""
     yield Job("container", "", ContainerRequest(facts.request.pid))

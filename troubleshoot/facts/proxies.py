@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from probes.base import Note, note
 from probes.failure import Failure
 from probes.proxy import ProxyResult, ProxyWay
@@ -18,19 +16,15 @@ _GIVEN_ADDRESSES = ("socks4", "socks5")
 OF_TARGET = frozenset({Refusal.TARGET, Refusal.TARGET_NAME, Refusal.TARGET_REFUSED, Refusal.TARGET_SILENT})
 #: It takes connections and says nothing.
 MUTE = frozenset({ProxyOutcome.SILENT, ProxyOutcome.CLOSES})
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
-_HTTP = b"GET ".hex()
 
 
 def scheme(facts: Facts) -> str:
     """Return the scheme by which a program would choose its variable: the URL's, else that of the port's service."""
     request = facts.request
-    written = _SCHEME.match(request.target.input.lower())
-    if written is not None and written[1] not in ("tcp", "udp"):
-        return written[1]
-    if request.say_hex.startswith(_HTTP):
-        return "http"
-    return "https" if facts.port in (443, 8443) else "tcp"
+    if request.target.scheme is not None:
+        return request.target.scheme
+    web = request.protocol == "http" or facts.port in (443, 8443)
+    return ("https" if request.tls or facts.port in (443, 8443) else "http") if web else request.protocol or "tcp"
 
 
 def ways(facts: Facts) -> tuple[ProxyWay, ...]:

@@ -28,7 +28,22 @@ _CUT = frozenset({"service-closes", "service-resets", "service-silent"})
 
 def advice(facts: Facts, finding: Finding) -> list[Note]:
     """Return what to do before anything that the cause itself advises."""
-    return [*_by_proxy(facts, finding), *_container(facts, finding)]
+    notes = _by_proxy(facts, finding)
+    engine = _engine(facts)
+    if engine is not None and finding.cause in _CUT:
+        notes.append(note("verdict.container-published", port=facts.port, process=engine))
+    return [*notes, *(_service_address(facts) if finding.cause in _REFUSED else ())]
+
+
+def afterwards(facts: Facts, finding: Finding) -> list[Note]:
+    """Return what is worth a look after that: the host's localhost is not a container's, nor its ports the host's."""
+    where = _where(facts)
+    if finding.cause not in _REFUSED or not _own(facts):
+        return []
+    if where is not None and where.engine:
+        return [note("verdict.container-localhost", kind=where.engine)]
+    names = [i.name for i in facts.machine.interfaces() if i.name.startswith(_BRIDGES)]
+    return [note("verdict.container-maybe", interface=name) for name in names[:1] if finding.cause == "no-listener"]
 
 
 def evidence(facts: Facts, finding: Finding) -> Evidence:
@@ -40,11 +55,8 @@ def evidence(facts: Facts, finding: Finding) -> Evidence:
         found += [leading] if leading is not None else []
         shown += [("connect", proxies.told(way, result)) for way, result in found if result is not None]
     where = _where(facts)
-    if where is not None and (_own(facts) or where.other_network):
-        if where.other_network:
-            shown.append(("connect", note("fact.other-network", process=facts.request.pid)))
-        elif where.engine is not None:
-            shown.append(("connect", note("fact.in-container", kind=where.engine)))
+    if where is not None and where.engine is not None and _own(facts) and finding.cause in _REFUSED:
+        shown.append(("connect", note("fact.in-container", kind=where.engine)))
     engine = _engine(facts)
     if engine is not None and finding.cause in _CUT:
         shown.append(("connect", note("fact.held-by-engine", port=facts.port, process=engine)))
@@ -67,24 +79,6 @@ def _by_proxy(facts: Facts, finding: Finding) -> list[Note]:
         key = "verdict.by-proxy-address"
     where = describe.endpoint(way.host or "?", way.port)
     return [note(key, proxy=where, variable=way.variable, address=result.asked)]
-
-
-def _container(facts: Facts, finding: Finding) -> list[Note]:
-    notes: list[Note] = []
-    where = _where(facts)
-    if where is not None and where.other_network and facts.request.pid is not None:
-        notes.append(note("verdict.container-process", process=facts.request.pid))
-    elif where is not None and where.engine and finding.cause in _REFUSED and _own(facts):
-        notes.append(note("verdict.container-localhost", kind=where.engine))
-    engine = _engine(facts)
-    if engine is not None and finding.cause in _CUT:
-        notes.append(note("verdict.container-published", port=facts.port, process=engine))
-    elif finding.cause == "no-listener" and _own(facts):
-        names = [i.name for i in facts.machine.interfaces() if i.name.startswith(_BRIDGES)]
-        notes += [note("verdict.container-maybe", interface=name) for name in names[:1]]
-    if finding.cause in _REFUSED:
-        notes += _service_address(facts)
-    return notes
 
 
 def _service_address(facts: Facts) -> list[Note]:

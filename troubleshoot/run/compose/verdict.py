@@ -5,10 +5,11 @@ from __future__ import annotations
 from probes.base import note
 from troubleshoot.facts import Reading, describe
 from troubleshoot.judge import healthy
+from troubleshoot.judge.model import Evidence as JudgeEvidence
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.text import fill, places
 from troubleshoot.report import Alternative, Confidence, Evidence, Location, Relation, Verdict
-from troubleshoot.run import unnamed
+from troubleshoot.run import beside, unnamed
 from troubleshoot.run.compose.case import Case
 from troubleshoot.run.way import ways
 
@@ -34,14 +35,20 @@ def of(case: Case) -> Verdict:
         location=Location(scope=case.scope_of(finding), hop=finding.hop, address=finding.address),
         confidence=finding.confidence,
         summary=_summary(case, finding),
-        actions=(*_actions(case, finding), *_seeing(case)),
-        evidence=tuple(case.evidence((*finding.evidence, *((finding.step, p) for p in case.facts.program.place())))),
+        actions=_all_actions(case, finding),
+        evidence=tuple(case.evidence(_shown(case, finding))),
         alternatives=tuple(alternatives[:_MAX_ALTERNATIVES]),
         title=text.title,
         explanation=text.explanation,
         not_checked=_not_checked(case),
         ways=ways(case.facts, case.conclusion),
     )
+
+
+def _shown(case: Case, finding: Finding) -> JudgeEvidence:
+    """Return what shows the finding, what stands beside it, and from where was looked."""
+    place = ((finding.step, one) for one in case.facts.program.place())
+    return (*finding.evidence, *beside.evidence(case.facts, finding), *place)
 
 
 def _relation(case: Case, other: Finding) -> Relation:
@@ -97,6 +104,12 @@ def _actions(case: Case, finding: Finding) -> tuple[str, ...]:
     # The calls to look at are about this very code; only what was found about this very call is nearer.
     calls = _hints(case)
     return (*calls, *found) if finding.variant == "default" else (*found, *calls)
+
+
+def _all_actions(case: Case, finding: Finding) -> tuple[str, ...]:
+    """Return what the cause advises, between what is nearer and what is worth a look besides."""
+    before, after = beside.advice(case.facts, finding), beside.afterwards(case.facts, finding)
+    return (*map(case.say, before), *_actions(case, finding), *map(case.say, after), *_seeing(case))
 
 
 def _hints(case: Case) -> tuple[str, ...]:
