@@ -22,7 +22,7 @@ MOST_ADDRESSES = 2
 class ProxyOutcome(enum.StrEnum):
     """How far it went.
 
-    ``passes``: the proxy connects to the target. ``refuses``: it says no. ``unreachable``: no connection to the proxy.
+    ``passes``: the proxy connects to the target. ``refuses``: it says no, or waits for the target itself. ``unreachable``: no connection to the proxy.
     ``unresolved``: its name leads to no address. ``silent``, ``closes``: it takes the connection and answers nothing.
     ``other``: what answers does not speak as such a proxy does.
     """
@@ -113,6 +113,6 @@ PROBE = Probe(
     request_for=_request_for,
     subject=subject_of,
     deadline_s=16.0,
-    # the name of the proxy is looked up by the system; then greeting, login and request
-    most_packets=lambda request: MOST_ADDRESSES * syns_in(request.wait_s) + 3,
+    # greeting, login and request; and of a proxy that waits, a connection and a question about itself
+    most_packets=lambda request: MOST_ADDRESSES * syns_in(request.wait_s) + 6,
 )

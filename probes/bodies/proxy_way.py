@@ -19,6 +19,8 @@ from probes.system.dns import names
 from probes.system.endpoint import endpoint
 
 _LONGEST_HEAD = 16384
+#: So long may a proxy take for an answer about itself, seconds.
+_ITSELF_S = 1.5
 _KEPT = 120
 #: RFC 1928, section 6, by what the code is about.
 _SOCKS5 = {
@@ -54,6 +56,8 @@ class _Line:
         self._opened = opened
         self._context = context
         self._wait_s = wait_s
+        #: Whether the other side has said already that it is such a proxy, and takes us.
+        self.agreed = False
 
     async def begin(self, tls_name: str | None) -> None:
         """Begin to speak, within a TLS session where the proxy wants one; the certificate must be trusted."""
@@ -123,8 +127,37 @@ async def observe(
             result, opened = await _connect(base, address, port, context, request.wait_s)
             if opened is not None:
                 progress(result)
-                return await _converse(result, opened, server, request, context)
+                answered = await _converse(result, opened, server, request, context)
+                if answered.outcome is ProxyOutcome.SILENT and server.kind in ("http", "https"):
+                    return await _while_it_waits(answered, address, port, server, context)
+                return answered
         return result
+
+
+async def _while_it_waits(
+    silent: ProxyWayResult, address: str, port: int, server: proxy_rules.Server, context: Context
+) -> ProxyWayResult:
+    """Find out whether a proxy that is silent about the target is there at all: by a question about itself.
+
+    Where it is, it waits for the target (RFC 9110, section 7.6.2: with ``Max-Forwards: 0`` it answers by itself).
+    """
+    _, opened = await _connect(silent, address, port, context, _ITSELF_S)
+    if opened is None:
+        return silent
+    line = _Line(opened, context, _ITSELF_S)
+    try:
+        await line.begin(server.host if server.kind == "https" else None)
+        await line.say(b"OPTIONS * HTTP/1.1\r\nHost: proxy\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+        head = await line.head()
+    except (_Ended, OSError):  # a TimeoutError and one of TLS as well
+        return silent
+    finally:
+        line.close()
+    return _waiting(silent) if head.startswith(b"HTTP/") else silent
+
+
+def _waiting(silent: ProxyWayResult) -> ProxyWayResult:
+    return replace(silent, outcome=ProxyOutcome.REFUSES, refusal=Refusal.TARGET_SILENT, reason="no answer yet")
 
 
 async def _addresses(host: str, wait_s: float, context: Context) -> tuple[str, ...]:
@@ -190,7 +223,7 @@ async def _converse(
         words = str(getattr(error, "verify_message", "") or error.reason or "TLS")
         answered = replace(so_far, outcome=ProxyOutcome.OTHER, reason=_words(words))
     except TimeoutError:
-        return so_far
+        return _waiting(so_far) if line.agreed else so_far
     except (_Ended, OSError):
         answered = replace(so_far, outcome=ProxyOutcome.CLOSES)
     finally:
@@ -293,6 +326,7 @@ async def _by_socks5(
     elif chosen[1] != 0:
         named = ("username/password",) if chosen[1] == 2 else ()
         return replace(refused, refusal=Refusal.LOGIN, status=chosen[1], schemes=named)
+    line.agreed = True
     await line.say(b"\x05\x01\x00" + _destination(request.ask) + request.port.to_bytes(2, "big"))
     reply = await line.exactly(4)
     if len(reply) < 2 or reply[0] != 5:

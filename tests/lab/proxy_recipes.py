@@ -14,7 +14,7 @@ def _squid(kit: Kit) -> Start:
     config = kit.write(
         "squid.conf",
         f"http_port {kit.port}\npid_filename none\ncache deny all\ncache_effective_user proxy\n"
-        f"dns_nameservers {names}\nconnect_timeout 3 seconds\nvisible_hostname proxy.test\n"
+        f"dns_nameservers {names}\nconnect_timeout 20 seconds\nvisible_hostname proxy.test\n"
         f"shutdown_lifetime 0 seconds\n"
         f"cache_log {kit.folder}/log\naccess_log none\ncoredump_dir /run\npinger_enable off\nnetdb_filename none\n"
         f"{known if kit.state == 'login' else ''}{access.get(kit.state, 'http_access allow all')}\n",

@@ -12,9 +12,10 @@ Keys of a scenario (tests/scenarios/NAME.toml); every text may hold ``{server}``
 - ``[expect]``: ``outcome``, ``cause``, ``scope``, ``hop`` (``router2``, ``server``, ``none``), ``place`` (the machine
   that a named address must belong to; none need be named, and its hop may be miscounted), ``failed_step``,
   ``reproduction``, ``alternatives`` (each must be named), ``warns`` (steps with status warning), ``family`` (of the
-  located address), ``says`` (a regular expression that summary, actions or evidence must match), ``confidence`` (``certain``, ``likely`` or ``possible``; a list where runs differ for a reason that
-  the file gives), ``confidence_nobody`` (the same for runs without privilege, where it is another). A weaker verdict
-  is *unsure*, a firmer one *wrong*
+  located address), ``says`` (a regular expression that summary, actions or evidence match), ``confidence``
+  (``certain``, ``likely`` or ``possible``; a list where runs differ for a reason that the file gives),
+  ``confidence_nobody`` (the same for runs without privilege, where it is another). A weaker verdict is *unsure*, a
+  firmer one *wrong*
 - ``[[accept]]``: ``outcome``, ``cause``, ``scope``, ``who``, ``confidence_at_most``, ``alternatives``, ``hop``
   (``none``), ``only`` (of variants with these values), ``reason``: another verdict that is right too, only where
   nothing that can be seen tells the two apart
