@@ -22,9 +22,9 @@ MOST_ADDRESSES = 2
 class ProxyOutcome(enum.StrEnum):
     """How far it went.
 
-    ``passes``: the proxy connects to the target. ``refuses``: it says no, or waits for the target itself. ``unreachable``: no connection to the proxy.
-    ``unresolved``: its name leads to no address. ``silent``, ``closes``: it takes the connection and answers nothing.
-    ``other``: what answers does not speak as such a proxy does.
+    ``passes``: the proxy connects to the target. ``refuses``: it says no, or waits for the target itself.
+    ``unreachable``: no connection to the proxy. ``unresolved``: its name leads to no address. ``silent``, ``closes``:
+    it takes the connection and answers nothing. ``other``: what answers does not speak as such a proxy does.
     """
 
     PASSES = "passes"

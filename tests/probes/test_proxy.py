@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 
 import pytest
 
-from probes.base import Context, ProbeTarget
+from probes.base import Context, NotPermitted, ProbeTarget
 from probes.proxy import PROBE, ProxyRequest, ProxyResult, observe
 
 _NAMES = [
@@ -78,3 +79,34 @@ def test_without_a_host_nothing_is_exempt(monkeypatch: pytest.MonkeyPatch) -> No
     assert not result.bypassed
     assert result.settings[0].variable == "NO_PROXY"
     assert PROBE.request_for(ProbeTarget()) == ProxyRequest(None)
+
+
+def test_the_way_of_each_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.test")
+    monkeypatch.setenv("no_proxy", "ample.test")
+    request = ProxyRequest("example.test", "https", 443)
+    result = asyncio.run(observe(request, Context(), lambda _: None))
+    told = [(way.program, way.exempt, way.host, way.port, way.shown, way.login, way.usable) for way in result.ways]
+    shown = "http://me:***@proxy.test"
+    assert told == [
+        ("curl", False, "proxy.test", 1080, shown, True, True),
+        ("python", True, "proxy.test", 80, shown, True, True),
+    ]
+    assert "secret" not in repr(result)
+
+
+def test_the_environment_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _NAMES:
+        monkeypatch.delenv(name, raising=False)
+    environment = {"https_proxy": "http://other.test:1"}
+    with subprocess.Popen(["/bin/sleep", "30"], env=environment) as other:
+        try:
+            request = ProxyRequest("example.test", "https", 443, other.pid)
+            result = asyncio.run(observe(request, Context(), lambda _: None))
+        finally:
+            other.kill()
+    assert [way.host for way in result.ways] == ["other.test", "other.test"]
+    with pytest.raises(NotPermitted):
+        asyncio.run(observe(request, Context(), lambda _: None))
