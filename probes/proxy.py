@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotPermitted, Probe, sends_nothing
-from probes.system import need_linux, proxy_rules
-from probes.system.linux import status_of
-from probes.system.proxies import ProxySetting, settings_of, shown
+from probes.base import Context, Probe, sends_nothing
+from probes.system import proxy_rules
+from probes.system.proxies import ProxySetting, environment_of, settings_of, shown
 
 
 class ProxyRequest(msgspec.Struct, frozen=True):
@@ -94,20 +93,6 @@ def _way(program: str, way: proxy_rules.Way, value: str) -> ProxyWay:
         login=server.user is not None,
         usable=server.kind in proxy_rules.KINDS,
     )
-
-
-def environment_of(pid: int | None, context: Context) -> dict[str, str]:
-    """Return the environment of a process, as it was when that was started (proc_pid_environ(5)), or this one's own.
-
-    Raises :class:`NotPermitted` where it may not be read.
-    """
-    if pid is None:
-        return context.environment()
-    need_linux("proxy")
-    found = status_of.environment(context, pid)
-    if found is None:
-        raise NotPermitted("reason.process-hidden", pid=pid)
-    return found
 
 
 def _bypassed(host: str, exemptions: str) -> bool:

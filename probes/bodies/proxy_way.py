@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable
 from probes.failure import Failure, classify, errno_name, number_of
-from probes.proxy import environment_of
 from probes.proxy_way import MOST_ADDRESSES, ProxyOutcome, ProxyWayRequest, ProxyWayResult, Refusal
 from probes.system import proxy_rules, resolver
 from probes.system.dns import names
 from probes.system.endpoint import endpoint
+from probes.system.proxies import environment_of
 
 _LONGEST_HEAD = 16384
 #: So long may a proxy take for an answer about itself, seconds.

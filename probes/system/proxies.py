@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from probes.base import Context
+from probes.base import Context, NotPermitted
+from probes.system import need_linux
+from probes.system.linux import status_of
 
 _VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "all_proxy", "no_proxy")
 _MAX_TEXT = 400
@@ -18,6 +20,20 @@ class ProxySetting(msgspec.Struct, frozen=True):
 
     variable: str
     value: str
+
+
+def environment_of(pid: int | None, context: Context) -> dict[str, str]:
+    """Return the environment of a process, as it was when that was started (proc_pid_environ(5)), or this one's own.
+
+    Raises :class:`NotPermitted` where it may not be read.
+    """
+    if pid is None:
+        return context.environment()
+    need_linux("proxy")
+    found = status_of.environment(context, pid)
+    if found is None:
+        raise NotPermitted("reason.process-hidden", pid=pid)
+    return found
 
 
 def settings_of(environment: Mapping[str, str], context: Context) -> tuple[ProxySetting, ...]:

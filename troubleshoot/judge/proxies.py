@@ -16,16 +16,6 @@ from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.report import Confidence
 
 _DEAD = (ProxyOutcome.UNREACHABLE, ProxyOutcome.UNRESOLVED, ProxyOutcome.SILENT, ProxyOutcome.CLOSES)
-_VARIANTS = {
-    Refusal.LOGIN: "login",
-    Refusal.POLICY: "policy",
-    Refusal.TARGET: "target",
-    Refusal.TARGET_NAME: "target",
-    Refusal.TARGET_REFUSED: "target",
-    Refusal.TARGET_SILENT: "target",
-    Refusal.UNSUPPORTED: "unsupported",
-    Refusal.BROKEN: "broken",
-}
 
 
 def _taken(facts: Facts) -> tuple[ProxyWay, ...]:
@@ -111,13 +101,21 @@ def proxy_refuses(facts: Facts) -> Finding | None:
     way, result = said_no[0]
     direct = not facts.names.unresolved() and _reached_directly(facts)
     other = proxies.by_address_alone(facts, way)
-    variant = _VARIANTS[result.refusal] if result.refusal is not None else "other"
-    if variant == "login" and result.login:
-        variant = "login-refused"
+    if other is None and result.refusal in proxies.OF_TARGET and not direct:
+        return None  # it cannot be reached from here either: the proxy tells the truth
+    variant = "default"
     if other is not None:
         variant = "name"
-    elif variant == "target" and not direct:
-        return None  # it cannot be reached from here either: the proxy tells the truth
+    elif result.refusal is None:
+        variant = "other"
+    elif result.refusal in proxies.OF_TARGET:
+        variant = "target"
+    elif result.refusal is Refusal.LOGIN:
+        variant = "login-refused" if result.login else "login"
+    elif result.refusal is Refusal.POLICY:
+        variant = "policy"
+    elif result.refusal is Refusal.UNSUPPORTED:
+        variant = "unsupported"
     sure = len(said_no) == len(results) and (direct or variant != "name")
     shown = [proxies.told(way, one) for one in (result, other) if one is not None]
     return Finding(
