@@ -41,6 +41,7 @@ def _option(name: str, **more: Any) -> Any:
 _Code = Annotated[str, _argument("code", autocompletion=complete.codes)]
 _Target = Annotated[str | None, _argument("target")]
 _Words = Annotated[list[str] | None, _argument("words")]
+_Targets = Annotated[list[str] | None, _argument("targets")]
 _Name = Annotated[str | None, _argument("name", autocompletion=complete.probes)]
 _Report = Annotated[str, _argument("report")]
 _Errno = Annotated[str | None, _option("errno", autocompletion=complete.systems)]
@@ -57,8 +58,18 @@ _ShowSecrets = Annotated[bool, _option("show_secrets")]
 _NoNetwork = Annotated[bool, _option("no_network")]
 _Verbose = Annotated[bool, _option("verbose")]
 _Quiet = Annotated[bool, _option("quiet")]
+_Format = Annotated[list[str] | None, _option("format")]
+_Expect = Annotated[str, _option("expect")]
+_TryTimeout = Annotated[str, _option("try_timeout")]
+_Retries = Annotated[str, _option("retries")]
+_Backoff = Annotated[str, _option("backoff")]
+_Wait = Annotated[str | None, _option("wait")]
+_Tag = Annotated[list[str] | None, _option("tag")]
+_Rate = Annotated[str, _option("rate")]
+_NoDiagnosis = Annotated[bool, _option("no_diagnosis")]
 _Version = Annotated[bool, _option("version")]
 _SECONDS = OPTIONS["timeout"].default or ""
+_DEFAULTS = {name: option.default or "" for name, option in OPTIONS.items()}
 
 
 def run(argv: list[str], session: Session) -> int:
@@ -81,8 +92,11 @@ def _run(context: typer.Context) -> int:
         given = values[name]
         if isinstance(given, str):
             values[name] = given.replace(MINUS, "-")
-        elif name == "words":
+        elif ARGUMENTS[name].many:
             values[name] = [word.replace(MINUS, "-") for word in given or ()]
+    for name in OPTIONS.keys() & values.keys():
+        if OPTIONS[name].many:
+            values[name] = list(values[name] or ())
     return carry_out(context.command.name or DEFAULT, context.obj, values)
 
 
@@ -137,6 +151,26 @@ def _probe(
     ipv6: _IPv6 = False,
     pid: _Pid = None,
     show_secrets: _ShowSecrets = False,
+    lang: _Lang = None,
+) -> int:
+    return _run(ctx)
+
+
+@app.command("check", cls=Command)
+def _check(
+    ctx: typer.Context,
+    targets: _Targets = None,
+    format: _Format = None,  # noqa: A002 - the option's name
+    expect: _Expect = _DEFAULTS["expect"],
+    try_timeout: _TryTimeout = _DEFAULTS["try_timeout"],
+    retries: _Retries = _DEFAULTS["retries"],
+    backoff: _Backoff = _DEFAULTS["backoff"],
+    wait: _Wait = None,
+    tag: _Tag = None,
+    rate: _Rate = _DEFAULTS["rate"],
+    no_diagnosis: _NoDiagnosis = False,
+    ipv4: _IPv4 = False,
+    ipv6: _IPv6 = False,
     lang: _Lang = None,
 ) -> int:
     return _run(ctx)

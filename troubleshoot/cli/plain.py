@@ -37,7 +37,7 @@ def read(argv: list[str]) -> tuple[str, dict[str, Any]] | None:
     values: dict[str, Any] = {}
     for name in COMMANDS[command].options:
         option = OPTIONS[name]
-        values[name] = given.get(name, option.default if option.metavar else False)
+        values[name] = given.get(name, [] if option.many else option.default if option.metavar else False)
     if values["help"]:
         return command, values
     for name in COMMANDS[command].arguments:
@@ -70,5 +70,8 @@ def _sorted_out(rest: Iterator[str], command: str) -> tuple[list[str], dict[str,
         following = value if equals else next(rest, None)
         if following is None:
             return None
-        given[name] = following
+        if OPTIONS[name].many:
+            given.setdefault(name, []).append(following)
+        else:
+            given[name] = following
     return words, given

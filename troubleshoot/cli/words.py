@@ -16,11 +16,15 @@ MINUS = "\u2212"  # not by its name: Ctrl-C while names are loaded would become 
 
 
 class Option(Record):
-    """An option: how it is written, and what stands for its value (nothing for a flag)."""
+    """An option: how it is written, and what stands for its value (nothing for a flag).
+
+    ``many`` may be given several times, each with a value.
+    """
 
     names: tuple[str, ...]
     metavar: str = ""
     default: str | None = None
+    many: bool = False
 
 
 class Argument(Record):
@@ -51,6 +55,15 @@ OPTIONS = {
     "errno": Option(names=("--errno",), metavar="SYSTEM"),
     "no_network": Option(names=("--no-network",)),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
+    "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
+    "expect": Option(names=("--expect",), metavar="WHAT", default="open"),
+    "try_timeout": Option(names=("--timeout",), metavar="SECONDS", default="1.5"),
+    "retries": Option(names=("--retries",), metavar="N", default="0"),
+    "backoff": Option(names=("--backoff",), metavar="SECONDS", default="1"),
+    "wait": Option(names=("--wait",), metavar="SECONDS"),
+    "tag": Option(names=("--tag",), metavar="TAG", many=True),
+    "rate": Option(names=("--rate",), metavar="N", default="2000"),
+    "no_diagnosis": Option(names=("--no-diagnosis",)),
     "verbose": Option(names=("-v", "--verbose")),
     "quiet": Option(names=("-q", "--quiet")),
     "help": Option(names=("-h", "--help")),
@@ -62,6 +75,7 @@ ARGUMENTS = {
     "code": Argument(metavar="CODE", required=True),
     "target": Argument(metavar="TARGET"),
     "words": Argument(metavar="WORD...", many=True),
+    "targets": Argument(metavar="FILE.toml|TARGET...", many=True),
     "name": Argument(metavar="NAME"),
     "report": Argument(metavar="REPORT.json", required=True),
 }
@@ -82,6 +96,13 @@ COMMANDS = {
     "probe": Command(
         arguments=("name", "target"),
         options=("json", "timeout", "ipv4", "ipv6", "pid", "show_secrets", "lang", "help"),
+    ),
+    "check": Command(
+        arguments=("targets",),
+        options=(
+            *("format", "expect", "try_timeout", "retries", "backoff", "wait", "tag", "rate", "no_diagnosis"),
+            *("ipv4", "ipv6", "lang", "help"),
+        ),
     ),
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),

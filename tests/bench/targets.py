@@ -1,0 +1,260 @@
+"""``wsadiag check`` at size: a thousand targets behind a router, against what a good engineer would otherwise use.
+
+    python tests/bench/targets.py [--targets N] [--burners N] [--curve] [--only wsadiag]
+
+Builds a network of namespaces (needs root): a client, a router, and a network of servers. A third of the targets is
+open, a third refused, a third silent; with ``--causes`` the failures have five causes (no listener, a port that the
+router drops, one that it rejects, one that it resets, hosts that are off), with ``--readings`` the connections alone
+are tried. Measured in the same run, as far as they are installed: nmap's connect scan with its fast timing (-T4) and
+one retry, ``check_tcp`` and ``nc`` under ``xargs -P50``; seconds, CPU, memory.
+``--curve`` repeats it with 10 to 10,000 targets. ``--burners`` keeps so many processes busy meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+HOSTS = [f"10.81.2.{n}" for n in range(2, 12)]
+DEAD = [f"10.81.2.{n}" for n in range(100, 200)]
+OPEN, CLOSED, DROPPED, REJECTED, RESET = 20_000, 30_000, 40_000, 50_000, 55_000
+WANTED = {"closed": "no-listener", "dropped": "firewall-drop", "rejected": "firewall-reject", "reset": "firewall-reset",
+          "dead": "host-down"}  # fmt: skip
+CHECK_TCP = "/usr/lib/nagios/plugins/check_tcp"
+
+_LISTENS = """
+import resource, selectors, socket, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+watched = selectors.DefaultSelector()
+for host in sys.argv[2].split(","):
+    for port in range(20_000, 20_000 + int(sys.argv[1])):
+        watched.register(socket.create_server((host, port), backlog=64), selectors.EVENT_READ)
+print("ready", flush=True)
+while True:
+    for key, _ in watched.select():
+        key.fileobj.accept()[0].close()
+"""
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+class Net:
+    """Client, router and servers in namespaces."""
+
+    def __init__(self) -> None:
+        mark = f"targets{os.getpid()}"
+        self.names = {role: f"{mark}{role}" for role in ("c", "r", "s")}
+
+    def __enter__(self) -> Self:
+        c, r, s = self.names.values()
+        for name in (c, r, s):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        for left, right, near, far in ((c, r, "10.81.1.1", "10.81.1.2"), (r, s, "10.81.2.1", "10.81.2.2")):
+            ends = f"to{right[-1]}", f"to{left[-1]}"
+            run("ip", "-n", left, "link", "add", ends[0], "type", "veth", "peer", ends[1], "netns", right)
+            for name, link, address in ((left, ends[0], near), (right, ends[1], far)):
+                run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
+                run("ip", "-n", name, "link", "set", link, "up")
+        for host in HOSTS[1:]:
+            run("ip", "-n", s, "addr", "add", f"{host}/24", "dev", "tor")
+        run("ip", "-n", c, "route", "add", "default", "via", "10.81.1.2")
+        run("ip", "-n", s, "route", "add", "default", "via", "10.81.2.1")
+        run("ip", "netns", "exec", r, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        rules = (
+            f"ip daddr != 10.81.2.0/24 accept; tcp dport {DROPPED}-{REJECTED - 1} drop;"
+            f"tcp dport {REJECTED}-{RESET - 1} reject with icmp admin-prohibited;"
+            f"tcp dport {RESET}-65535 reject with tcp reset;"
+        )
+        run(
+            "ip",
+            "netns",
+            "exec",
+            r,
+            "nft",
+            f"table ip t {{ chain f {{ type filter hook forward priority 0; {rules} }}; }}",
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+    def command(self, role: str, *words: str) -> list[str]:
+        return ["ip", "netns", "exec", self.names[role], *words]
+
+
+def targets(count: int, *, causes: bool) -> list[tuple[str, int, str]]:
+    """Return host, port and kind of each target, a third of them open."""
+    kinds = ["open", "closed", "dropped"]
+    found: list[tuple[str, int, str]] = []
+    for n in range(count):
+        host, place = HOSTS[n % len(HOSTS)], n // len(HOSTS)
+        kind = kinds[n % 3]
+        if causes and kind != "open":
+            kind = list(WANTED)[(n // 3) % len(WANTED)]
+        base = {"open": OPEN, "closed": CLOSED, "dropped": DROPPED, "rejected": REJECTED, "reset": RESET, "dead": OPEN}
+        host = DEAD[n % len(DEAD)] if kind == "dead" else host
+        found.append((host, base[kind] + place, kind))
+    return found
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What a command took: seconds, seconds of CPU, and the memory of its largest process, MiB."""
+
+    wall_s: float
+    cpu_s: float
+    mib: float
+    output: str
+
+
+def measured(words: list[str], given: str = "") -> Measured:
+    """Run a command under time(1)'s accounting and return what it took with its standard output."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as into:
+        into.write(given.encode())
+        into.seek(0)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.perf_counter()
+        child = subprocess.Popen(words, stdin=into, stdout=out, stderr=subprocess.DEVNULL)
+        _, _, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - began
+        del before
+        child.returncode = 0
+        out.seek(0)
+        return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read().decode())
+
+
+def wsadiag(net: Net, aims: list[tuple[str, int, str]], *options: str) -> Measured:
+    given = "".join(f"{host}:{port}\n" for host, port, _ in aims)
+    program = str(Path(sys.executable).parent / "wsadiag")
+    return measured(net.command("c", program, "check", "--format", "json", *options, "-"), given)
+
+
+def nmap(net: Net, aims: list[tuple[str, int, str]]) -> Measured:
+    hosts, ports = sorted({a[0] for a in aims}), sorted({a[1] for a in aims})
+    words = ["nmap", "-sT", "-Pn", "-n", "-T4", "--max-retries", "1", "-p", ",".join(map(str, ports)), *hosts]
+    return measured(net.command("c", *words))
+
+
+def one_by_one(net: Net, aims: list[tuple[str, int, str]], *words: str) -> Measured:
+    given = "".join(f"{host} {port}\n" for host, port, _ in aims)
+    return measured(net.command("c", "xargs", "-P50", "-L1", *words), given)
+
+
+@contextmanager
+def busy(burners: int) -> Iterator[None]:
+    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(burners)]
+    try:
+        yield
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+
+
+def right(report: dict[str, object], aims: list[tuple[str, int, str]], *, readings: bool) -> tuple[int, Counter[str]]:
+    """Return how many targets are as they are, and what was said of the others."""
+    reading = {"open": "open", "closed": "refused", "dropped": "silent", "rejected": "rejected", "reset": "refused",
+               "dead": "silent"}  # fmt: skip
+    good, wrong = 0, Counter[str]()
+    entries = report["targets"]
+    assert isinstance(entries, list)
+    for entry, (_, _, kind) in zip(entries, aims, strict=True):
+        said = entry["reading"] if readings else entry["cause"]
+        if said == (reading[kind] if readings else WANTED.get(kind)):
+            good += 1
+        else:
+            wrong[f"{kind}: {said} ({entry['confidence']}, {entry['status']})"] += 1
+    return good, wrong
+
+
+def table(net: Net, count: int) -> None:
+    aims = targets(count, causes=False)
+    quick = wsadiag(net, aims, "--no-diagnosis")
+    good, _ = right(json.loads(quick.output), aims, readings=True)
+    rows = [(f"wsadiag check --no-diagnosis ({good} of {count} right)", quick)]
+    whole = wsadiag(net, aims)
+    good, wrong = right(json.loads(whole.output), aims, readings=False)
+    rows.append((f"wsadiag check ({good} of {count} causes right)", whole))
+    if shutil.which("nmap"):
+        rows.append(("nmap -sT -Pn -n -T4 --max-retries 1", nmap(net, aims)))
+    if Path(CHECK_TCP).exists():
+        rows.append(
+            ("check_tcp -t 2, xargs -P50", one_by_one(net, aims, "sh", "-c", f'{CHECK_TCP} -t 2 -H "$0" -p "$1"'))
+        )
+    if shutil.which("nc"):
+        rows.append(("nc -z -w 2, xargs -P50", one_by_one(net, aims, "nc", "-z", "-w", "2")))
+    for name, took in rows:
+        print(f"{count:6} {name:56} {took.wall_s:6.2f} s  {took.cpu_s:6.2f} s CPU  {took.mib:6.1f} MiB")
+    for what, times in wrong.items():
+        print(f"       wrong: {times} {what}")
+
+
+def causes(net: Net, count: int) -> int:
+    aims = targets(count, causes=True)
+    took = wsadiag(net, aims)
+    report = json.loads(took.output)
+    good, wrong = right(report, aims, readings=False)
+    slowest = max((group["report"]["duration_ms"] for group in report["groups"]), default=0.0) / 1000
+    print(
+        f"{good} of {count} causes right in {took.wall_s:.2f} s, {len(report['groups'])} groups,"
+        f" {took.cpu_s:.2f} s CPU, {took.mib:.1f} MiB; slowest diagnosis {slowest:.2f} s"
+    )
+    for what, times in wrong.items():
+        print(f"  wrong: {times} {what}")
+    return count - good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--burners", type=int, default=0)
+    parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--causes", action="store_true")
+    parser.add_argument("--readings", action="store_true")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        raise SystemExit("root is needed to build the network of namespaces")
+    counts = [10, 100, 1000, 10_000] if options.curve else [options.targets]
+    with Net() as net, busy(options.burners):
+        words = net.command("s", sys.executable, "-c", _LISTENS, str(max(counts) // len(HOSTS) + 1), ",".join(HOSTS))
+        listener = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        try:
+            assert listener.stdout is not None
+            listener.stdout.readline()
+            wrong = 0
+            for count in counts:
+                if options.readings:
+                    aims = targets(count, causes=True)
+                    took = wsadiag(net, aims, "--no-diagnosis")
+                    good, said = right(json.loads(took.output), aims, readings=True)
+                    print(f"{good} of {count} readings right in {took.wall_s:.2f} s; {dict(said)}")
+                elif options.causes:
+                    wrong += causes(net, count)
+                else:
+                    table(net, count)
+            raise SystemExit(1 if wrong else 0)
+        finally:
+            listener.kill()
+            listener.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The cheap questions about a failure: one echo to each host, one more connection to what refused.
+
+They are asked of each host once, whatever its number of ports, and through the same probes as a diagnosis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from probes.base import CannotObserve, Context
+from probes.ping import PingRequest, PingResult, observe
+from probes.system import on_linux
+from probes.system.endpoint import endpoint
+from probes.system.linux.least_ttl import discarded, require_ttl
+from troubleshoot.check.group import Hint
+from troubleshoot.check.model import Attempt, Reading
+
+#: How long an echo is waited for, seconds; a router's report of a dead host (3 s) is left to the diagnosis.
+_ECHO_S: Final = 1.0
+#: How long a refusal is waited for that may have been discarded: three round trips and this, seconds.
+_MARGIN_S: Final = 0.15
+
+
+class Questions:
+    """Hints about failures. Answers about a host are kept for its other ports."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._hosts: dict[str, asyncio.Task[PingResult | None]] = {}
+
+    async def hint(self, attempt: Attempt, port: int) -> Hint:
+        """Return what there is to know about a failed attempt."""
+        address = attempt.address
+        if address is None or attempt.reading not in (Reading.REFUSED, Reading.SILENT):
+            return Hint()
+        if address not in self._hosts:
+            self._hosts[address] = asyncio.create_task(self._echo(address))
+        found = await self._hosts[address]
+        if found is None:
+            return Hint()
+        error = next((echo.icmp for echo in found.echoes if echo.icmp is not None), None)
+        alive = found.received > 0
+        nearer = None
+        if attempt.reading is Reading.REFUSED and alive:
+            nearer = await self._nearer(address, port, found)
+        return Hint(alive, (error.meaning.value, error.sender or "") if error else None, nearer)
+
+    async def _echo(self, address: str) -> PingResult | None:
+        request = PingRequest(address, count=2, interval_s=0.3, wait_s=_ECHO_S, silent_wait_s=_ECHO_S)
+        try:
+            return await observe(request, self._context, lambda _: None)
+        except CannotObserve:
+            return None
+
+    async def _nearer(self, address: str, port: int, echoes: PingResult) -> bool | None:
+        """Whether a refusal arrives with a higher TTL than the host's own echo replies."""
+        ttl = next((echo.reply_ttl for echo in echoes.echoes if echo.reply_ttl is not None), None)
+        if ttl is None or ttl >= 255 or not on_linux():
+            return None
+        target = endpoint(address, port)
+        await self._context.sending()
+        async with self._context.budget.slot():
+            with socket.socket(target.family, socket.SOCK_STREAM) as opened:
+                opened.setblocking(False)
+                try:
+                    require_ttl(opened, ttl + 1)
+                except OSError:
+                    return None
+                wait_s = 3 * (echoes.rtt_max_ms or 0.0) / 1000 + _MARGIN_S
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await asyncio.get_running_loop().sock_connect(opened, target.sockaddr)
+                except TimeoutError:
+                    return False if discarded(opened) else None
+                except OSError:
+                    return True
+                return None

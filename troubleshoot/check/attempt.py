@@ -1,0 +1,135 @@
+"""One attempt at a target: look the name up, connect, and see whether that is what was expected."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import time
+from typing import Final
+
+import msgspec
+
+from probes.base import NotApplicable
+from probes.system.dns.names import to_ascii
+from probes.system.endpoint import Endpoint, endpoint
+from probes.system.resolver import ResolverCrashedError
+from troubleshoot.check.dial import Dialled, dial
+from troubleshoot.check.model import Attempt, Check, Expectation, Reading
+from troubleshoot.check.names import Names
+from troubleshoot.check.service import beyond
+from troubleshoot.intake.target import Target
+
+#: A look-up that takes longer than this has failed, seconds: what resolv.conf(5) gives the first server by default.
+_LOOKUP_S: Final = 5.0
+#: After a connection that did not open, so many other addresses of the name are tried.
+_MOST_ADDRESSES: Final = 4
+
+
+class _NoAddressError(Exception):
+    """The name has none; ``args[0]`` is the resolver's symbolic name of the error."""
+
+
+async def attempt(check: Check, names: Names, family: int = 0) -> Attempt:
+    """Try once whether the target is as expected.
+
+    Of a name with several addresses the first is decisive for what was met; the others are tried as a program would,
+    and one of them that opens makes the connection open.
+    """
+    began = time.perf_counter()
+    try:
+        addresses = await _addresses(check.target, names, family)
+    except _NoAddressError as error:
+        ms = (time.perf_counter() - began) * 1000
+        said = ("check.found-unresolved", {"error": str(error.args[0])})
+        return Attempt(reading=Reading.UNRESOLVED, duration_ms=ms, met=False, error=str(error.args[0]), found=said)
+    dialled, address = await _connect(check, addresses)
+    try:
+        unmet = _unmet(check.expect, dialled, addresses)
+        if unmet is None and dialled.opened is not None:
+            unmet = await beyond(check, dialled.opened)
+    finally:
+        if dialled.opened is not None:
+            _close(dialled.opened)
+    return Attempt(
+        reading=dialled.reading,
+        duration_ms=(time.perf_counter() - began) * 1000,
+        met=unmet is None,
+        address=address,
+        error=dialled.error,
+        router=dialled.router,
+        found=unmet,
+    )
+
+
+async def _addresses(target: Target, names: Names, family: int) -> list[Endpoint]:
+    port = target.port or 0
+    if target.host is None:
+        return [endpoint("127.0.0.1", port)]
+    try:
+        if target.literal:
+            return [endpoint(target.host, port)]
+        asked = names.addresses_of(to_ascii(target.host), family)
+        async with asyncio.timeout(_LOOKUP_S):
+            found = await asked
+        return [endpoint(address, port) for address in found[:_MOST_ADDRESSES]]
+    except socket.gaierror as error:
+        raise _NoAddressError(_eai(error.errno)) from None
+    except TimeoutError:
+        raise _NoAddressError("EAI_AGAIN") from None
+    except (OSError, ResolverCrashedError, NotApplicable) as error:
+        raise _NoAddressError("EAI_SYSTEM" if isinstance(error, OSError) else "EAI_FAIL") from None
+
+
+def _eai(number: int | None) -> str:
+    names = (name for name in dir(socket) if name.startswith("EAI_") and getattr(socket, name) == number)
+    return next(names, "EAI_NODATA" if number == -5 else "EAI_FAIL")  # glibc's, which the module lacks
+
+
+async def _connect(check: Check, addresses: list[Endpoint]) -> tuple[Dialled, str | None]:
+    """Try the addresses in turn; the first one's failure is told where none opens."""
+    first: Dialled | None = None
+    for each in addresses:
+        dialled = await dial(each, check.timeout_s)
+        if dialled.reading is Reading.OPEN:
+            return dialled, each.text
+        first = first or dialled
+        if check.expect.connection != "open":
+            break
+    if first is None:
+        return Dialled(Reading.UNRESOLVED, 0.0, "EAI_NODATA"), None
+    return first, addresses[0].text
+
+
+def _unmet(expect: Expectation, dialled: Dialled, addresses: list[Endpoint]) -> tuple[str, dict[str, str]] | None:
+    """Return what was found instead of what was expected, ``None`` where that was met."""
+    if expect.addresses:
+        wanted = {str(ipaddress.ip_address(address)) for address in expect.addresses}
+        found = [each.text for each in addresses]
+        if set(found) != wanted:
+            return "check.found-addresses", {"addresses": ", ".join(found)}
+    reading = dialled.reading
+    met = {
+        "open": reading is Reading.OPEN,
+        "refused": reading is Reading.REFUSED,
+        "unreachable": reading in (Reading.REJECTED, Reading.SILENT),
+    }[expect.connection]
+    if met:
+        return None
+    values = {"error": dialled.error or ""}
+    if reading is Reading.REJECTED and dialled.router:
+        return "check.found-rejected-by", {**values, "router": dialled.router}
+    return f"check.found-{reading}", values
+
+
+def _close(opened: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        opened.close()
+
+
+def unfinished(check: Check) -> Attempt:
+    """Return the record of an attempt that this machine was too busy for."""
+    return msgspec.structs.replace(
+        Attempt(reading=Reading.LOCAL, duration_ms=0.0, met=False), found=("check.found-busy", {"target": check.name})
+    )

@@ -1,0 +1,274 @@
+"""The whole check: triage, groups of failures, the checklist for one or two of each group, and what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from probes.base import Budget, Context
+from troubleshoot import __version__
+from troubleshoot.check.again import MANY, QUIET_S, SecondLook
+from troubleshoot.check.ask import Questions
+from troubleshoot.check.group import grouped, network_of
+from troubleshoot.check.model import Check, CheckReport, Group, Outcome, Reading, Status
+from troubleshoot.check.names import Names
+from troubleshoot.check.triage import triage
+from troubleshoot.options import Options
+from troubleshoot.report import Confidence, Report
+from troubleshoot.run.engine import diagnose
+
+#: What a diagnosis is asked about, by what this machine's own calls said.
+_CODES: Final = {
+    Reading.REFUSED: "WSAECONNREFUSED",
+    Reading.SILENT: "WSAETIMEDOUT",
+    Reading.REJECTED: "WSAEHOSTUNREACH",
+    Reading.UNRESOLVED: "WSAHOST_NOT_FOUND",
+    Reading.LOCAL: "WSAENETUNREACH",
+}
+_BY_ERROR: Final = {
+    "ENETUNREACH": "WSAENETUNREACH",
+    "EACCES": "WSAEACCES",
+    "EPERM": "WSAEACCES",
+    "EADDRNOTAVAIL": "WSAEADDRNOTAVAIL",
+    "EAFNOSUPPORT": "WSAEAFNOSUPPORT",
+    "EMFILE": "WSAEMFILE",
+    "ENOBUFS": "WSAENOBUFS",
+    "EAI_AGAIN": "WSATRY_AGAIN",
+    "EAI_FAIL": "WSANO_RECOVERY",
+    "EAI_NODATA": "WSANO_DATA",
+}
+#: The scopes of a cause that lie on this machine's side: where one of them is at fault nothing is known of a target.
+_OWN: Final = ("this-machine",)
+#: Causes that leave this machine without any name service, or without any way out.
+_ENVIRONMENT: Final = frozenset({
+    "nameserver-unreachable", "no-nameserver-configured", "no-default-route", "interface-down", "router-down",
+    "network-subsystem-down", "resolver-misconfigured",
+})  # fmt: skip
+#: What all diagnoses of a check share: more than one run by itself, less than would look like a scan.
+_SOCKETS: Final = 256
+_PACKETS_PER_S: Final = 500.0
+#: So many members of a group are each diagnosed; of more, three. Those that differ split the group in so many parts.
+_ALONE: Final = 3
+_PARTS: Final = 4
+#: Silent hosts make their router report each of them after 3 s: more than so many would use up what it may say.
+_MANY_DEAD: Final = 3
+
+Told = Callable[[Outcome], None]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a check is carried out; ``rate`` counts connections a second, ``timeout_s`` bounds one diagnosis."""
+
+    rate: float = 2000.0
+    diagnose: bool = True
+    options: Options = Options()
+
+
+async def check(
+    checks: Sequence[Check],
+    plan: Plan | None = None,
+    *,
+    told: Told = lambda _: None,
+    interrupted: asyncio.Event | None = None,
+) -> CheckReport:
+    """Try every target, diagnose what the failures have in common, and return what each came to, in the order given.
+
+    ``told`` hears of each target when its attempts are over. ``interrupted``, once set, ends the run; what is not known
+    by then is ``UNDECIDED``.
+    """
+    plan = plan or Plan()
+    started, began = datetime.now(UTC), time.perf_counter()
+    outcomes = [Outcome(check=each) for each in checks]
+    whole = _Whole(plan, outcomes)
+    stop = interrupted or asyncio.Event()
+    working = asyncio.create_task(whole.go(told))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    was_interrupted = not working.done()
+    for task in (working, stopping):
+        task.cancel()
+    await asyncio.wait({working, stopping})
+    if not was_interrupted:
+        working.result()
+    return CheckReport(
+        started=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        duration_ms=round((time.perf_counter() - began) * 1000, 1),
+        hostname=socket.gethostname(),
+        version=__version__,
+        outcomes=tuple(outcomes),
+        groups=tuple(whole.groups),
+        interrupted=was_interrupted,
+    )
+
+
+class _Whole:
+    """The state of one check."""
+
+    def __init__(self, plan: Plan, outcomes: list[Outcome]) -> None:
+        self.plan = plan
+        self.outcomes = outcomes
+        self.groups: list[Group] = []
+        self.budget = Budget(sockets=_SOCKETS, packets_per_s=_PACKETS_PER_S)
+        self.context = Context(budget=self.budget)
+        self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(plan.options.family or 0, 0)
+        self.last_s = 0.0
+        self.reports: dict[int, Report] = {}
+
+    async def go(self, told: Told) -> None:
+        async with Names() as names:
+            await triage(self.outcomes, names, family=self.family, rate=self.plan.rate, told=told)
+        self.last_s = time.monotonic()
+        failures = [each for each in self.outcomes if each.status is Status.FAILED and _diagnosable(each)]
+        if not self.plan.diagnose or not failures:
+            return
+        questions = Questions(self.context)
+        hints = await asyncio.gather(
+            *(questions.hint(each.attempts[-1], each.check.target.port or 0) for each in failures)
+        )
+        groups = grouped(zip(failures, hints, strict=True))
+        alive = {id(each): hint.alive for each, hint in zip(failures, hints, strict=True)}
+        dead = [members for members in groups if alive[id(members[0])] is False and len(members) > _MANY_DEAD]
+        shadowed = [members for members in groups if members not in dead and _shadowed(members, failures)]
+        await self._all(members for members in groups if members not in shadowed and members not in dead)
+        # Routers report little at a time: what needs their reports comes after, one kind at a time.
+        for members in shadowed:
+            await self._quiet()
+            await self._all(await self._looked_at_again(members, failures))
+        for members in dead:
+            await self._quiet()
+            self._file(members, await self._report_of(members[0]), named=members[:1], others="possible")
+            self.last_s = time.monotonic()
+
+    async def _all(self, groups: Iterable[list[Outcome]]) -> None:
+        await asyncio.gather(*map(self._explain, groups))
+        self.last_s = time.monotonic()
+
+    async def _quiet(self) -> None:
+        """Wait until routers may speak again."""
+        await asyncio.sleep(max(0.0, self.last_s + QUIET_S - time.monotonic()))
+
+    async def _looked_at_again(self, members: list[Outcome], failures: Sequence[Outcome]) -> list[list[Outcome]]:
+        """File those that a router rejects after all with what it rejects; return the others, and what is new."""
+        look = SecondLook()
+        await look.look(sorted(members, key=_place_of))
+        by_kind: dict[object, list[Outcome]] = {}
+        for each in members:
+            by_kind.setdefault(look.kinds[id(each)], []).append(each)
+        rest = []
+        for kind, those in by_kind.items():
+            like = next(
+                (f for f in failures if f.group and kind == (f.attempts[-1].error, f.attempts[-1].router)), None
+            )
+            if like is None:
+                rest.append(those)
+            else:
+                self._file(those, self.groups[(like.group or 1) - 1].report, named=[like])
+        self.last_s = time.monotonic()
+        return rest
+
+    async def _explain(self, members: list[Outcome]) -> None:
+        """Diagnose the first, the last and the middle one, and give the others what they agree on.
+
+        Where they do not agree the members are split, by port and then by host, as rules of filters are written.
+        """
+        members = sorted(members, key=_place_of)
+        few = {0, len(members) - 1, len(members) // 2} if len(members) > _ALONE else set(range(len(members)))
+        looked_at = [members[index] for index in sorted(few)]
+        reports = await asyncio.gather(*map(self._report_of, looked_at))
+        if len({_said(report) for report in reports}) == 1 and reports[0].verdict.cause is not None:
+            self._file(members, reports[0], named=looked_at)
+        elif len(members) <= _ALONE:
+            for each, report in zip(looked_at, reports, strict=True):
+                self._file([each], report)
+        else:
+            size = -(-len(members) // _PARTS)
+            parts = [members[start : start + size] for start in range(0, len(members), size)]
+            await asyncio.gather(*map(self._explain, parts))
+
+    async def _report_of(self, outcome: Outcome) -> Report:
+        """Return the diagnosis of a target, which is made once."""
+        key = id(outcome)
+        if key not in self.reports:
+            self.reports[key] = await self._diagnose(outcome)
+        return self.reports[key]
+
+    async def _diagnose(self, outcome: Outcome) -> Report:
+        attempt = outcome.attempts[-1]
+        code = _BY_ERROR.get(attempt.error or "", _CODES[attempt.reading])
+        return await diagnose(code, outcome.check.target, options=self.plan.options, context=self.context)
+
+    def _file(
+        self,
+        members: list[Outcome],
+        report: Report,
+        *,
+        named: Sequence[Outcome] = (),
+        others: Confidence = "likely",
+    ) -> None:
+        """Take the report's verdict for all members; those that were not ``named`` are no more sure than ``others``."""
+        verdict = report.verdict
+        if verdict.outcome == "healthy":
+            for each in members:
+                each.status = Status.FLAKY
+            return
+        group = next((g for g in self.groups if _said(g.report) == _said(report)), None)
+        if group is None:
+            group = Group(id=len(self.groups) + 1, report=report)
+            self.groups.append(group)
+        group.targets += len(members)
+        for each in members:
+            each.group = group.id
+            each.cause = verdict.cause
+            own = not named or each in named
+            each.confidence = verdict.confidence if own else _least(verdict.confidence, others)
+            if _environment(report):
+                each.status = Status.ENVIRONMENT
+
+
+def _shadowed(members: Sequence[Outcome], failures: Sequence[Outcome]) -> bool:
+    """Whether a router that rejected others on this network may have rejected these, too, without a word."""
+    first = members[0].attempts[-1]
+    if first.reading is not Reading.SILENT:
+        return False
+    network = network_of(first.address)
+    beside = [f for f in failures if network_of(f.attempts[-1].address) == network]
+    rejected = sum(f.attempts[-1].reading is Reading.REJECTED and f.attempts[-1].router is not None for f in beside)
+    return bool(rejected) and rejected + len(members) > MANY
+
+
+def _place_of(outcome: Outcome) -> tuple[int, str]:
+    return outcome.check.target.port or 0, outcome.attempts[-1].address or outcome.check.name
+
+
+def _diagnosable(outcome: Outcome) -> bool:
+    """Whether there is a fault of the network to look for: a connection was wanted, and it did not come about."""
+    last = outcome.last
+    return last is not None and outcome.check.expect.connection == "open" and last.reading is not Reading.OPEN
+
+
+def _said(report: Report) -> tuple[object, ...]:
+    """Return what makes two verdicts the same."""
+    place = report.verdict.location
+    return (
+        report.verdict.cause,
+        place and place.scope,
+        # A device on the way is one place for all that lies behind it; a host is its own.
+        (place.hop, place.address) if place and place.scope not in ("remote-host", "name-service") else None,
+        None if report.verdict.cause else report.target.input,
+    )
+
+
+def _least(*levels: Confidence) -> Confidence:
+    order: tuple[Confidence, ...] = ("possible", "likely", "certain")
+    return min(levels, key=order.index)
+
+
+def _environment(report: Report) -> bool:
+    place = report.verdict.location
+    return report.verdict.cause in _ENVIRONMENT or (place is not None and place.scope in _OWN)

@@ -1,0 +1,237 @@
+"""``wsadiag check [FILE.toml|TARGET…]``: many targets, one connection each, and the reasons of those that fail."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from troubleshoot.cli.commands import confined, loaded, spare_tls
+from troubleshoot.cli.interrupt import hold, let
+from troubleshoot.cli.output import write_utf8
+from troubleshoot.errors import UserError
+from troubleshoot.knowledge.text import Refusal, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from troubleshoot.check.model import Check, CheckReport
+    from troubleshoot.check.run import Plan
+    from troubleshoot.cli.session import Session
+
+#: Files of targets are not longer than this.
+_MOST_BYTES = 8 << 20
+
+
+def run(
+    session: Session,
+    *,
+    targets: list[str],
+    format: list[str],  # noqa: A002 - the option's name
+    expect: str,
+    try_timeout: str,
+    retries: str,
+    backoff: str,
+    wait: str | None,
+    tag: list[str],
+    rate: str,
+    no_diagnosis: bool,
+    ipv4: bool,
+    ipv6: bool,
+) -> int:
+    """Check the targets, write each format to its place, and return the worst status."""
+    places = _places(format)
+    if not targets:
+        raise Refusal("usage.check-none")
+    if ipv4 and ipv6:
+        raise Refusal("usage.option-families")
+    from troubleshoot.check.file import CONNECTIONS  # noqa: PLC0415 - heavy, and the words above are to be quick
+    from troubleshoot.check.model import Check, Expectation  # noqa: PLC0415
+    from troubleshoot.check.run import Plan  # noqa: PLC0415
+    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
+    from troubleshoot.options import Options  # noqa: PLC0415
+
+    if expect not in CONNECTIONS:
+        raise Refusal("usage.option-number", option="--expect", value=expect, fits=", ".join(CONNECTIONS))
+    base = Check(
+        target=parse_target("localhost:1"),
+        name="",
+        expect=Expectation(connection=expect),
+        timeout_s=_seconds("--timeout", try_timeout, least=0.05),
+        retries=_whole("--retries", retries, 100),
+        backoff_s=_seconds("--backoff", backoff),
+        wait_s=0.0 if wait is None else _seconds("--wait", wait),
+    )
+    checks = _checks(targets, base, session)
+    if tag:
+        checks = [check for check in checks if set(tag) & set(check.tags)]
+    family = 4 if ipv4 else 6 if ipv6 else None
+    plan = Plan(
+        rate=float(_whole("--rate", rate, 100_000, least=1)),
+        diagnose=not no_diagnosis,
+        options=Options(language=session.language, family=family),
+    )
+    loaded()
+    confined(for_probes=True)
+    report = _carried_out(checks, plan, session)
+    _write(report, places, session)
+    return report.exit_status
+
+
+def _places(formats: list[str]) -> list[tuple[str, str | None]]:
+    """Return each format with its file, ``None`` for standard output."""
+    from troubleshoot.render.checks import FORMATS  # noqa: PLC0415
+
+    places = []
+    for value in formats or ["text"]:
+        name, equals, file = value.partition("=")
+        if name not in FORMATS or (equals and not file):
+            raise Refusal("usage.check-format", value=value, known=", ".join(FORMATS))
+        places.append((name, file or None))
+    spoken = [name for name, file in places if file is None]
+    if len(spoken) > 1:
+        raise Refusal("usage.check-stdout", first=spoken[0], second=spoken[1])
+    return places
+
+
+def _seconds(option: str, value: str, least: float = 0.0) -> float:
+    from troubleshoot.check.file import duration_s  # noqa: PLC0415
+
+    found = duration_s(value)
+    if found is None or not least <= found <= 86_400:
+        raise Refusal("usage.option-number", option=option, value=value, fits="2, 500ms, 2s, 1m")
+    return found
+
+
+def _whole(option: str, value: str, most: int, least: int = 0) -> int:
+    if not (value.isascii() and value.isdecimal() and least <= int(value[:12]) <= most):
+        raise Refusal("usage.option-number", option=option, value=value, fits=f"{least} … {most}")
+    return int(value)
+
+
+def _checks(words: list[str], base: Check, session: Session) -> list[Check]:
+    from troubleshoot.check.file import BadFileError, read_file, read_lines, read_words, unique  # noqa: PLC0415
+
+    checks: list[Check] = []
+    for word in words:
+        if word == "-":
+            let()  # standard input may be a person
+            text = _read(word)
+            hold()
+            checks += read_lines(text.splitlines(), session.catalogue, base)
+        elif word.lower().endswith(".toml"):
+            try:
+                checks += read_file(_read(word), session.catalogue, os.environ, session.wording)
+            except BadFileError as error:
+                first = say(Refusal("usage.check-file", file=word), session.wording)
+                raise UserError("\n".join([first, *(f"{word}:{line}" for line in str(error).splitlines())])) from None
+        else:
+            checks += read_words([word], session.catalogue, base)
+    return unique(checks)
+
+
+def _read(file: str) -> str:
+    try:
+        with open(0 if file == "-" else file, "rb", closefd=file != "-") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) <= _MOST_BYTES:
+            return data.decode("utf-8-sig")
+        reason = f"> {_MOST_BYTES >> 20} MiB"
+    except UnicodeDecodeError as error:
+        reason = str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise Refusal("usage.check-unreadable", file=file, reason=reason)
+
+
+def _carried_out(checks: list[Check], plan: Plan, session: Session) -> CheckReport:
+    if not any(check.expect.tls or check.expect.http for check in checks):
+        spare_tls()
+    import asyncio  # noqa: PLC0415
+
+    from probes.system import loop  # noqa: PLC0415
+    from troubleshoot.check.run import check  # noqa: PLC0415
+
+    async def main() -> CheckReport:
+        interrupted = asyncio.Event()
+        loop.on_first_interrupt(interrupted.set)
+        with _Progress(len(checks), session) as progress:
+            return await check(checks, plan, told=progress.told, interrupted=interrupted)
+
+    return loop.run(main())
+
+
+class _Progress:
+    """A line on the terminal that tells how many are done; nothing where standard error is no terminal."""
+
+    def __init__(self, total: int, session: Session) -> None:
+        self.total, self.done = total, 0
+        self.wording = session.wording
+        shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.stream = sys.stderr if shown else None
+        self.began = self.last = 0.0
+
+    def __enter__(self) -> Self:
+        import time  # noqa: PLC0415
+
+        self.now = time.monotonic
+        self.began = self.last = self.now()
+        return self
+
+    def told(self, _: object) -> None:
+        """Count one more target."""
+        self.done += 1
+        now = self.now()
+        if self.stream is not None and now - self.last > 0.1:
+            self.last = now
+            left = (now - self.began) / self.done * (self.total - self.done)
+            from troubleshoot.knowledge.text import fill  # noqa: PLC0415
+
+            values = {"done": str(self.done), "total": str(self.total), "seconds": f"{left:.0f}"}
+            self.stream.write(f"\r\x1b[K{fill(self.wording['check.left'], values)}")
+            self.stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self.stream is not None and self.done:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+def _write(report: CheckReport, places: list[tuple[str, str | None]], session: Session) -> None:
+    """Write every format; a file that cannot be written is told after the others have been."""
+    from troubleshoot.render.checks import render  # noqa: PLC0415
+    from troubleshoot.render.checks.words import Words  # noqa: PLC0415
+
+    catalogue = session.catalogue
+    causes = {group.cause for group in report.groups if group.cause is not None}
+    titles = {name: catalogue.cause(name).text(session.language).title for name in causes & catalogue.cause_names}
+    words = Words(session.wording, titles)
+    failed: Refusal | None = None
+    for name, file in places:
+        data = render(name, report, words).encode("utf-8", "backslashreplace")
+        if file is None:
+            write_utf8(data)
+            continue
+        try:
+            _replace(file, data)
+        except OSError as error:
+            failed = Refusal("usage.check-written", file=file, reason=error.strerror or str(error))
+    if failed is not None:
+        raise failed
+
+
+def _replace(file: str, data: bytes) -> None:
+    """Write a file whole or not at all; what is no plain file (a pipe, a device) is written to as it is."""
+    if os.path.exists(file) and not os.path.isfile(file):
+        with open(file, "wb") as opened:
+            opened.write(data)
+        return
+    beside = f"{file}.part{os.getpid()}"
+    try:
+        with open(beside, "wb") as opened:
+            opened.write(data)
+        os.replace(beside, file)
+    except OSError:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise

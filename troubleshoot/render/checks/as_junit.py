@@ -1,0 +1,59 @@
+"""JUnit XML, as Jenkins, GitLab and others read it: a case a target (the Ant and Surefire schema)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from troubleshoot.check.model import CheckReport, Outcome, Status
+from troubleshoot.render.checks.words import Words, group_of
+from troubleshoot.render.safe import safe
+
+
+def render(report: CheckReport, words: Words) -> str:
+    """Return one ``testsuites`` with one suite; a failed target is a failure, this machine's own fault an error."""
+    counts = {status: report.count(status) for status in Status}
+    sums = {
+        "name": "wsadiag",
+        "tests": str(len(report.outcomes)),
+        "failures": str(counts[Status.FAILED]),
+        "errors": str(counts[Status.ENVIRONMENT]),
+        "skipped": str(counts[Status.UNDECIDED]),
+        "time": f"{report.duration_ms / 1000:.3f}",
+    }
+    top = ET.Element("testsuites", {key: value for key, value in sums.items() if key != "skipped"})
+    suite = ET.SubElement(top, "testsuite", {**sums, "timestamp": report.started[:19], "hostname": report.hostname})
+    for outcome in report.outcomes:
+        _case(suite, outcome, report, words)
+    ET.indent(top)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
+
+
+def _case(suite: ET.Element, outcome: Outcome, report: CheckReport, words: Words) -> None:
+    took_s = sum(each.duration_ms for each in outcome.attempts) / 1000
+    names = {"name": safe(outcome.check.name), "classname": "wsadiag.check", "time": f"{took_s:.3f}"}
+    case = ET.SubElement(suite, "testcase", names)
+    properties = ET.SubElement(case, "properties")
+    told = {
+        "target": outcome.check.target.input,
+        "status": str(outcome.status),
+        "cause": outcome.cause,
+        "confidence": outcome.confidence,
+        "tags": " ".join(outcome.check.tags),
+        "attempts": ", ".join(f"{each.reading} {each.duration_ms:.0f} ms" for each in outcome.attempts),
+    }
+    for name, value in told.items():
+        if value:
+            ET.SubElement(properties, "property", {"name": name, "value": safe(value)})
+    group = group_of(outcome, report)
+    reason = safe(words.reason(outcome, group))
+    kinds = {Status.FAILED: "failure", Status.ENVIRONMENT: "error", Status.UNDECIDED: "skipped"}
+    kind = kinds.get(outcome.status)
+    if kind is not None:
+        said = ET.SubElement(case, kind, {"message": reason or str(outcome.status)})
+        if kind != "skipped":
+            said.set("type", outcome.cause or str(outcome.status))
+        if group is not None:
+            verdict = group.report.verdict
+            said.text = "\n".join(map(safe, [verdict.summary, *verdict.actions]))
+    if outcome.status is Status.FLAKY:
+        ET.SubElement(case, "system-out").text = f"flaky: {reason}"
