@@ -30,6 +30,7 @@ TOUCHING = {
 ROOMS = {
     "cli": False,
     "render": True,
+    "check": False,
     "run": False,
     "steps": True,
     "judge": True,

@@ -9,8 +9,6 @@ import socket
 import time
 from typing import Final
 
-import msgspec
-
 from probes.base import NotApplicable
 from probes.system.dns.names import to_ascii
 from probes.system.endpoint import Endpoint, endpoint
@@ -126,10 +124,3 @@ def _unmet(expect: Expectation, dialled: Dialled, addresses: list[Endpoint]) -> 
 def _close(opened: socket.socket) -> None:
     with contextlib.suppress(OSError):
         opened.close()
-
-
-def unfinished(check: Check) -> Attempt:
-    """Return the record of an attempt that this machine was too busy for."""
-    return msgspec.structs.replace(
-        Attempt(reading=Reading.LOCAL, duration_ms=0.0, met=False), found=("check.found-busy", {"target": check.name})
-    )

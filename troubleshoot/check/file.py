@@ -115,12 +115,18 @@ def read_file(
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadFileError(str(error)) from None
+        raise BadFileError(_placed(str(error))) from None
     reader = _Reader(text, catalogue, environment, wording)
     checks = reader.read(document)
     if reader.complaints:
-        raise BadFileError("\n".join(reader.complaints))
+        raise BadFileError("\n".join(f"{place}: {said}" for place, said in sorted(reader.complaints)))
     return unique(checks)
+
+
+def _placed(complaint: str) -> str:
+    """Return tomllib's complaint with its line in front, as the others have it."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", complaint, re.DOTALL)
+    return f"{found[2]}: {found[1]}" if found else f"1: {complaint}"
 
 
 class _Reader:
@@ -133,7 +139,8 @@ class _Reader:
         self.catalogue = catalogue
         self.environment = environment
         self.wording = wording
-        self.complaints: list[str] = []
+        self.complaints: set[tuple[int, str]] = set()
+        self.inherited: frozenset[str] = frozenset()
         self.table, self.number = "", 0
 
     def read(self, document: dict[str, Any]) -> list[Check]:
@@ -156,28 +163,31 @@ class _Reader:
         for number, entry in enumerate(entries):
             self.number = number
             self.known(entry)
+            self.inherited = frozenset(defaults.keys() - entry.keys())
             checks += self.entry({**defaults, **entry})
         if not checks and not self.complaints:
-            self.complaints.append(say(Refusal("usage.check-empty"), self.wording))
+            self.complaints.add((1, say(Refusal("usage.check-empty"), self.wording)))
         if len(checks) > MOST_TARGETS:
-            self.complaints.append(say(Refusal("usage.check-many", most=MOST_TARGETS), self.wording))
+            self.complaints.add((1, say(Refusal("usage.check-many", most=MOST_TARGETS), self.wording)))
         return checks
 
     def complain(self, key: str, error: UserError) -> None:
         said = say(error, self.wording) if isinstance(error, Refusal) else str(error)
-        self.complaints.append(f"{self.line_of(key)}: {said}")
+        place = self.line_of(key, *(("defaults", 0) if key in self.inherited else (self.table, self.number)))
+        self.complaints.add((place, said))
 
-    def line_of(self, key: str) -> int:
-        """Return the line of a key of the present table, of its heading where the key stands elsewhere."""
-        within, seen, heading = self.table == "", -1, 1
+    def line_of(self, key: str, table: str, number: int) -> int:
+        """Return the line of a key of that table, of the table's heading where the key stands in none."""
+        of_key = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+        within, seen, heading = False, -1, 1
         for place, line in enumerate(self.lines, 1):
             if found := _HEADER.fullmatch(line):
-                seen += found[1] == self.table
-                within = found[1] == self.table and seen == self.number
+                if not table and found[1] == key:
+                    return place
+                seen += found[1] == table
+                within = found[1] == table and seen == number
                 heading = place if within else heading
-            elif (within and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line)) or (
-                self.table == "" and re.match(rf"\s*\[+\s*{re.escape(key)}", line)
-            ):
+            elif (within or not table) and of_key.match(line):
                 return place
         return heading
 

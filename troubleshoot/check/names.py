@@ -15,7 +15,7 @@ import sys
 from typing import Final, Self
 
 from probes.base import Context
-from probes.system import resolver
+from probes.system import platform_name, resolver
 
 #: So many look-ups are under way at once: what stub resolvers serve without dropping any.
 _THREADS: Final = 16
@@ -59,7 +59,7 @@ class Names:
         self._child: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
-        self._broken = sys.platform == "win32" or not sys.executable
+        self._broken = platform_name() == "windows" or not sys.executable
 
     async def __aenter__(self) -> Self:
         return self

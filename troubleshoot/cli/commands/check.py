@@ -7,9 +7,8 @@ import sys
 
 from troubleshoot.cli.commands import confined, loaded, spare_tls
 from troubleshoot.cli.interrupt import hold, let
-from troubleshoot.cli.output import write_utf8
-from troubleshoot.errors import UserError
-from troubleshoot.knowledge.text import Refusal, say
+from troubleshoot.cli.output import complain, write_utf8
+from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,23 +44,10 @@ def run(
         raise Refusal("usage.check-none")
     if ipv4 and ipv6:
         raise Refusal("usage.option-families")
-    from troubleshoot.check.file import CONNECTIONS  # noqa: PLC0415 - heavy, and the words above are to be quick
-    from troubleshoot.check.model import Check, Expectation  # noqa: PLC0415
-    from troubleshoot.check.run import Plan  # noqa: PLC0415
-    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
+    from troubleshoot.check.run import Plan  # noqa: PLC0415 - heavy, and the words above are to be quick
     from troubleshoot.options import Options  # noqa: PLC0415
 
-    if expect not in CONNECTIONS:
-        raise Refusal("usage.option-number", option="--expect", value=expect, fits=", ".join(CONNECTIONS))
-    base = Check(
-        target=parse_target("localhost:1"),
-        name="",
-        expect=Expectation(connection=expect),
-        timeout_s=_seconds("--timeout", try_timeout, least=0.05),
-        retries=_whole("--retries", retries, 100),
-        backoff_s=_seconds("--backoff", backoff),
-        wait_s=0.0 if wait is None else _seconds("--wait", wait),
-    )
+    base = _base(expect, try_timeout, retries, backoff, wait)
     checks = _checks(targets, base, session)
     if tag:
         checks = [check for check in checks if set(tag) & set(check.tags)]
@@ -76,6 +62,25 @@ def run(
     report = _carried_out(checks, plan, session)
     _write(report, places, session)
     return report.exit_status
+
+
+def _base(expect: str, try_timeout: str, retries: str, backoff: str, wait: str | None) -> Check:
+    """Return what the options say of every target."""
+    from troubleshoot.check.file import CONNECTIONS  # noqa: PLC0415 - as above
+    from troubleshoot.check.model import Check, Expectation  # noqa: PLC0415
+    from troubleshoot.intake.target import parse_target  # noqa: PLC0415
+
+    if expect not in CONNECTIONS:
+        raise Refusal("usage.option-number", option="--expect", value=expect, fits=", ".join(CONNECTIONS))
+    return Check(
+        target=parse_target("localhost:1"),
+        name="",
+        expect=Expectation(connection=expect),
+        timeout_s=_seconds("--timeout", try_timeout, least=0.05),
+        retries=_whole("--retries", retries, 100),
+        backoff_s=_seconds("--backoff", backoff),
+        wait_s=0.0 if wait is None else _seconds("--wait", wait),
+    )
 
 
 def _places(formats: list[str]) -> list[tuple[str, str | None]]:
@@ -123,8 +128,10 @@ def _checks(words: list[str], base: Check, session: Session) -> list[Check]:
             try:
                 checks += read_file(_read(word), session.catalogue, os.environ, session.wording)
             except BadFileError as error:
-                first = say(Refusal("usage.check-file", file=word), session.wording)
-                raise UserError("\n".join([first, *(f"{word}:{line}" for line in str(error).splitlines())])) from None
+                # Every complaint has a line of its own; the last one says that nothing was done.
+                for line in str(error).splitlines():
+                    complain(f"{word}:{line}", prefix="")
+                raise Refusal("usage.check-file", file=word) from None
         else:
             checks += read_words([word], session.catalogue, base)
     return unique(checks)

@@ -1,0 +1,164 @@
+"""Each format of a check's report, read back by that format's own reader, with hostile names."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from troubleshoot.check.model import Attempt, Check, CheckReport, Group, Outcome, Reading, Status
+from troubleshoot.intake.target import parse_target
+from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.render.checks import FORMATS, render
+from troubleshoot.render.checks.words import Words
+from troubleshoot.report import from_json
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = 'x\x1b[31m"<&>]]>#\\%0A::error::\u202e|`${{}}\n'
+WORDS = {lang: Words(catalogue().wording(lang), {"no-listener": "Title <&>"}) for lang in ("en", "ko")}
+
+
+def outcome(status: Status, name: str = "a.example:80", *readings: Reading, **more: object) -> Outcome:
+    attempts = [
+        Attempt(
+            reading=reading,
+            duration_ms=12.5,
+            met=reading is Reading.OPEN,
+            error=None if reading is Reading.OPEN else "ECONNREFUSED",
+            found=None if reading is Reading.OPEN else (f"check.found-{reading}", {"error": HOSTILE}),
+        )
+        for reading in readings or (Reading.OPEN,)
+    ]
+    made = Outcome(check=Check(target=parse_target("a.example:80"), name=name), attempts=attempts, status=status)
+    for key, value in more.items():
+        setattr(made, key, value)
+    return made
+
+
+@pytest.fixture(scope="module")
+def report() -> CheckReport:
+    saved = next(
+        found
+        for path in sorted((ROOT / "tests/data/reports").glob("*.json"))
+        if (found := from_json(path.read_bytes())).verdict.cause == "no-listener"
+    )
+    group = Group(id=1, report=saved, targets=2)
+    failed = {"cause": "no-listener", "confidence": "likely", "group": 1}
+    return CheckReport(
+        started="2026-01-02T03:04:05.678Z",
+        duration_ms=1234.5,
+        hostname="client",
+        version="0",
+        outcomes=(
+            outcome(Status.PASSED),
+            outcome(Status.FAILED, HOSTILE, Reading.REFUSED, **failed),
+            outcome(Status.FAILED, "b", Reading.REFUSED, **failed),
+            outcome(Status.FLAKY, "c", Reading.SILENT, Reading.OPEN),
+            outcome(Status.ENVIRONMENT, "d", Reading.LOCAL),
+            outcome(Status.UNDECIDED, "e", Reading.SILENT),
+        ),
+        groups=(group,),
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_nothing_hostile_gets_through(report: CheckReport, name: str, language: str) -> None:
+    text = render(name, report, WORDS[language])
+    assert text.endswith("\n")
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+
+
+def test_json_holds_the_contract(report: CheckReport) -> None:
+    found = json.loads(render("json", report, WORDS["en"]))
+    assert found["schema"] == "wsadiag/check/1"
+    assert found["summary"] == {"passed": 1, "failed": 2, "flaky": 1, "environment": 1, "undecided": 1}
+    assert [each["status"] for each in found["targets"]] == [
+        "passed", "failed", "failed", "flaky", "environment", "undecided",
+    ]  # fmt: skip
+    one = found["targets"][1]
+    assert (one["reading"], one["cause"], one["confidence"], one["group"]) == ("refused", "no-listener", "likely", 1)
+    assert one["attempts"] == [
+        {"reading": "refused", "duration_ms": 12.5, "error": "ECONNREFUSED", "address": None, "router": None}
+    ]
+    assert found["groups"][0]["targets"] == 2
+    assert found["groups"][0]["report"]["schema"] == "wsadiag/report/1"
+
+
+def test_jsonl_is_one_document_a_line(report: CheckReport) -> None:
+    kinds = [json.loads(line)["kind"] for line in render("jsonl", report, WORDS["en"]).splitlines()]
+    assert kinds == ["target"] * 6 + ["group", "summary"]
+
+
+def test_junit_counts_what_it_holds(report: CheckReport) -> None:
+    (suite,) = ET.fromstring(render("junit", report, WORDS["en"]))
+    cases = suite.findall("testcase")
+    for kind, count in (("failure", 2), ("error", 1), ("skipped", 1)):
+        assert sum(case.find(kind) is not None for case in cases) == count
+    held = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert held == {"tests": "6", "failures": "2", "errors": "1", "skipped": "1"}
+    failure = cases[1].find("failure")
+    assert failure is not None
+    assert failure.get("type") == "no-listener"
+    assert "Title <&>" in (failure.get("message") or "")
+    assert cases[3].find("system-out") is not None
+    held = {p.get("name"): p.get("value") for p in cases[3].iter("property")}
+    assert held["attempts"] == "silent 12 ms, open 12 ms"
+
+
+def test_tap_numbers_every_target(report: CheckReport) -> None:
+    lines = render("tap", report, WORDS["en"]).splitlines()
+    assert lines[:2] == ["TAP version 14", "1..6"]
+    points = [re.match(r"(not ok|ok) (\d+) - ", line) for line in lines if not line.startswith(" ")][2:]
+    assert [point and (point[1], int(point[2])) for point in points] == [
+        ("ok", 1), ("not ok", 2), ("not ok", 3), ("ok", 4), ("not ok", 5), ("not ok", 6),
+    ]  # fmt: skip
+    assert sum(line == "  ---" for line in lines) == sum(line == "  ..." for line in lines) == 5
+
+
+def test_github_annotations_are_one_line_each(report: CheckReport) -> None:
+    *annotations, last = render("github", report, WORDS["en"]).splitlines()
+    pattern = r"::(error|warning) title=[^:,]*::.+"
+    assert [found and found[1] for found in (re.fullmatch(pattern, line) for line in annotations)] == [
+        "error", "error", "warning", "error", "warning",
+    ]  # fmt: skip
+    assert "6 targets" in last
+
+
+def test_openmetrics_is_read_by_the_reference_parser(report: CheckReport) -> None:
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    text = render("openmetrics", report, WORDS["en"])
+    families = {family.name: family for family in parser.text_string_to_metric_families(text)}
+    assert [sample.value for sample in families["wsadiag_check_success"].samples] == [1, 0, 0, 1, 0, 0]
+    failures = families["wsadiag_check_failure"].samples
+    assert [sample.labels["cause"] for sample in failures] == ["no-listener", "no-listener", "", ""]
+    assert failures[0].labels["scope"]
+
+
+def test_markdown_keeps_its_table(report: CheckReport) -> None:
+    text = render("markdown", report, WORDS["en"])
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 5
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
+    assert "<" not in re.sub(r"\\<", "", text)
+
+
+def test_the_screen_names_what_did_not_pass(report: CheckReport) -> None:
+    text = render("text", report, WORDS["en"])
+    assert "Title <&>" in text
+    assert text.splitlines()[-1].startswith("6 targets: 1 passed, 2 failed, 1 flaky, 1 ")
+
+
+def test_every_sentence_of_a_check_is_said_somewhere() -> None:
+    source = "".join(
+        path.read_text()
+        for folder in ("troubleshoot/check", "troubleshoot/render/checks", "troubleshoot/cli/commands")
+        for path in sorted((ROOT / folder).glob("*.py"))
+    )
+    keys = [key.removeprefix("check.") for key in catalogue().wording("en") if key.startswith("check.")]
+    spelt = {*Status, *(f"found-{reading}" for reading in Reading), *("expected-open",)}
+    spelt |= {f"expected-{kind}" for kind in ("open", "refused", "unreachable")}
+    assert [key for key in keys if key not in spelt and key not in source] == []
