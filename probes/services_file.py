@@ -38,7 +38,7 @@ class ServicesFileResult(msgspec.Struct, frozen=True):
     """``entries`` are the lines that match, of either transport, names compared with case (services(5)).
 
     ``resolved_port`` is what ``getservbyname`` returns for a service, ``resolved_name`` the official name that
-    the system gives the port; both are ``None`` where it knows none.
+    the system gives the port; both are ``None`` where it knows none. ``missing`` tells that the file is not there.
     """
 
     path: str
@@ -46,6 +46,7 @@ class ServicesFileResult(msgspec.Struct, frozen=True):
     entries: tuple[ServicesEntry, ...]
     resolved_port: int | None = None
     resolved_name: str | None = None
+    missing: bool = False
 
 
 _PATH = file_of_names("services")
@@ -68,7 +69,8 @@ async def observe(
         first = next((entry for entry in entries if entry.transport == request.transport), None)
         port = first.port if first and request.service is not None else None
         name = first.name if first else None
-    return ServicesFileResult(_PATH, text is not None, entries, port, name)
+    missing = text is None and not context.path(_PATH).exists()
+    return ServicesFileResult(_PATH, text is not None, entries, port, name, missing=missing)
 
 
 def _parse(text: str) -> Iterator[ServicesEntry]:

@@ -20,8 +20,11 @@ def _looked_up(facts: Facts) -> Iterator[Job]:
     if target.host is not None and facts.names.has_name:
         yield Job("resolve", target.host, ResolveRequest(target.host, facts.request.family))
         yield Job("hosts-file", target.host, HostsFileRequest(target.host))
-    if target.service is not None:
-        yield Job("services-file", target.service, ServicesFileRequest(target.transport, service=target.service))
+    name = facts.request.service_name
+    if target.service is not None or (name is not None and "services-file" in facts.request.steps):
+        yield Job("services-file", name or "", ServicesFileRequest(target.transport, service=name))
+    elif target.port is not None and "service-name" in facts.request.about:
+        yield Job("services-file", "", ServicesFileRequest(target.transport, port=target.port))
 
 
 def what_it_stands_for(facts: Facts) -> Iterator[Job]:

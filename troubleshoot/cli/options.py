@@ -87,12 +87,16 @@ def _bare(address: str | None) -> str | None:
     return address.removeprefix("[").removesuffix("]") if address and address.startswith("[") else address
 
 
-def target_of(word: str, catalogue: Catalogue) -> Target:
-    """Return the target; a service name that nobody knows is refused before the run begins."""
+def target_of(word: str, catalogue: Catalogue, code: str | None = None) -> Target:
+    """Return the target; a service name that nobody knows is refused before the run begins.
+
+    Not so for a ``code`` that says just that: an unknown service name.
+    """
     from troubleshoot.intake.target import parse_target  # noqa: PLC0415
 
     target = parse_target(word, catalogue)
-    if target.service is not None:
+    told = code is not None and "service-name" in catalogue.code(code).about
+    if target.service is not None and not told:
         _known_service(target.service, target.transport, catalogue)
     return target
 
@@ -106,11 +110,8 @@ def _known_service(service: str, transport: str, catalogue: Catalogue) -> None:
         pass
     else:
         return
-    names = {name for main, entry in catalogue.services.items() for name in (main, *entry.aliases)}
-    if service.lower() in names:
+    if catalogue.service(service, transport) is not None:
         return
-    import difflib  # noqa: PLC0415
-
-    near = ", ".join(difflib.get_close_matches(service.lower(), names, 3))
+    near = catalogue.near_service(service) or ""
     key = "usage.target-service-near" if near else "usage.target-service"
     raise Refusal(key, service=service, transport=transport, near=near)

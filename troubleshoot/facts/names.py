@@ -112,7 +112,13 @@ class Names(Theme):
 
     def services_file(self) -> ServicesFileResult | None:
         """Return what the services file says of the target's service."""
-        return self._view.peek("services-file", ServicesFileResult, self._view.request.target.service or "")
+        return self._view.peek("services-file", ServicesFileResult, self._view.request.service_name or "")
+
+    def service_unknown(self) -> bool:
+        """Whether the target's service name leads to no port here; the code is about nothing else."""
+        request, file = self._view.request, self.services_file()
+        asked = "service-name" in request.about and request.target.service is not None
+        return asked and file is not None and file.resolved_port is None
 
     def hosts_file(self) -> HostsFileResult | None:
         """Return what the hosts file says of the target's name."""

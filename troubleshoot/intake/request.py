@@ -21,8 +21,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     ``about`` says what the code is about (:data:`troubleshoot.knowledge.kinds.About`).
     ``steps`` is the whole checklist, ``reference_steps`` those of it that the reference itself asks for.
-    ``service_port`` is the registered port of the service name in the target, ``question_hex`` a datagram that the
-    service on a UDP port would answer. ``privileged`` tells whether raw
+    ``service_port`` is the registered port of the service name in the target, ``service_name`` that name or the one
+    that the target's port is registered for, ``service_near`` what an unknown name may have been meant for.
+    ``question_hex`` is a datagram that the service on a UDP port would answer. ``privileged`` tells whether raw
     packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
     expected on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`): that of the
     target's scheme, else the one that is registered on the port. ``say_hex`` is what a client of it says, longer than
@@ -47,6 +48,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     router: str | None = None
     remote_neighbour: str | None = None
     service_port: int | None = None
+    service_name: str | None = None
+    service_near: str | None = None
     question_hex: str = ""
     privileged: bool = False
     speaks_first: bool = False
@@ -98,6 +101,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         router=options.router,
         remote_neighbour=options.remote_neighbour,
         service_port=service.port if service is not None else None,
+        service_name=target.service or _registered(target, catalogue),
+        service_near=catalogue.near_service(target.service) if target.service and service is None else None,
         question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
         privileged=privileged,
         speaks_first=manners is not None and manners.speaks_first,
@@ -108,6 +113,12 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         marks=catalogue.marks,
         openings=tuple(_openings(manners, target, catalogue)),
     )
+
+
+def _registered(target: Target, catalogue: Catalogue) -> str | None:
+    """Return the name of the service that the target's port is registered for."""
+    entry = catalogue.service_on(target.port, target.transport) if target.port is not None else None
+    return next((name for name, e in catalogue.services.items() if e == entry), None)
 
 
 def _name_of(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:

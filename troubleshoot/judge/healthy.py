@@ -87,6 +87,8 @@ def confidence(facts: Facts) -> Confidence:
     measured = losses.hidden(facts)
     clear = measured is None or losses.clear(facts, measured[1])
     tried = facts.port is not None or facts.request.kind != "network"
+    if "service-name" in facts.request.about and facts.request.target.service is None:
+        tried = False  # no service name was looked up
     if facts.program.apart():
         tried = False  # tried from here, not where the program stands
     if "family" in facts.request.about and facts.request.pid is None:
@@ -131,6 +133,8 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
     if facts.request.kind == "name-service" and facts.port is None:
         return ()
     notes = []
+    if "service-name" in facts.request.about and facts.request.target.service is None:
+        notes.append(note("verdict.unchecked-service-name"))
     if facts.port is None:
         notes.append(note("verdict.unchecked-port"))
     elif not _data_moved(facts):

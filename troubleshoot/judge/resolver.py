@@ -8,6 +8,7 @@ from probes.base import Note, note
 from probes.hosts_file import HostsFileResult
 from probes.resolve import Answer, ResolveResult, ServerAnswer
 from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, describe, plain
+from troubleshoot.judge import service_names
 from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.judge.names import system_said
 
@@ -16,7 +17,10 @@ _NSSWITCH = "/etc/nsswitch.conf"
 
 @rule("resolver-misconfigured", holds_up="complete")
 def resolver_misconfigured(facts: Facts) -> Finding | None:
-    """The name is known, and the system's own look-up cannot get at it."""
+    """The name is known, and the system's own look-up cannot get at it; or the service's name leads to no port."""
+    nameless = service_names.unknown(facts)
+    if nameless is not None:
+        return nameless
     if not facts.names.has_name:
         return None
     result, hosts = facts.names.resolved(), facts.names.hosts_file()

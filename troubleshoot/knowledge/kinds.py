@@ -17,7 +17,7 @@ Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-ne
 About = Literal[
     "bind-port", "bind-address", "permission", "outgoing-port", "descriptors", "memory", "message-size", "established",
     "stall", "now-and-then", "family", "subsystem", "startup", "provider", "not-a-socket", "connection", "state",
-    "bind", "wait",
+    "bind", "wait", "service-name",
 ]  # fmt: skip
 Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
 Transport = Literal["tcp", "udp"]

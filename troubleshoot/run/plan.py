@@ -80,6 +80,7 @@ ORDER = (
         when=_about_network,
         asks=(
             machine.process,
+            names.named,
             machine.subsystem,
             machine.families,
             machine.buffers,
@@ -88,9 +89,7 @@ ORDER = (
             machine.broadcast,
         ),
     ),
-    Group(
-        when=_looked_at, asks=(machine.statistics, names.named, machine.interfaces, proxied.settings, proxied.container)
-    ),
+    Group(when=_looked_at, asks=(machine.statistics, machine.interfaces, proxied.settings, proxied.container)),
     Group(when=_tried, each=_all_addresses, asks=(target.kind, target.route)),
     Group(when=_tried, asks=(names.servers, target.attempts, proxied.way)),
     Group(when=_tried, each=target.looked_into, asks=(path.echoes, path.neighbour, path.traceroute, path.tcp_path)),

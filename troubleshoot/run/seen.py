@@ -26,7 +26,7 @@ def seen_now(facts: Facts, conclusion: Conclusion, catalogue: Catalogue) -> Repr
     if conclusion.outcome == "healthy":
         tried = request.kind == "name-service" or any(r.decided for r in facts.attempts.reaches())
         return Reproduction(outcome="not-reproduced" if tried or bound else "not-attempted", observed=None)
-    seen = _observed(facts, catalogue)
+    seen = [request.number] if facts.names.service_unknown() else _observed(facts, catalogue)
     if not seen:
         connects = any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
         return Reproduction(outcome="not-reproduced" if connects or bound else "not-attempted", observed=None)

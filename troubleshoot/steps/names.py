@@ -54,8 +54,11 @@ def hosts_file(facts: Facts) -> StepView:
     host = facts.request.target.host or ""
     key = ("hosts-file", host)
     result = facts.names.hosts_file()
-    if result is None or not result.readable:
+    if result is None:
         return unavailable(facts, "reason.not-run", key)
+    if not result.readable:
+        gone = note("fact.file-forbidden" if result.forbidden else "fact.file-missing", path=result.path)
+        return StepView("warning" if facts.targets else "failed", gone, None, (key,))
     if not result.entries:
         return StepView("passed", note("fact.hosts-none", path=result.path, name=host), None, (key,))
     entry = result.entries[0]
@@ -77,25 +80,32 @@ def hosts_file(facts: Facts) -> StepView:
 @step("services-file")
 def services_file(facts: Facts) -> StepView:
     """Which port does the services file give the service?"""
-    service = facts.request.target.service
-    if service is None:
+    service, given = facts.request.service_name, facts.request.target.port
+    if service is None and "service-name" not in facts.request.about:
         return skipped("reason.port-given", port=facts.port) if facts.port is not None else skipped("reason.no-port")
+    service = service or ""
     key = ("services-file", service)
     if key in facts.running:
         raise NotYet("services-file")
     result = facts.names.services_file()
-    if result is None or not result.readable:
+    if result is None:
         return unavailable(facts, "reason.not-run", key)
+    if not result.readable and result.resolved_port is None:
+        gone = note("fact.file-missing" if result.missing else "fact.file-forbidden", path=result.path)
+        return StepView("failed" if given is None else "warning", gone, None, (key,))
+    if not service:
+        return skipped("reason.port-given", port=given)
     if result.resolved_port is None:
-        fact = note("fact.services-none", path=result.path, service=service, port=facts.request.service_port)
+        registered = facts.request.service_port or given
+        fact = note("fact.services-none", path=result.path, service=service, port=registered or "?")
         return StepView("warning", fact, None, (key,))
-    expected = facts.request.service_port
+    expected = facts.request.service_port if given is None else given
     if expected is not None and expected != result.resolved_port:
         fact = note(
             "fact.services-unusual", path=result.path, service=service, port=result.resolved_port, expected=expected
         )
         failing = any(facts.attempts.reach(a).failed for a in facts.attempts.usable)
-        return StepView("failed" if failing else "warning", fact, None, (key,))
+        return StepView("failed" if failing and given is None else "warning", fact, None, (key,))
     return StepView(
         "passed",
         note("fact.services-usual", path=result.path, service=service, port=result.resolved_port),

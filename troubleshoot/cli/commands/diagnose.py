@@ -37,7 +37,7 @@ def run(
         raise Refusal("usage.option-quiet")
     spare_tls()
     options = options_of(session, **given)
-    aim = target_of(target, session.catalogue)
+    aim = target_of(target, session.catalogue, name)
 
     from troubleshoot.cli.show import show  # noqa: PLC0415
     from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
