@@ -112,6 +112,8 @@ def _known_service(service: str, transport: str, catalogue: Catalogue) -> None:
         return
     if catalogue.service(service, transport) is not None:
         return
-    near = catalogue.near_service(service) or ""
+    from troubleshoot.intake.target import near_service  # noqa: PLC0415
+
+    near = near_service(service, catalogue) or ""
     key = "usage.target-service-near" if near else "usage.target-service"
     raise Refusal(key, service=service, transport=transport, near=near)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from troubleshoot.intake.target import Target, is_unspecified
+from troubleshoot.intake.target import Target, is_unspecified, near_service
 from troubleshoot.knowledge.catalogue import Catalogue, ServiceEntry
 from troubleshoot.knowledge.kinds import About, Kind
 from troubleshoot.knowledge.text import fill
@@ -102,7 +102,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         remote_neighbour=options.remote_neighbour,
         service_port=service.port if service is not None else None,
         service_name=target.service or _registered(target, catalogue),
-        service_near=catalogue.near_service(target.service) if target.service and service is None else None,
+        service_near=near_service(target.service, catalogue) if target.service and service is None else None,
         question_hex=question.question_hex if question is not None and target.transport == "udp" else "",
         privileged=privileged,
         speaks_first=manners is not None and manners.speaks_first,

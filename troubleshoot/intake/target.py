@@ -91,6 +91,14 @@ def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
     return _url(text, name, rest, catalogue)
 
 
+def near_service(name: str, catalogue: Catalogue) -> str | None:
+    """Return the names of services that an unknown one may have been meant for, ``None`` where none is near."""
+    import difflib  # noqa: PLC0415 - for a name that nobody knows
+
+    names = {known for main, entry in catalogue.services.items() for known in (main, *entry.aliases)}
+    return ", ".join(difflib.get_close_matches(name.lower(), names, 3)) or None
+
+
 def _plain(text: str) -> Target:
     transport = "tcp"
     rest = text

@@ -180,13 +180,6 @@ class Catalogue:
         found = [entry for key, entry in self.services.items() if wanted == key or wanted in entry.aliases]
         return min(found, key=lambda entry: entry.transport != transport, default=None)
 
-    def near_service(self, name: str) -> str | None:
-        """Return the names of services that an unknown one may have been meant for, ``None`` where none is near."""
-        import difflib  # noqa: PLC0415 - for a name that nobody knows
-
-        names = {known for main, entry in self.services.items() for known in (main, *entry.aliases)}
-        return ", ".join(difflib.get_close_matches(name.lower(), names, 3)) or None
-
     def service_on(self, port: int, transport: str) -> ServiceEntry | None:
         """Return the entry of the service that is registered on a port, ``None`` where none is known."""
         return next((e for e in self.services.values() if (e.port, e.transport) == (port, transport)), None)
