@@ -134,7 +134,7 @@ class ServiceResult(msgspec.Struct, frozen=True):
 
 
 #: So many bytes of what a service sends are kept.
-KEPT: Final = 256
+KEPT: Final = 512
 #: What one connection says at most: a hello, the end of the handshake, what was to be said, a farewell.
 _SAID: Final = 4
 

@@ -124,7 +124,7 @@ def test_a_tls_alert_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with service(alert) as port:
         manners(monkeypatch, port, "https")
         report = run("10054", f"127.0.0.1:{port}", QUICK)
-    assert (report.verdict.outcome, report.verdict.cause) == ("fault", "service-closes")
+    assert (report.verdict.outcome, report.verdict.cause) == ("fault", "tls-failed")
     assert any("handshake_failure" in evidence.fact for evidence in report.verdict.evidence)
 
 
@@ -133,7 +133,7 @@ def test_a_tls_alert_does_not_accuse_a_service_of_refusing_connections(monkeypat
         manners(monkeypatch, port, "https")
         report = run("10061", f"127.0.0.1:{port}", QUICK)
     assert report.verdict.outcome == "healthy"
-    assert [(a.cause, a.confidence) for a in report.verdict.alternatives] == [("service-closes", "possible")]
+    assert [(a.cause, a.confidence) for a in report.verdict.alternatives] == [("tls-failed", "possible")]
 
 
 # -- reports of the lab, judged again --------------------------------------------------------------------------

@@ -9,6 +9,7 @@ Reads JSON on standard input's first line, ``{"interface", "port", "ttl", "kind"
   (a reset that acknowledges nothing at all), ``checksum``, ``address`` (it comes from the address beside the target's),
   ``port``; null: nothing
 - ``senders``: how many answers there are; those beyond the first come from other addresses
+- ``word``: both sides of connections that say it are reset instead of answering SYNs
 """
 
 from __future__ import annotations
@@ -114,6 +115,37 @@ def packed(syn: Syn, sender: bytes, ttl: int, protocol: int, body: bytes) -> byt
     return struct.pack("!IHBB16s16s", 6 << 28, len(body), protocol, ttl, sender, syn.source) + body
 
 
+def cut(packet: bytes, family: int, word: bytes) -> list[tuple[bytes, bytes]]:
+    """The packets that reset both sides of a connection whose ``packet`` says ``word``, and where they go."""
+    start = (packet[0] & 15) * 4 if family == 4 else 40
+    protocol, source, target = (packet[9], packet[12:16], packet[16:20])
+    if family == 6:
+        protocol, source, target = packet[6], packet[8:24], packet[24:40]
+    tcp = packet[start:]
+    if protocol != socket.IPPROTO_TCP or word not in tcp:
+        return []
+    sequence, acknowledged = struct.unpack_from("!II", tcp, 4)
+    length = len(tcp) - (tcp[12] >> 4) * 4
+    ports = tcp[0:2], tcp[2:4]
+    to_client = reset_of(family, (target, source), (ports[1], ports[0]), acknowledged, sequence + length)
+    to_server = reset_of(family, (source, target), ports, sequence, acknowledged)
+    return [(to_client, source), (to_server, target)]
+
+
+def reset_of(
+    family: int, ends: tuple[bytes, bytes], ports: tuple[bytes, bytes], sequence: int, acknowledged: int
+) -> bytes:
+    """A reset from the first of both ends to the other with these numbers (RFC 9293, section 3.5.2)."""
+    source, target = ends
+    wrapped = acknowledged & 0xFFFFFFFF
+    reset = struct.pack("!2s2sIIBBHHH", ports[0], ports[1], sequence, wrapped, 0x50, 0x14, 0, 0, 0)
+    pseudo = source + target + (struct.pack("!HH", 6, 20) if family == 4 else struct.pack("!IHH", 20, 0, 6))
+    reset = reset[:16] + struct.pack("!H", checksum(pseudo + reset)) + reset[18:]
+    if family == 4:
+        return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 61, 6, 0, source, target) + reset
+    return struct.pack("!IHBB16s16s", 6 << 28, 20, 6, 61, source, target) + reset
+
+
 def main() -> None:
     wanted = json.loads(sys.stdin.readline())
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
@@ -131,9 +163,13 @@ def main() -> None:
         family = PROTOCOL.get(protocol)
         if family is None or kind == socket.PACKET_OUTGOING:
             continue
-        syn = syn_to(packet, family, wanted["port"])
-        for made in answers(syn, wanted) if syn else ():
-            host = socket.inet_ntop(socket.AF_INET if family == 4 else socket.AF_INET6, syn.source)
+        if wanted.get("word"):
+            made_for = cut(packet, family, wanted["word"].encode())
+        else:
+            syn = syn_to(packet, family, wanted["port"])
+            made_for = [(made, syn.source) for made in answers(syn, wanted)] if syn else []
+        for made, whom in made_for:
+            host = socket.inet_ntop(socket.AF_INET if family == 4 else socket.AF_INET6, whom)
             with suppress(OSError):  # the way back may be gone
                 senders[family].sendto(made, (host, 0))
 

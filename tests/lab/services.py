@@ -141,7 +141,8 @@ class Server:
             connection.close()
             return
         if kind == "banner":
-            connection.sendall(b"220 lab service ready\r\n")
+            secure = connection.getsockname()[1] == 22
+            connection.sendall(b"SSH-2.0-lab\r\n" if secure else b"220 lab service ready\r\n")
         if kind == "bulk":
             connection.sendall(b"220 " + b"x" * 65_530 + b"\r\n")
         if kind == "tls":

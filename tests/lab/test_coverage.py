@@ -31,7 +31,7 @@ ON_THE_HOST = (
     "accept-queue-full",
     "service-resets",
     "service-closes",
-    "service-closes tls-alert",
+    "tls-failed tls-alert",
     "service-silent",
 )
 #: Between two routers there is one link: the second place comes with the larger networks.

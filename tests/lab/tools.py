@@ -65,7 +65,7 @@ PLAYED = (
     "service-resets.4-4-default",
     "service-closes.4-4-default",
     "service-silent.4-25-4-default",
-    "service-refuses-tls.4-4-default",
+    "tls-failed-alert.4-4-default",
     "host-down",
     "path-broken-drop",
     "network-unreachable-no-route",

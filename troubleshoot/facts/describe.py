@@ -20,10 +20,11 @@ from probes.sockets import SocketEntry
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.traceroute import TracerouteResult
 from probes.wire import WireResult
-from troubleshoot.facts import Reach, Reading
+from troubleshoot.facts import Reach, Reading, rungs
 from troubleshoot.facts.chance import ceiling, interval
 from troubleshoot.facts.flows import Split
 from troubleshoot.facts.losses import Sample, Told
+from troubleshoot.facts.rungs import Rung
 
 
 def milliseconds(value: float | None) -> str:
@@ -93,6 +94,35 @@ def service(found: ServiceResult) -> Note:
     if found.outcome is ServiceOutcome.TLS_FAILED:
         return note("fact.service-tls-failed", where=where)
     return note("fact.service-not-connected", where=where)
+
+
+def rung(found: Rung) -> Note:
+    """What one connection to a service came to, by what was said on it."""
+    result = found.result
+    if result is None:
+        return note("fact.rung-untried", name=found.name or "listen")
+    where, tls = endpoint(result.address, result.port), result.tls
+    if found.name == rungs.ANNOUNCED and found.answered:
+        return note("fact.rung-announced", where=where)
+    if found.name == rungs.OTHER_NAME and found.tls:
+        return note("fact.rung-other-name", where=where, name=(tls.server_name if tls else None) or "-")
+    if found.name.startswith(f"{rungs.TLS} ") and tls is not None and tls.version is not None:
+        return note("fact.rung-version", where=where, protocol=tls.version, cipher=tls.cipher or "?")
+    if result.http is not None:
+        return note("fact.rung-page", where=where, page=page(result))
+    if found.quote and result.ended_ms is not None and found.name in (rungs.LISTEN, rungs.TLS):
+        return note("fact.rung-leaves", where=where, said=found.quote)
+    return note("fact.rung-says", where=where, said=found.quote) if found.quote else service(result)
+
+
+def page(result: ServiceResult) -> str:
+    """Return the status of an HTTP answer with its reason, and who says so."""
+    head = result.http
+    if head is None:
+        status = rungs.status_of(bytes.fromhex(result.first_hex))
+        return str(status) if status is not None else "?"
+    told = " ".join((str(head.status), head.reason)).strip()
+    return f"{told} ({head.server})" if head.server else told
 
 
 def ping(result: PingResult) -> Note:

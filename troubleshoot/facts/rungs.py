@@ -88,6 +88,9 @@ def read_rung(
         silent = result.outcome is ServiceOutcome.SILENT
         failed = result.outcome is ServiceOutcome.TLS_FAILED
         return Rung(name, Ending.ELSE if failed else Ending.SILENT if silent else Ending.CUT, result)
+    if result.outcome is ServiceOutcome.TLS_FAILED:  # whatever this is, it is no handshake
+        _ending, _means, speaks = _read(said, result, None, tuple(marks))
+        return Rung(name, Ending.ELSE, result, None, speaks, quote(said))
     ending, means, speaks = _read(said, result, manner, tuple(marks))
     return Rung(name, ending, result, means, speaks, quote(said))
 
@@ -159,6 +162,6 @@ def quote(said: bytes) -> str:
     Of PostgreSQL's messages it is the field that is meant for people.
     """
     words = [found.decode("ascii") for found in _WORD.findall(said)]
-    if said[:1] == b"E" and any(word.startswith("SFATAL") for word in words):
+    if said[:1] == b"E" and b"SFATAL\0" in said:
         words = [word[1:] for word in words if word.startswith("M")] or words
     return " ".join(words)[:_QUOTED].strip()

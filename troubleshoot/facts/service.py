@@ -97,6 +97,12 @@ class Service(Theme):
             manner = None
         return rungs.read_rung(name, result, manner, request.marks)
 
+    def wait_for_rungs(self, address: str) -> None:
+        """Raise :class:`NotYet` while any rung is climbed at an address: what it comes to may tell more."""
+        start = self.subject(address, "")
+        if any(p == "service" and (s == start or s.startswith(f"{start} ")) for p, s in self._view.running):
+            raise NotYet(f"service {start}")
+
     def climbed(self, address: str, name: str | None = None) -> Rung | None:
         """Return what a rung came to once it is over, ``None`` before that."""
         name = self.first if name is None else name

@@ -29,8 +29,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     target's scheme, else the one that is registered on the port. ``say_hex`` is what a client of it says, longer than
     one packet. ``protocol`` is its name, ``manner`` what it says and is told; ``marks`` are the expressions that tell
     protocols apart, ``openings`` what is said first to the service and (``http``) to one that is not known,
-    hexadecimal. ``posix`` is the code's POSIX name, ``needs_port`` tells that
-    only a connection to a port can bring it.
+    hexadecimal; ``sibling`` is the scheme of the same protocol with TLS, or without. ``posix`` is the code's POSIX
+    name, ``needs_port`` tells that only a connection to a port can bring it.
     """
 
     code: str
@@ -59,6 +59,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     manner: ServiceEntry | None = None
     marks: tuple[tuple[str, str], ...] = ()
     openings: tuple[tuple[str, str], ...] = ()
+    sibling: str | None = None
 
     @property
     def to_bind(self) -> bool:
@@ -112,6 +113,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         manner=catalogue.manner(manners) if manners is not None else None,
         marks=catalogue.marks,
         openings=tuple(_openings(manners, target, catalogue)),
+        sibling=_sibling(manners, catalogue),
     )
 
 
@@ -126,6 +128,15 @@ def _name_of(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:
     if entry is None:
         return None
     return entry.speaks or next((name for name, e in catalogue.services.items() if e == entry), None)
+
+
+def _sibling(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:
+    """Return the scheme of the same protocol with TLS where this one is without, and the other way round."""
+    spoken = _name_of(entry, catalogue)
+    for name, other in catalogue.services.items():
+        if entry is not None and spoken in (name, other.speaks) and other.tls != entry.tls and other.schemes:
+            return other.schemes[0]
+    return None
 
 
 def _openings(entry: ServiceEntry | None, target: Target, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,14 @@ from troubleshoot.errors import bug_text
 from troubleshoot.facts import Facts, Key, NotYet
 from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     absent,
+    certificate,
     conflict,
     destination,
     ephemeral,
     false_answers,
     files,
+    handshake,
+    hangs_up,
     holders,
     limits,
     loop,
@@ -27,6 +30,7 @@ from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     refused,
     resolver,
     routes,
+    said,
     service,
     several,
     silence,

@@ -106,7 +106,7 @@ def _contradicted(facts: Facts) -> bool:
     if any(reach.failed for reach in facts.attempts.reaches()):
         return True
     bad = {ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT}
-    if facts.request.tls or facts.request.speaks_first:
+    if facts.service.known:
         bad |= {ServiceOutcome.SILENT, ServiceOutcome.TLS_FAILED}
     return any(isinstance(o.result, ServiceResult) and o.result.outcome in bad for o in facts.of("service"))
 
@@ -143,6 +143,9 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
     services = [o.result for o in facts.of("service") if isinstance(o.result, ServiceResult)]
     if facts.request.tls and not any(result.outcome in spoken for result in services):
         notes.append(note("verdict.unchecked-tls"))
+    pages = [r.http for r in services if r.http is not None and 400 <= r.http.status <= 499]
+    if pages:
+        notes.append(note("verdict.unchecked-page", page=f"{pages[0].status} {pages[0].reason}".strip()))
     if facts.request.pid is None:
         notes.append(note("verdict.unchecked-program"))
     return tuple(notes)

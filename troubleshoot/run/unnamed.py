@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from probes.base import Note, Status, note
-from troubleshoot.facts import Facts, Reading, describe, losses, usage
+from troubleshoot.facts import Facts, Reading, clock, describe, losses, usage
 from troubleshoot.facts.ports import binds
 
 
@@ -55,6 +57,7 @@ def further(facts: Facts, tried: str, *, healthy: bool) -> list[tuple[str, Note]
     """
     said = [(tried, place) for place in facts.program.place()]
     said += usage.evidence(facts) if "state" in facts.request.about else ()
+    said += [(tried, fact) for fact in _spoken(facts)] if healthy else []
     hidden = losses.hidden(facts) if healthy else None
     if hidden is None:
         return said
@@ -65,6 +68,20 @@ def further(facts: Facts, tried: str, *, healthy: bool) -> list[tuple[str, Note]
     if found.sent:
         said.append((tried, describe.unlost(found)))
     return said
+
+
+def _spoken(facts: Facts) -> Iterator[Note]:
+    """Give what the service answered, and how long its certificate is still good."""
+    for reach in facts.attempts.reaches():
+        told = facts.service.climbed(reach.address) if facts.request.target.transport == "tcp" else None
+        if told is None or told.result is None or not (told.answered or told.tls):
+            continue
+        yield describe.rung(told)
+        record = facts.observation("service", facts.service.subject(reach.address))
+        ends = clock.of_text(told.result.tls.not_after) if told.result.tls is not None else None
+        if ends is not None and record is not None:
+            left = clock.days(clock.at(record.started), ends)
+            yield note("fact.certificate-left", day=clock.day(ends), days=left)
 
 
 def untried_for_want_of_a_port(facts: Facts) -> bool:

@@ -8,7 +8,6 @@ from probes.path_mtu import PathMtuResult
 from probes.ping import PingRequest, PingResult
 from probes.proxy import ProxyResult
 from probes.route import RouteKind
-from probes.service import ServiceOutcome
 from probes.statistics import StatisticsResult
 from probes.transfer import TransferResult, Trial
 from troubleshoot import asks
@@ -27,8 +26,10 @@ from troubleshoot.facts import (
     losses,
     neighbour_alive,
     neighbour_dead,
+    rungs,
 )
 from troubleshoot.facts.losses import Kind
+from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.facts.transfers import Contrast, contrast, moved
 from troubleshoot.report import StepStatus
 from troubleshoot.steps.model import StepView, address_in_question, no_address, skipped, step, unavailable
@@ -277,18 +278,30 @@ def connect(facts: Facts) -> StepView:
 
 
 def _once_connected(facts: Facts, good: list[Reach], keys: tuple[Key, ...]) -> StepView | None:
-    """What became of the connections, where the service ended them or kept silent."""
+    """What became of the connections, where the service ended them, kept silent, said no or spoke something else."""
     for reach in good:
-        result = facts.service.peek(reach.address)
-        if result is None or not result.complete:
-            continue
-        greets = facts.request.speaks_first or facts.request.tls
-        bad = {ServiceOutcome.RESETS, ServiceOutcome.CLOSES, ServiceOutcome.TLS_ALERT}
-        if result.outcome in bad or (greets and result.outcome is ServiceOutcome.SILENT):
-            status: StepStatus = "failed" if greets or facts.service.established else "warning"
-            key = ("service", facts.service.subject(reach.address))
-            return StepView(status, describe.service(result), None, (*keys, key))
+        climbed = [r for r in facts.service.rungs(reach.address) if r.result is not None and r.result.complete]
+        bad = next((fact for rung in climbed if (fact := _at_fault(facts, rung)) is not None), None)
+        if bad is not None:
+            status: StepStatus = "failed" if facts.service.known or facts.service.established else "warning"
+            told = tuple(("service", facts.service.subject(reach.address, rung.name)) for rung in climbed)
+            return StepView(status, bad, None, (*keys, *told))
     return None
+
+
+def _at_fault(facts: Facts, rung: Rung) -> Note | None:
+    """The fact of a rung on which the service did not do as it should; the others only tell why."""
+    expected = rung.name in (facts.service.first, rungs.START) or rung.name.startswith(rungs.AGAIN)
+    refused = rung.ending is Ending.NO and rung.means != "login"
+    if not expected and not (rung.name == rungs.GET and refused):
+        return None
+    tls = rung.result.tls if rung.result is not None else None
+    if refused or rung.ending is Ending.CUT:
+        return describe.rung(rung)
+    if facts.service.known and rung.ending in (Ending.SILENT, Ending.ELSE):
+        return describe.rung(rung)
+    untrusted = tls is not None and tls.verify_error is not None and facts.request.tls
+    return note("fact.certificate-told", error=tls.verify_error) if untrusted and tls is not None else None
 
 
 def _proxy(facts: Facts) -> Note | None:

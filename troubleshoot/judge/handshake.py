@@ -1,0 +1,153 @@
+"""Rules for a TLS handshake that does not come off: versions and names, client certificates, filters on the way."""
+
+from __future__ import annotations
+
+from probes.service import ServiceOutcome, ServiceResult, TlsFacts
+from troubleshoot import asks
+from troubleshoot.facts import Facts, Reach, rungs
+from troubleshoot.facts.rungs import Ending, Rung
+from troubleshoot.judge.evidence.attempt import step_of
+from troubleshoot.judge.evidence.ladder import climbed, hop_of, quoted, shown, weight
+from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.service import on_any
+
+#: How versions of TLS are written.
+_WRITTEN = {"TLSv1": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
+#: Alerts by which a service refuses a client without a certificate, or with one that it does not know; from a service
+#: that asked for one also those that may mean something else.
+_WANTED = frozenset({"certificate_required"})
+_MAY_BE_WANTED = frozenset(
+    {"handshake_failure", "bad_certificate", "unknown_ca", "certificate_unknown", "access_denied"}
+)
+#: What web servers say of it inside the session (nginx).
+_SAID = "No required SSL certificate was sent"
+
+
+def _shaken(rung: Rung | None) -> tuple[ServiceResult, TlsFacts] | None:
+    """Return what a handshake showed, ``None`` where none was tried."""
+    if rung is None or rung.result is None or rung.result.tls is None:
+        return None
+    return rung.result, rung.result.tls
+
+
+@rule("client-certificate-required", asks=(asks.connected.service,), holds_up="healthy")
+def client_certificate_required(facts: Facts) -> Finding | None:
+    """The service refuses a client that shows no certificate of its own."""
+    return on_any(facts, wants_certificate)
+
+
+def wants_certificate(facts: Facts, reach: Reach) -> Finding | None:
+    """Return the finding for an address whose service wants a certificate of the client."""
+    if climbed(facts, reach) is None:
+        return None
+    rung = facts.service.peek_rung(reach.address, rungs.TLS)
+    shaken = _shaken(rung)
+    if shaken is None:
+        return None
+    result, tls = shaken
+    said = bytes.fromhex(result.first_hex).decode("latin-1")
+    asked = tls.client_wanted and (tls.alert in _MAY_BE_WANTED or result.outcome is ServiceOutcome.RESETS)
+    if tls.alert not in _WANTED and not asked and _SAID not in said:
+        return None
+    return Finding(
+        cause="client-certificate-required",
+        confidence="certain" if facts.request.tls and not asked else "likely",
+        step=step_of(facts),
+        evidence=shown(facts, reach, rung),
+        values=values(found=f'"{_SAID}"' if _SAID in said else tls.alert or "handshake_failure"),
+        hop=hop_of(facts, reach.address),
+        address=reach.address,
+    )
+
+
+@rule("content-filtered", asks=(asks.connected.service,), holds_up="healthy")
+def content_filtered(facts: Facts) -> Finding | None:
+    """A hello with the target's name is cut off or swallowed, and one with another name is answered."""
+    return on_any(facts, filtered)
+
+
+def filtered(facts: Facts, reach: Reach) -> Finding | None:
+    """Return the finding for an address to which one server name gets through and the target's does not."""
+    first = climbed(facts, reach)
+    if first is None or not facts.request.tls or first.ending not in (Ending.CUT, Ending.SILENT):
+        return None
+    other = facts.service.peek_rung(reach.address, rungs.OTHER_NAME)
+    if not other.tls or facts.machine.is_local(reach.address):
+        return None
+    return Finding(
+        cause="content-filtered",
+        confidence="likely",
+        step=step_of(facts),
+        evidence=shown(facts, reach, first, other),
+        values=values(name=facts.request.target.host, address=reach.address),
+        variant="silent" if first.ending is Ending.SILENT else "default",
+    )
+
+
+@rule("tls-failed", asks=(asks.connected.service,), holds_up="healthy")
+def tls_failed(facts: Facts) -> Finding | None:
+    """Encryption cannot be agreed on, or the handshake is cut off."""
+    return on_any(facts, fails)
+
+
+def fails(facts: Facts, reach: Reach) -> Finding | None:
+    """Return the finding for an address with which no handshake comes off."""
+    first = climbed(facts, reach)
+    shaken = _shaken(first)
+    if first is None or shaken is None or not facts.request.tls:
+        return None
+    result, tls = shaken
+    if result.outcome is ServiceOutcome.TLS_OK or first.ending is Ending.SILENT or _explained(facts, reach, first, tls):
+        return None
+    taken = _taken(facts, reach)
+    kind = _kind(facts, first, tls, taken)
+    versions = [_WRITTEN[rung.name.rpartition(" ")[2]] for rung in taken]
+    return Finding(
+        cause="tls-failed",
+        confidence="certain" if kind == "version" and weight(facts) == "likely" else weight(facts),
+        step=step_of(facts),
+        evidence=shown(facts, reach, first, *taken),
+        values=values(
+            found=tls.alert or (tls.error or "").lower().replace("_", " ") or quoted(first),
+            name=facts.request.target.host,
+            versions=", ".join(versions) or None,
+        ),
+        variant={
+            "version": "version",
+            "nameless": "nameless",
+            "name": "name",
+            "cut": "cut",
+            "other": "other",
+            "": "default",
+        }[kind],
+        hop=hop_of(facts, reach.address),
+        address=reach.address,
+    )
+
+
+def _explained(facts: Facts, reach: Reach, first: Rung, tls: TlsFacts) -> bool:
+    """Whether another rule names what stops the handshake: the protocol, a filter, a client's certificate."""
+    address = reach.address
+    plain = facts.service.peek_rung(address, rungs.PLAIN)
+    if not first.tls and (plain.ending is Ending.WELL or (plain.speaks or first.speaks) not in (None, "tls")):
+        return True
+    announced = facts.service.peek_rung(address, rungs.ANNOUNCED)
+    other = facts.service.peek_rung(address, rungs.OTHER_NAME)
+    return (first.ending is Ending.CUT and (other.tls or announced.tls)) or tls.alert in _WANTED
+
+
+def _taken(facts: Facts, reach: Reach) -> tuple[Rung, ...]:
+    """The versions that the service takes where they are offered alone."""
+    tried = (facts.service.peek_rung(reach.address, f"{rungs.TLS} {version}") for version in rungs.VERSIONS)
+    return tuple(r for r in tried if r.result is not None and r.result.outcome is ServiceOutcome.TLS_OK)
+
+
+def _kind(facts: Facts, first: Rung, tls: TlsFacts, taken: tuple[Rung, ...]) -> str:
+    """Return what kind of failure it is; an empty word for one that its alert tells."""
+    unknown = tls.alert == "unrecognized_name"
+    cut = first.ending is Ending.CUT
+    if taken:
+        return "version"
+    if (cut or unknown) and facts.names.is_literal:
+        return "nameless"
+    return "name" if unknown else "cut" if cut else "" if tls.alert is not None else "other"
