@@ -129,6 +129,17 @@ def _seeds() -> dict[str, list[bytes]]:
             b"--lang=ko\0--errno\0linux\x00111",
         ),
     ]
+    texts = [
+        *(
+            b'psql: error: connection to server at "localhost" (::1), port 5432 failed: Connection refused (0x0000274D/10061)',
+            b"dial tcp: lookup a.example on 192.0.2.53:53: read udp 192.0.2.1:4->192.0.2.53:53: i/o timeout",
+            b"a.example/192.0.2.1:80, \\\\nas\\x, ('::1', 80), https://me:geheim@a.example/?q=1: [Errno 111]",
+        ),
+        *(
+            "대상 컴퓨터에서 연결을 거부했으므로 연결하지 못했습니다. (os error 10061)\n".encode(),
+            b"Caused by: java.net.UnknownHostException: a.example: Name or service not known\n\tat x.y(Z.java:1)",
+        ),
+    ]
     return {
         "frames-of-the-link": _packets(),
         "icmp-quotes": [*(p[20:] for p in _packets()), error, struct.pack("=i", 64), struct.pack("=qq", 1, 1)],
@@ -145,6 +156,7 @@ def _seeds() -> dict[str, list[bytes]]:
         "answers-of-services": [b"\x15\x03\x03\0\2\2\x28", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"220 x\r\n"],
         "tls-hellos": [_hello(), b"\x15\x03\x03\0\2\2\x28", b"\x16\x03\x03\0\x04\x02\0\0\0", b"HTTP/1.1 400 Bad\r\n\r\n"],
         "reports": [path.read_bytes() for path in sorted(_DATA.glob("reports/*.json")) + sorted(_DATA.glob("connected/*.json"))],
+        "pasted-texts": texts,
         "words-of-the-command-line": words,
     }  # fmt: skip
 

@@ -30,7 +30,9 @@ from troubleshoot.cli.show import lexicon
 from troubleshoot.errors import UserError
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.target import parse_target
+from troubleshoot.intake.texts import read_text
 from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.render import reading
 from troubleshoot.render import text as screen
 from troubleshoot.render.style import Style, style_of
 from troubleshoot.report import from_json, to_json
@@ -249,6 +251,21 @@ def reports(data: bytes) -> Any:
 
 
 @target
+def pasted_texts(data: bytes) -> Any:
+    """What is read out of a text is a code and a target that are ones, and is shown without what steers a terminal."""
+    found = read_text(data.decode("utf-8", "surrogateescape"), catalogue())
+    for written in found.targets:
+        if not written.startswith("unix:"):
+            parse_target(written, catalogue())
+    if not found.candidates:
+        return found.targets
+    shown = reading.page(found, catalogue(), "ko", STYLE) + reading.choices(found, catalogue(), "en")
+    hidden = [c for c in shown if c != "\n" and not c.isprintable()]
+    assert not hidden, f"shown as it came: {hidden!r}"
+    return reading.document(found, catalogue(), "en")
+
+
+@target
 def words_of_the_command_line(data: bytes) -> Any:
     """Commands that send nothing are carried out; what the others take is read."""
     words = [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:8]]
@@ -264,7 +281,10 @@ def words_of_the_command_line(data: bytes) -> Any:
                 read()
     with contextlib.suppress(UserError):
         read_words(words)
-    return [_carried_out(command, *words) for command in ("explain", "codes", "reproduce --", "replay")]
+    return [
+        _carried_out(command, *words)
+        for command in ("explain", "codes", "reproduce --", "replay", "parse /no/such/file")
+    ]
 
 
 def _carried_out(command: str, *words: str) -> int:

@@ -40,6 +40,8 @@ def _option(name: str, **more: Any) -> Any:
 
 _Code = Annotated[str, _argument("code", autocompletion=complete.codes)]
 _Target = Annotated[str | None, _argument("target")]
+_Place = Annotated[list[str] | None, _argument("place")]
+_File = Annotated[str | None, _argument("file")]
 _Words = Annotated[list[str] | None, _argument("words")]
 _Targets = Annotated[list[str] | None, _argument("targets")]
 _Name = Annotated[str | None, _argument("name", autocompletion=complete.probes)]
@@ -112,7 +114,7 @@ def _top(version: _Version = False) -> int:
 def _diagnose(
     ctx: typer.Context,
     code: _Code,
-    target: _Target = None,
+    place: _Place = None,
     json: _Json = False,
     timeout: _Timeout = _SECONDS,
     ipv4: _IPv4 = False,
@@ -132,6 +134,13 @@ def _diagnose(
 
 @app.command("explain", cls=Command)
 def _explain(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Errno = None, lang: _Lang = None) -> int:
+    return _run(ctx)
+
+
+@app.command("parse", cls=Command)
+def _parse(
+    ctx: typer.Context, file: _File = None, json: _Json = False, errno: _Errno = None, lang: _Lang = None
+) -> int:
     return _run(ctx)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from probes.base import note
-from troubleshoot.cli.output import style, write_utf8
+from troubleshoot.cli.output import complain, style, write_utf8
 from troubleshoot.errors import UserError
 from troubleshoot.intake.codes import meant
 from troubleshoot.intake.target import parse_target
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from troubleshoot.report import Report
 
 
-def show(report: Report, session: Session, *, json: bool, verbose: bool, quiet: bool) -> int:
-    """Print a report and return its exit status."""
+def show(
+    report: Report, session: Session, *, json: bool, verbose: bool, quiet: bool, remarks: tuple[str, ...] = ()
+) -> int:
+    """Print a report and return its exit status; ``remarks`` are what was concluded from the words' order and text."""
+    if json or quiet:
+        for remark in remarks:
+            complain(remark)
     if json:
         from troubleshoot.report import to_json  # noqa: PLC0415
 
@@ -32,7 +37,8 @@ def show(report: Report, session: Session, *, json: bool, verbose: bool, quiet: 
     if quiet:
         sys.stdout.write(text.headline(report, words))
     else:
-        sys.stdout.write(text.screen(report, words, style(), verbose=verbose, remarks=_remarks(report, session)))
+        told = dict.fromkeys((*remarks, *_remarks(report, session)))
+        sys.stdout.write(text.screen(report, words, style(), verbose=verbose, remarks=tuple(told)))
     return report.exit_status
 
 

@@ -74,6 +74,8 @@ OPTIONS = {
 ARGUMENTS = {
     "code": Argument(metavar="CODE", required=True),
     "target": Argument(metavar="TARGET"),
+    "place": Argument(metavar="TARGET", many=True),
+    "file": Argument(metavar="FILE"),
     "words": Argument(metavar="WORD...", many=True),
     "targets": Argument(metavar="FILE.toml|TARGET...", many=True),
     "name": Argument(metavar="NAME"),
@@ -85,12 +87,13 @@ TOP = ("version", "install_completion", "show_completion")
 COMPLETION = ("--install-completion", "--show-completion")
 COMMANDS = {
     DEFAULT: Command(
-        arguments=("code", "target"),
+        arguments=("code", "place"),
         options=(
             *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
             *("show_secrets", "errno", "lang", "verbose", "quiet", "help"),
         ),
     ),
+    "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
     "explain": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
     "probe": Command(

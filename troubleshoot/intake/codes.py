@@ -2,12 +2,13 @@
 
 Forms: Winsock numbers (``10061``), names of either world in any case (``WSAECONNREFUSED``, ``econnrefused``,
 ``EAI_NONAME``, ``HOST_NOT_FOUND``), hexadecimal (``0x274D``), the HRESULT of ``FACILITY_WIN32`` in hexadecimal
-or as a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and pasted text that holds
-exactly one of them (``[WinError 10061] …``).
+or as a signed or unsigned decimal (``0x8007274D``, ``-2147014835``, ``2147952461``), and any text that speaks for
+one of them (:mod:`troubleshoot.intake.texts`).
 
-A number below 200 is refused unless it is said whose it is. Winsock has a few constants there (6, 8, 87), but the
-same numbers are errors of other systems' ``errno`` or ``getaddrinfo``, and a wrong guess would lead to the wrong
-checklist. Their names and their HRESULT forms (``0x80070006``) are unambiguous and are taken.
+A number below 200 is refused unless it is said whose it is, or it means the same everywhere (13, EACCES). Winsock has
+a few constants there (6, 8, 87), but the same numbers are errors of other systems' ``errno`` or ``getaddrinfo``, and a
+wrong guess would lead to the wrong checklist. Their names and their HRESULT forms (``0x80070006``) are unambiguous and
+are taken.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from troubleshoot.intake.texts import Reading
     from troubleshoot.knowledge.catalogue import Catalogue
     from troubleshoot.knowledge.kinds import System
 
@@ -27,16 +29,17 @@ SYSTEM_NAMES: dict[System, str] = {"linux": "Linux", "macos": "macOS", "windows"
 
 #: The greatest number that an ``errno`` or ``getaddrinfo`` error of the three systems can have, rounded up.
 _POSIX_RANGE = 200
-_LONGEST = 1000
+#: Characters of a text, as troubleshoot.intake.texts reads it.
+_LONGEST = 1 << 16
+#: Of several codes so many are shown, and so much of the line that each came from.
+_MOST_SHOWN, _LINE_SHOWN = 4, 70
 #: Digits of the longest form of 32 bits, its sign included; int() of a long word costs time.
 _LONGEST_NUMBER = 12
-#: Where WinINet and WinHTTP begin to number their errors (INTERNET_ERROR_BASE of wininet.h).
-_LIBRARIES_FROM = 12000
+#: No system's ``errno`` reaches as far: from here on a number is Windows' own (winerror.h, wininet.h, winhttp.h).
+_LIBRARIES_FROM = 1200
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)")
-_PASTED_NAME = re.compile(r"\b(?:WSA[A-Z_]*|E[A-Z]{3,}[A-Z_]*)\b")
-_PASTED_NUMBER = re.compile(r"(?<![\w.:+-])[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?![\w.])")
 
 
 def parse_code(word: str, catalogue: Catalogue, system: System | None = None) -> str:
@@ -52,14 +55,20 @@ def parse_code(word: str, catalogue: Catalogue, system: System | None = None) ->
     if _NUMBER.fullmatch(text):
         return _by_number(text, catalogue, system)
     if _NAME.fullmatch(text):
-        name = _by_name(text, catalogue)
-        if name is None:
-            raise _unknown(text, catalogue)
-        return name
-    return _pasted(text, catalogue, system)
+        name = by_name(text, catalogue)
+        if name is not None:
+            return name
+    return _in_text(text, catalogue, system)
 
 
-def _by_name(text: str, catalogue: Catalogue) -> str | None:
+def is_plain(word: str, catalogue: Catalogue) -> bool:
+    """Whether ``word`` is a code as it stands: a number, or a name that is known."""
+    text = _plain(word)
+    return bool(_NUMBER.fullmatch(text)) or (bool(_NAME.fullmatch(text)) and by_name(text, catalogue) is not None)
+
+
+def by_name(text: str, catalogue: Catalogue) -> str | None:
+    """Return the entry that a name of either world means, in any case; ``None`` for no such name."""
     name = text.upper()
     # A Winsock twin costs no file; only names such as EAI_NONAME need the table of POSIX names.
     for candidate in (name, f"WSA{name}"):
@@ -74,22 +83,30 @@ def _by_number(text: str, catalogue: Catalogue, system: System | None) -> str:
     if len(digits) > _LONGEST_NUMBER:
         raise _unknown(text, catalogue)
     value = _value(text)
-    winsock, certain = _winsock_number(value)
+    winsock, certain = winsock_number(value)
     if system is not None and abs(value) < _POSIX_RANGE:
         return _of_system(text, value, catalogue, system)
     if abs(value) < _POSIX_RANGE and not certain:
-        meanings = _meanings(value, catalogue)
-        if meanings:
-            raise Refusal("usage.code-whose", word=text, meanings="; ".join(meanings))
-        raise _unknown(text, catalogue)
-    names = catalogue.names_of(winsock) or _of_library(winsock, catalogue)
-    if not names:
-        raise _unknown(text, catalogue)
-    return names[0]
+        return _of_any_system(text, value, catalogue)
+    names = catalogue.names_of(winsock) or of_library(winsock, catalogue)
+    return names[0] if names else _in_text(text, catalogue, system)
 
 
-def _of_library(number: int, catalogue: Catalogue) -> list[str]:
-    """Return the code behind an error that WinINet or WinHTTP numbers, from 12000 on."""
+def _of_any_system(text: str, value: int, catalogue: Catalogue) -> str:
+    """Return what a small number means where it means the same on every system."""
+    meanings = _meanings(value, catalogue)
+    if not meanings:
+        raise _unknown(text, catalogue)
+    on = [_named_by(value, catalogue, system) for system in SYSTEMS]
+    twins = {catalogue.posix[name].winsock for names in on for name in names} | set(catalogue.names_of(value))
+    if len(twins) == 1 and all(on):
+        return twins.pop()
+    key = "usage.code-one-system" if len(twins) == 1 else "usage.code-whose"
+    raise Refusal(key, word=text, meanings="; ".join(meanings))
+
+
+def of_library(number: int, catalogue: Catalogue) -> list[str]:
+    """Return the code behind an error that Windows, WinINet or WinHTTP numbers."""
     if number < _LIBRARIES_FROM:
         return []
     return [on.winsock for on in catalogue.posix.values() if on.windows == number]
@@ -99,7 +116,7 @@ def meant(word: str, name: str, catalogue: Catalogue) -> bool:
     """Tell whether ``word`` is no form of the code ``name`` itself, but another system's or library's error for it."""
     text = word.strip().upper()
     if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
-        return _winsock_number(_value(text))[0] != catalogue.numbers[name]
+        return winsock_number(_value(text))[0] != catalogue.numbers[name]
     return bool(_NAME.fullmatch(text)) and text in catalogue.posix and name not in (text, f"WSA{text}")
 
 
@@ -107,10 +124,8 @@ def is_winsock_form(word: str, catalogue: Catalogue) -> bool:
     """Tell whether ``word`` is a number or a name of Winsock, which only Windows gives: ``10061``, ``0x8007274D``."""
     text = _plain(word)
     if _NUMBER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
-        number, certain = _winsock_number(_value(text))
-        return certain or (
-            number >= _POSIX_RANGE and bool(catalogue.names_of(number) or _of_library(number, catalogue))
-        )
+        number, certain = winsock_number(_value(text))
+        return certain or (number >= _POSIX_RANGE and bool(catalogue.names_of(number) or of_library(number, catalogue)))
     return text.upper() in catalogue.numbers
 
 
@@ -123,7 +138,7 @@ def _value(text: str) -> int:
     return int(text, 16 if "x" in text.lower() else 10)
 
 
-def _winsock_number(value: int) -> tuple[int, bool]:
+def winsock_number(value: int) -> tuple[int, bool]:
     """Unwrap an HRESULT; the second half of the answer is whether there was one, which leaves no doubt."""
     bits = value & 0xFFFFFFFF
     if bits >> 16 == 0x8007 and -(1 << 31) <= value < 1 << 32:
@@ -141,6 +156,21 @@ def _named_by(value: int, catalogue: Catalogue, system: System) -> list[str]:
         for name, on in names.items()
         if value < 0 and not name.startswith("EAI_") and getattr(on, system) == -value
     ]
+
+
+def small_meanings(number: int, catalogue: Catalogue, system: System | None) -> list[tuple[str, System | None]]:
+    """Return the codes that an ``errno`` of a text may stand for, each with the system on which it does.
+
+    Sockets of Windows report no number of its C runtime; negative ones are those of ``getaddrinfo``, or ``errno`` as
+    kernels and libuv have it.
+    """
+    systems: list[System] = ["linux", "macos"] if system is None else [system]
+    found: dict[str, set[System]] = {}
+    for one in systems:
+        for name in _named_by(number, catalogue, one):
+            if number < 0 or not name.startswith("EAI_"):
+                found.setdefault(catalogue.posix[name].winsock, set()).add(one)
+    return [(code, next(iter(on)) if len(on) == 1 else None) for code, on in found.items()]
 
 
 def _of_system(text: str, value: int, catalogue: Catalogue, system: System) -> str:
@@ -169,27 +199,30 @@ def _meanings(value: int, catalogue: Catalogue) -> list[str]:
     return meanings + [f"Winsock: {'/'.join(names)}" for names in [catalogue.names_of(value)] if names]
 
 
-def _pasted(text: str, catalogue: Catalogue, system: System | None) -> str:
-    """Find the one code in a pasted line. A name says more than a number, a Winsock number more than a small one."""
-    names = {name for found in _PASTED_NAME.findall(text) if (name := _by_name(found, catalogue)) is not None}
-    if not names:
-        numbers = dict.fromkeys(n for n in _PASTED_NUMBER.findall(text) if len(n) <= _LONGEST_NUMBER)
-        for number in numbers:
-            value, certain = _winsock_number(_value(number))
-            if certain or value >= _POSIX_RANGE:
-                names.update((catalogue.names_of(value) or _of_library(value, catalogue))[:1])
-        if not names and len(numbers) == 1:
-            return _by_number(next(iter(numbers)), catalogue, system)
-    if len(names) == 1:
-        return names.pop()
-    if names:
-        raise Refusal("usage.code-several", names=", ".join(sorted(names)))
-    raise _unknown(text, catalogue)
+def _in_text(text: str, catalogue: Catalogue, system: System | None) -> str:
+    """Return the one code that a text speaks for."""
+    from troubleshoot.intake.texts import read_text  # noqa: PLC0415 - a plain code costs none of it
+
+    reading = read_text(text, catalogue, system)
+    if reading.code is None:
+        raise _unknown(text, catalogue)
+    if not reading.clear:
+        raise several(reading, catalogue)
+    return reading.code
+
+
+def several(reading: Reading, catalogue: Catalogue) -> Refusal:
+    """Return the complaint about a text that may mean more than one code: each with the line that it came from."""
+    shown = [f"{catalogue.numbers[one.code]} {one.code}" for one in reading.candidates[:_MOST_SHOWN]]
+    lines = dict.fromkeys(one.line[:_LINE_SHOWN] for one in reading.candidates[:_MOST_SHOWN])
+    return Refusal("usage.code-several", names="; ".join(shown), lines=" / ".join(lines))
 
 
 def _unknown(text: str, catalogue: Catalogue) -> Refusal:
     near = nearest(text, catalogue)
     word = text if len(text) <= 60 else f"{text[:57]}..."
+    if " " in text:
+        return Refusal("usage.text-no-code", word=word)
     if near:
         return Refusal("usage.code-unknown-near", word=word, near=", ".join(near))
     return Refusal("usage.code-unknown", word=word)

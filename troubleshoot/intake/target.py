@@ -14,6 +14,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.base import Note, note
 from troubleshoot.knowledge.text import Refusal
@@ -72,13 +73,55 @@ def is_unspecified(text: str) -> bool:
 def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
     """Return what ``word`` points at; raises :class:`~troubleshoot.knowledge.text.Refusal` saying what would fit.
 
-    ``catalogue`` knows the ports of URL schemes (the installed one where none is given).
+    What is no TARGET, but is written so by people and programs, is put right with a remark
+    (:mod:`troubleshoot.intake.forms`). ``catalogue`` knows the ports of URL schemes (the installed one where none is
+    given).
     """
     text = word.strip(" ")
     if not text:
         raise Refusal("usage.target-empty")
     if len(text) > _LONGEST:
         raise Refusal("usage.target-long", length=len(text))
+    if text.startswith("::") and text.count(":") > 2:
+        from troubleshoot.intake.forms import loopback_port  # noqa: PLC0415 - as below
+
+        with_port = loopback_port(text)
+        if with_port is not None:
+            return _remarked(_read(with_port[0], catalogue), text, with_port[1])
+    try:
+        target = _read(text, catalogue)
+    except Refusal as refusal:
+        return _put_right(text, catalogue, refusal)
+    head, _, last = text.rpartition(":")
+    if _is_ipv6(text) and _is_ipv6(head) and last.isdecimal() and len(last) > 1:
+        return _remarked(target, text, note("usage.remark-maybe-port", target=f"[{head}]:{last}"))
+    return target
+
+
+def _put_right(text: str, catalogue: Catalogue | None, refusal: Refusal) -> Target:
+    """Return what a word means that is no TARGET; raises ``refusal`` where nobody writes a target so."""
+    from troubleshoot.intake.forms import rewritten  # noqa: PLC0415 - a plain target costs none of its patterns
+
+    plainer = rewritten(text) if all(letter.isprintable() for letter in text) else None
+    if plainer is None or plainer[0] == text:
+        raise refusal
+    plain, remark, has_secret = plainer
+    try:
+        target = parse_target(plain, catalogue)
+    except Refusal:
+        raise refusal from None
+    # What people pass on has no place for a user's password.
+    return _remarked(target, target.input if has_secret else text, remark)
+
+
+def _remarked(target: Target, word: str, remark: Note) -> Target:
+    return replace(target, input=word, remarks=(remark, *target.remarks))
+
+
+def _read(text: str, catalogue: Catalogue | None) -> Target:
+    """Return what ``text`` points at as it stands."""
+    if re.search(r":\w+ ", text):
+        raise Refusal("usage.target-words", word=text)
     if " " in text:
         raise Refusal("usage.target-space", word=text, fixed=re.sub(" +", ":", text, count=1))
     for letter in text:
@@ -119,7 +162,7 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
         text = text.replace(f"{user}@", "", 1)
         remarks.append(note("usage.remark-user"))
     place = place.replace("%25", "%")  # RFC 6874: the zone of a link-local address
-    if not place:
+    if not place or (place.startswith(":") and not place.startswith("::") and scheme not in ("tcp", "udp")):
         raise Refusal("usage.target-no-host", word=text)
     host, port, service = _host_and_port(text, place)
     if scheme in ("tcp", "udp"):
@@ -128,7 +171,9 @@ def _url(text: str, scheme: str, rest: str, catalogue: Catalogue | None) -> Targ
         from troubleshoot.knowledge.catalogue import catalogue as installed  # noqa: PLC0415 - most targets are no URLs
 
         catalogue = installed()
-    known = catalogue.service_of_scheme(scheme)
+    # `mysql+pymysql` and `mongodb+srv` say more than one thing: the first part that is known counts.
+    parts = (scheme, *scheme.split("+"))
+    known = next(filter(None, map(catalogue.service_of_scheme, parts)), None)
     if known is None:
         if port is None and service is None:
             schemes = sorted({s for entry in catalogue.services.values() for s in entry.schemes})

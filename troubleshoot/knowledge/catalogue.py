@@ -25,6 +25,7 @@ from troubleshoot.knowledge.model import (
     StepEntry,
     WindowsClaimEntry,
 )
+from troubleshoot.knowledge.sayings import Sayings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "ko")
 COMPILED = "_catalogue"
 
 
-class Catalogue:
+class Catalogue(Sayings):
     """The catalogue in ``folder`` (TOML files), in the installed one where none is given.
 
     Most want :func:`catalogue`, which every part of a process shares.

@@ -20,11 +20,13 @@ from troubleshoot.knowledge.model import (
     CodeEntry,
     Judgement,
     Measured,
+    PlaceEntry,
     PosixNumbers,
     ReproduceEntry,
     SecretEntry,
     ServiceEntry,
     StepEntry,
+    TextEntry,
     WindowsClaimEntry,
 )
 from troubleshoot.knowledge.record import Record
@@ -46,11 +48,14 @@ class Folder:
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),
             "reproduce": self._reproduce,
+            "places": lambda: self._inside("texts", "places", PlaceEntry),
             "secrets": lambda: self._table("secrets", SecretEntry),
+            "sentences": self._sentences,
             "services": lambda: self._table("services", ServiceEntry),
             "steps": lambda: checked_table(
                 {step: entry for step, entry in self._steps.items() if step != _ADDED}, StepEntry, "steps.toml"
             ),
+            "texts": lambda: self._inside("texts", "texts", TextEntry),
             "wine": lambda: self._record("reproduced-wine", Measured),
             "wording.en": lambda: self._wording("en"),
             # A sentence that is not translated yet is said in English.
@@ -94,6 +99,10 @@ class Folder:
     def _table(self, name: str, kind: type[Record]) -> dict[str, Any]:
         return checked_table(self._toml(name), kind, f"{name}{_ENDING}")
 
+    def _inside(self, name: str, table: str, kind: type[Record]) -> dict[str, Any]:
+        """Return one table of several in a file."""
+        return checked_table(self._toml(name).get(table, {}), kind, f"{name}{_ENDING}", table)
+
     def _names(self, folder: str) -> list[str]:
         try:
             files = os.listdir(os.path.join(self._path, folder))
@@ -117,6 +126,11 @@ class Folder:
             if ("step" in line) == ("inherit" in line):
                 raise CatalogueError(f"{file}.toml: checklist: each line holds either step or inherit")
         return entry
+
+    def _sentences(self) -> dict[str, Any]:
+        """Return what systems say for each code, which reads faster than the entries one by one."""
+        entries = {name: self._code(name) for name in sorted(self._code_files)}
+        return {name: entry["sentences"] for name, entry in entries.items() if entry.get("sentences")}
 
     def _cause(self, name: str) -> Any:
         entry = self._record(f"causes/{name}", CauseEntry)

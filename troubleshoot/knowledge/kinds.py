@@ -23,3 +23,9 @@ Scope = Literal["this-machine", "name-service", "local-network", "path", "remote
 Transport = Literal["tcp", "udp"]
 System = Literal["linux", "macos", "windows"]
 Language = Literal["en", "ko"]
+#: Who says a sentence: Windows in English or another language, every POSIX system (``posix``), one of them, libraries
+#: on all systems (``any``). ``vague`` ones are said of other things, too, and count beside words of the network only.
+Sayer = Literal["windows", "ko", "de", "fr", "es", "zh", "ja", "posix", "linux", "macos", "any", "vague"]
+#: How surely a text means a code: it names the error (``said``); as a rule it means this one (``meant``); it fits
+#: several, and none is taken for it alone (``open``). ``surely`` overrules what else is said in the text.
+Sureness = Literal["surely", "said", "meant", "open"]

@@ -9,7 +9,7 @@ from troubleshoot.knowledge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.knowledge.kinds import About, Kind, Language, Scope, Transport
+    from troubleshoot.knowledge.kinds import About, Kind, Language, Sayer, Scope, Sureness, System, Transport
 
 
 class Words(Record):
@@ -65,6 +65,8 @@ class CodeEntry(Record):
     ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
     the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
     of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it.
+    ``sentences`` are what systems say for it, in small letters and as far as nobody else says it, by system or
+    by the language of Windows; ``words`` what people look for.
     """
 
     number: int
@@ -72,6 +74,8 @@ class CodeEntry(Record):
     kind: Kind
     title: Words
     meaning: Words
+    words: tuple[str, ...] = ()
+    sentences: dict[Sayer, tuple[str, ...]] = {}
     about: tuple[About, ...] = ()
     described: bool = True
     alias_of: str | None = None
@@ -144,6 +148,42 @@ class SecretEntry(Record):
 
     pattern: str
     examples: tuple[tuple[str, str], ...]
+
+
+class TextEntry(Record):
+    """One thing that programs say of an error in words of their own, as ``texts.toml`` tells how it is known.
+
+    ``has`` are words, in small letters, of which a line holds one at least; ``pattern`` is then searched in the line
+    (where it is empty, the words say enough). ``code`` is what is meant, ``also`` what else it may be; the group
+    ``errno`` of the pattern is a number of the system's, ``winsock`` one of Winsock's. ``system`` is the only one on
+    which this is said. ``reads`` gives for the ``example`` the codes and the target that are read out of it.
+    """
+
+    has: tuple[str, ...]
+    example: str
+    reads: tuple[str, ...]
+    pattern: str = ""
+    code: str | None = None
+    also: tuple[str, ...] = ()
+    sure: Sureness = "meant"
+    system: System | None = None
+
+
+class PlaceEntry(Record):
+    """One form in which texts say where to: ``pattern`` has groups ``host``, ``address``, ``port``, ``url``, ``path``.
+
+    ``rank`` orders them: what names the failing end itself comes before an address that merely stands there; a
+    negative one marks the other end, which is never the target. ``port`` and ``transport`` hold where the text has
+    none. ``example`` and the target that is read out of it (``reads``, empty for none) are a test.
+    """
+
+    has: tuple[str, ...]
+    pattern: str
+    example: str
+    reads: str
+    rank: int
+    port: int | None = None
+    transport: Transport = "tcp"
 
 
 class CauseText(Record):

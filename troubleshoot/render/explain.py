@@ -201,7 +201,8 @@ def matching(words: Sequence[str], catalogue: Catalogue) -> tuple[CodeEntry, ...
 def _searchable(entry: CodeEntry) -> str:
     words = (entry.name, str(entry.number), entry.hex, entry.hresult, entry.posix or "", entry.kind)
     texts = (entry.title.en, entry.title.ko, entry.meaning.en, entry.meaning.ko)
-    return "\n".join((*words, *texts)).casefold()
+    sentences = (sentence for said in entry.sentences.values() for sentence in said)
+    return "\n".join((*words, *texts, *entry.words, *sentences)).casefold()
 
 
 def codes_document(entries: Iterable[CodeEntry], language: Language) -> dict[str, Any]:

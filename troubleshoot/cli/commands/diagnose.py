@@ -8,7 +8,7 @@ import sys
 from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
-from troubleshoot.intake.codes import parse_code
+from troubleshoot.intake.codes import is_plain, parse_code
 from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ def run(
     session: Session,
     *,
     code: str,
-    target: str | None,
+    place: list[str],
     json: bool,
     errno: str | None,
     verbose: bool,
@@ -30,9 +30,7 @@ def run(
     **given: Any,
 ) -> int:
     """Diagnose and print the report; ``given`` are the options of the run."""
-    name = parse_code(code, session.catalogue, system_of(errno))
-    if target is None:
-        raise Refusal("usage.missing-target", code=code)
+    name, code, target, remarks = _given(code, place, session, errno)
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
     spare_tls()
@@ -56,4 +54,20 @@ def run(
             report = engine.run(name, aim, options, on_event=view.event, code_input=code, stand_ins=stand_ins)
     else:
         report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins)
-    return show(report, session, json=json, verbose=verbose, quiet=quiet)
+    return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks)
+
+
+def _given(code: str, place: list[str], session: Session, errno: str | None) -> tuple[str, str, str, tuple[str, ...]]:
+    """Return the code's entry, how it was written, the target, and what was concluded from the words' form."""
+    if is_plain(code, session.catalogue) and len(place) < 2:
+        name = parse_code(code, session.catalogue, system_of(errno))
+        if not place:
+            raise Refusal("usage.missing-target", code=code)
+        return name, code, place[0], ()
+    from troubleshoot.cli.given import chosen, remark, words_of  # noqa: PLC0415 - a plain code costs none of it
+
+    given = words_of([code, *place], session, errno)
+    name = chosen(given, session)
+    if given.target is None:
+        raise Refusal("usage.text-no-target", code=name)
+    return name, given.code, given.target, remark(given, session)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.cli.options import system_of
+from troubleshoot.cli.given import code_of
 from troubleshoot.cli.output import style, write_json
-from troubleshoot.intake.codes import parse_code
 from troubleshoot.render.explain import code_document, code_page
 from troubleshoot.reproduce.claims import reproducible
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def run(session: Session, *, code: str, json: bool, errno: str | None) -> int:
     """Print what ``code`` means."""
     known = session.catalogue
-    name = parse_code(code, known, system_of(errno))
+    name = code_of(code, session, errno)
     shown = reproducible(known.code(name).alias_of or name, "en" if json else session.language)
     if json:
         write_json(code_document(name, known, session.language, shown))

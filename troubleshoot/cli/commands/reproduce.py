@@ -6,10 +6,9 @@ import sys
 
 from probes.system import loop
 from troubleshoot.cli.commands import loaded
-from troubleshoot.cli.options import system_of
+from troubleshoot.cli.given import code_of
 from troubleshoot.cli.output import complain, write_json
 from troubleshoot.errors import UserError
-from troubleshoot.intake.codes import parse_code
 from troubleshoot.knowledge.text import Refusal
 from troubleshoot.render.reproduce import not_possible, render
 from troubleshoot.reproduce.claims import codes
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def run(session: Session, *, code: str, json: bool, errno: str | None) -> int:
     """Exit with 0 where all went as the catalogue says, 1 where this system differs, 3 where it could not be run."""
-    name = parse_code(code, session.catalogue, system_of(errno))
+    name = code_of(code, session, errno)
     entry = session.catalogue.code(name)
     name = entry.alias_of or name
     if name not in codes():
