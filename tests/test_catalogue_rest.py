@@ -94,12 +94,11 @@ def test_a_step_has_a_short_title_a_purpose_and_whole_commands(catalogue: Catalo
     if entry.by_hand is None:
         assert step in {"ping-remote-subnet", "api-usage"}  # an address, or a program, that only the user knows
         return
-    commands = (entry.by_hand.linux, entry.by_hand.windows, entry.by_hand.macos)
-    assert all(command.strip() for command in commands)
-    asked = fields(entry.by_hand.linux)
-    assert asked <= {"host", "port", "address", "router", "service"}
-    # every system is asked about the same thing (a system may name the port alone)
-    assert {frozenset(fields(command) | {"host"}) for command in commands} == {frozenset(asked | {"host"})}
+    command = catalogue.commands[entry.by_hand]
+    for system in ("linux", "windows", "macos"):
+        forms = command.on(system)
+        assert forms
+        assert all(fields(form) <= {"host", "port", "address", "router", "service"} for form in forms)
 
 
 def test_titles_tell_the_steps_apart(catalogue: Catalogue) -> None:
@@ -144,6 +143,7 @@ def test_a_cause_says_what_it_is_and_what_to_do_in_both_languages(catalogue: Cat
             assert all(action.endswith(".") for action in actions)
             # something must be left where the placeholders of the others have no value
             given = {"target", "host"}.union(*map(fields, text.summary.values()))
+            given |= {f"run_{name.replace('-', '_')}" for name in catalogue.commands}
             assert any(fields(action) <= given for action in actions)
     assert_hangul(entry.ko.title)
 

@@ -6,7 +6,7 @@ import ipaddress
 
 import msgspec
 
-from troubleshoot.knowledge.kinds import Language
+from troubleshoot.knowledge.kinds import Language, System
 from troubleshoot.knowledge.text import Refusal
 
 #: The least and the greatest time-out that makes sense, seconds.
@@ -19,7 +19,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ``family`` is 4 or 6 to look at one address family only. ``local_host``, ``router`` and ``remote_neighbour`` are
     address literals for the steps that ping them; ``pid`` names the failing program's process.
     ``show_secrets`` leaves passwords and tokens in command lines of other programs, in URLs and in proxy settings as
-    they are; a report then holds them.
+    they are; a report then holds them. ``advice_for`` is the system whose commands advice names; without it
+    that is concluded.
     """
 
     timeout_s: float = 10.0
@@ -29,6 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     router: str | None = None
     remote_neighbour: str | None = None
     language: Language = "en"
+    advice_for: System | None = None
     show_secrets: bool = False
 
 
@@ -48,6 +50,8 @@ def check(options: Options) -> None:
             raise Refusal("usage.option-address", option=option, value=_brief(address))
     if options.language not in ("en", "ko"):
         raise Refusal("usage.option-lang", value=_brief(options.language))
+    if options.advice_for not in (None, "linux", "macos", "windows"):
+        raise Refusal("usage.option-for", value=_brief(options.advice_for))
 
 
 def _number(value: object, *kinds: type) -> bool:

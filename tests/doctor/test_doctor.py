@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -272,18 +271,17 @@ def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_tools_are_those_that_the_catalogue_names() -> None:
-    by_hand = {
-        command.split()[0]
-        for step in tomllib.loads((ROOT / "catalogue/steps.toml").read_text(encoding="utf-8")).values()
-        for command in re.split(r"[;&|]", step.get("by_hand", {}).get("linux", ""))
-        if command.split()
-    }
+    named = {
+        identifier: {
+            part.removeprefix("sudo ").split()[0]
+            for form in entry.linux
+            for part in re.split(r"[;&|]+ *", form)
+        }
+        for identifier, entry in CATALOGUE.commands.items()
+    }  # fmt: skip
+    by_hand = set().union(*(named[step.by_hand] for step in CATALOGUE.steps.values() if step.by_hand))
     assert by_hand - EVERYWHERE <= set(TOOLS)
-    advice = set()
-    for file in (ROOT / "catalogue/causes").glob("*.toml"):
-        for command in re.findall(r"`(?:sudo )?([a-z]+)[ `]", file.read_text(encoding="utf-8")):
-            advice.add(command)
-    assert set(TOOLS) <= by_hand | advice
+    assert set(TOOLS) <= set().union(*named.values())
     assert doctor.PACKAGES.keys() == set(TOOLS)
 
 

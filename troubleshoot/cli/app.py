@@ -47,6 +47,7 @@ _Targets = Annotated[list[str] | None, _argument("targets")]
 _Name = Annotated[str | None, _argument("name", autocompletion=complete.probes)]
 _Report = Annotated[str, _argument("report")]
 _Errno = Annotated[str | None, _option("errno", autocompletion=complete.systems)]
+_For = Annotated[str | None, _option("advice_for", autocompletion=complete.systems)]
 _Lang = Annotated[str | None, _option("lang", autocompletion=complete.languages)]
 _Json = Annotated[bool, _option("json")]
 _Timeout = Annotated[str, _option("timeout")]
@@ -125,6 +126,7 @@ def _diagnose(
     remote_neighbour: _Neighbour = None,
     show_secrets: _ShowSecrets = False,
     errno: _Errno = None,
+    advice_for: _For = None,
     lang: _Lang = None,
     verbose: _Verbose = False,
     quiet: _Quiet = False,
@@ -206,6 +208,7 @@ def _replay(
     ctx: typer.Context,
     report: _Report,
     json: _Json = False,
+    advice_for: _For = None,
     lang: _Lang = None,
     verbose: _Verbose = False,
     quiet: _Quiet = False,

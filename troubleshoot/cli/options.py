@@ -32,6 +32,16 @@ def system_of(errno: str | None) -> System | None:
     raise Refusal("usage.option-errno", value=errno)
 
 
+def advice_for(name: str | None) -> System | None:
+    """Return the system of ``--for``."""
+    if name is None:
+        return None
+    for system in SYSTEMS:
+        if system == name.lower():
+            return system
+    raise Refusal("usage.option-for", value=name)
+
+
 def options_of(
     session: Session,
     *,
@@ -43,6 +53,7 @@ def options_of(
     router: str | None = None,
     remote_neighbour: str | None = None,
     show_secrets: bool = False,
+    system: System | None = None,
 ) -> Options:
     """Return the options of a diagnosis."""
     from troubleshoot.options import Options, check  # noqa: PLC0415
@@ -64,6 +75,7 @@ def options_of(
         remote_neighbour=_bare(remote_neighbour),
         language=session.language,
         show_secrets=show_secrets,
+        advice_for=system,
     )
     check(options)
     return options

@@ -54,6 +54,7 @@ OPTIONS = {
     "show_secrets": Option(names=("--show-secrets",)),
     "errno": Option(names=("--errno",), metavar="SYSTEM"),
     "no_network": Option(names=("--no-network",)),
+    "advice_for": Option(names=("--for",), metavar="SYSTEM"),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
     "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
     "expect": Option(names=("--expect",), metavar="WHAT", default="open"),
@@ -90,7 +91,7 @@ COMMANDS = {
         arguments=("code", "place"),
         options=(
             *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
-            *("show_secrets", "errno", "lang", "verbose", "quiet", "help"),
+            *("show_secrets", "errno", "advice_for", "lang", "verbose", "quiet", "help"),
         ),
     ),
     "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
@@ -109,7 +110,7 @@ COMMANDS = {
     ),
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
-    "replay": Command(arguments=("report",), options=("json", "lang", "verbose", "quiet", "help")),
+    "replay": Command(arguments=("report",), options=("json", "advice_for", "lang", "verbose", "quiet", "help")),
 }
 
 

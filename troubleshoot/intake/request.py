@@ -8,7 +8,7 @@ import msgspec
 
 from troubleshoot.intake.target import Target, is_unspecified, near_service
 from troubleshoot.knowledge.catalogue import Catalogue, ServiceEntry
-from troubleshoot.knowledge.kinds import About, Kind
+from troubleshoot.knowledge.kinds import About, Kind, System
 from troubleshoot.knowledge.text import fill
 from troubleshoot.options import Options
 
@@ -24,7 +24,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ``service_port`` is the registered port of the service name in the target, ``service_name`` that name or the one
     that the target's port is registered for, ``service_near`` what an unknown name may have been meant for.
     ``question_hex`` is a datagram that the service on a UDP port would answer. ``privileged`` tells whether raw
-    packets can be sent, ``pid`` which process failed. ``speaks_first`` and ``tls`` tell how the service that is
+    packets can be sent, ``pid`` which process failed, ``advice_for`` for which system advice was asked
+    for. ``speaks_first`` and ``tls`` tell how the service that is
     expected on the target's TCP port behaves (:class:`troubleshoot.knowledge.catalogue.ServiceEntry`): that of the
     target's scheme, else the one that is registered on the port. ``say_hex`` is what a client of it says, longer than
     one packet. ``protocol`` is its name, ``manner`` what it says and is told; ``marks`` are the expressions that tell
@@ -47,6 +48,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     local_host: str | None = None
     router: str | None = None
     remote_neighbour: str | None = None
+    advice_for: System | None = None
     service_port: int | None = None
     service_name: str | None = None
     service_near: str | None = None
@@ -101,6 +103,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         local_host=options.local_host,
         router=options.router,
         remote_neighbour=options.remote_neighbour,
+        advice_for=options.advice_for,
         service_port=service.port if service is not None else None,
         service_name=target.service or _registered(target, catalogue),
         service_near=near_service(target.service, catalogue) if target.service and service is None else None,

@@ -16,6 +16,7 @@ from troubleshoot.knowledge.model import (
     ChecklistStep,
     ClaimEntry,
     CodeEntry,
+    CommandEntry,
     Judgement,
     Measured,
     PosixNumbers,
@@ -75,11 +76,7 @@ class Catalogue(Sayings):
     def names_of(self, number: int) -> tuple[str, ...]:
         """Return the names that share ``number``, the described one first."""
         names = sorted(name for name, value in self.numbers.items() if value == number)
-        return (
-            tuple(sorted(names, key=lambda name: self.code(name).alias_of is not None))
-            if len(names) > 1
-            else tuple(names)
-        )
+        return tuple(sorted(names, key=lambda name: len(names) > 1 and self.code(name).alias_of is not None))
 
     def code(self, name: str) -> CodeEntry:
         """Return one entry; raises ``KeyError`` for a name that is none."""
@@ -110,14 +107,12 @@ class Catalogue(Sayings):
         for line in entry.checklist:
             if line.step is not None:
                 if line.step not in self.steps:
-                    unknown = f"checklist: no step is called {line.step}{_nearest(line.step, self.steps)}"
-                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: {unknown}")
+                    raise _unknown(entry, "step", line.step, self.steps)
                 found: Iterable[ChecklistStep] = (ChecklistStep(id=line.step),)
             else:
                 assert line.inherit is not None  # noqa: S101 - checked when the entry was read
                 if line.inherit not in self.numbers:
-                    unknown = f"checklist: no code is called {line.inherit}{_nearest(line.inherit, self.numbers)}"
-                    raise CatalogueError(f"{entry.number}-{entry.name}.toml: {unknown}")
+                    raise _unknown(entry, "code", line.inherit, self.numbers)
                 other = self._reference_steps(self.code(line.inherit), (*path, entry.name))
                 found = (ChecklistStep(id=s.id, origin=s.origin or line.inherit) for s in other)
             for step in found:
@@ -143,6 +138,11 @@ class Catalogue(Sayings):
     def posix(self) -> dict[str, PosixNumbers]:
         """POSIX name (``ECONNREFUSED``, ``EAI_NONAME``) → its numbers and its Winsock twin."""
         return {name: PosixNumbers.of(entry) for name, entry in self._source.part("posix").items()}
+
+    @functools.cached_property
+    def commands(self) -> dict[str, CommandEntry]:
+        """Command id → its forms on each system."""
+        return {name: CommandEntry.of(entry) for name, entry in self._source.part("commands").items()}
 
     @functools.cached_property
     def steps(self) -> dict[str, StepEntry]:
@@ -288,6 +288,11 @@ def _in_folder(path: str) -> Source:
     from troubleshoot.knowledge.files import Folder  # noqa: PLC0415 - tests and tools; it imports what checks TOML
 
     return Folder(path)
+
+
+def _unknown(entry: CodeEntry, kind: str, name: str, known: Iterable[str]) -> CatalogueError:
+    said = f"checklist: no {kind} is called {name}{_nearest(name, known)}"
+    return CatalogueError(f"{entry.number}-{entry.name}.toml: {said}")
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from troubleshoot.knowledge.model import (
     CauseEntry,
     ClaimEntry,
     CodeEntry,
+    CommandEntry,
     Judgement,
     Measured,
     PlaceEntry,
@@ -44,6 +45,7 @@ class Folder:
         self._readers: dict[str, Callable[[], Any]] = {
             "added": lambda: checked(self._steps.get(_ADDED, {}), dict[str, tuple[str, ...]], "steps.toml", _ADDED),
             "causes": lambda: sorted(self._names("causes")),
+            "commands": lambda: self._table("commands", CommandEntry),
             "judgement": lambda: self._record("judgement", Judgement),
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),

@@ -64,7 +64,8 @@ class CodeEntry(Record):
 
     ``described`` tells whether the reference describes it (the others are plain constants); ``alias_of`` names
     the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
-    of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it.
+    of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it. ``windows``
+    says what may be behind it on Windows alone, and which command tells, best first.
     ``sentences`` are what systems say for it, in small letters and as far as nobody else says it, by system or
     by the language of Windows; ``words`` what people look for.
     """
@@ -88,6 +89,7 @@ class CodeEntry(Record):
     needs_port: bool = False
     developer_hints: tuple[str, ...] = ()
     notes: tuple[SourcedNote, ...] = ()
+    windows: tuple[Words, ...] = ()
     checklist: tuple[ChecklistLine, ...] = ()
     ko: CodeText = CodeText()
 
@@ -124,20 +126,25 @@ class PosixNumbers(Record):
     windows: int | None = None
 
 
-class Commands(Record):
-    """The command that carries a step out by hand, for each system. Placeholders: see ``steps.toml``."""
+class CommandEntry(Record):
+    """What a command does, written for each system; several belong together or stand for each other."""
 
-    linux: str
-    windows: str
-    macos: str
+    linux: tuple[str, ...] = ()
+    windows: tuple[str, ...] = ()
+    macos: tuple[str, ...] = ()
+
+    def on(self, system: System) -> tuple[str, ...]:
+        """Return the forms of one system."""
+        forms: tuple[str, ...] = getattr(self, system)
+        return forms
 
 
 class StepEntry(Record):
-    """One step id of the contract: its title, what it tells, and how to do it by hand."""
+    """One step id of the contract: its title, what it tells, and the command that does it by hand."""
 
     title: Words
     purpose: Words
-    by_hand: Commands | None = None
+    by_hand: str | None = None
 
 
 class SecretEntry(Record):

@@ -27,7 +27,7 @@ from troubleshoot.intake.target import Target, parse_target
 from troubleshoot.judge import judge
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.catalogue import catalogue as installed
-from troubleshoot.knowledge.kinds import Language
+from troubleshoot.knowledge.kinds import Language, System
 from troubleshoot.knowledge.text import Refusal
 from troubleshoot.options import Options, check
 from troubleshoot.report import Report, Vantage
@@ -129,10 +129,14 @@ def run(
     return loop.run(main())
 
 
-def replay(report: Report, language: Language) -> Report:
-    """Judge a saved report again, with today's rules and in ``language``. Touches no network."""
+def replay(report: Report, language: Language, advice_for: System | None = None) -> Report:
+    """Judge a saved report again, with today's rules and in ``language``. Touches no network.
+
+    ``advice_for`` stands for what the report was asked for.
+    """
     catalogue = installed()
     request = request_from(report, catalogue)
+    request = replace(request, advice_for=advice_for or request.advice_for)
     observations = load_observations(report)
     facts = Facts(request, catalogue.judgement.thresholds, observations)
     circumstances = Circumstances(

@@ -20,7 +20,7 @@ from troubleshoot.report import Report
 from troubleshoot.run.sound import check
 
 #: The options that a report holds, by which it can be judged again.
-SAVED = ("family", "pid", "local_host", "router", "remote_neighbour")
+SAVED = ("family", "pid", "local_host", "router", "remote_neighbour", "advice_for")
 
 
 def request_from(report: Report, catalogue: Catalogue) -> Request:

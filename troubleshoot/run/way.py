@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from probes.failure import IcmpMeaning
 from probes.resolve import Answer
 from troubleshoot.facts import SILENCE, Facts, Reach, Reading, family_of, plain
-from troubleshoot.judge import Conclusion
 from troubleshoot.judge.model import Finding
 from troubleshoot.report import Way, WayEnd
 
@@ -22,23 +21,25 @@ _SERVICE: dict[str, WayEnd] = {
 }
 
 
-def ways(facts: Facts, conclusion: Conclusion) -> tuple[Way, ...]:
-    """Return the way to the target, one to an address that fails and one to an address that works where they differ."""
-    finding = conclusion.finding
-    if finding is not None and finding.scope == "application":
+def ways(facts: Facts, finding: Finding | None, scope: str | None) -> tuple[Way, ...]:
+    """Return the way to the target, one to an address that fails and one to an address that works where they differ.
+
+    ``scope`` is where the finding lies, ``None`` without one.
+    """
+    if scope == "application":
         return ()
-    if finding is not None and finding.scope == "this-machine":
+    if scope == "this-machine":
         return (_stays(facts),) if facts.request.target.input else ()
     if facts.names.has_name and not facts.targets:
         found = _to_name_server(facts)
         return () if found is None else (found,)
     reaches = _that_differ(facts)
     if len(reaches) > 1:
-        return tuple(_to(facts, reach, finding, _endpoint(facts, reach.address)) for reach in reaches)
+        return tuple(_to(facts, reach, finding, scope, _endpoint(facts, reach.address)) for reach in reaches)
     focus = facts.attempts.focus or next(iter(reaches), None)
     if focus is None or focus.reading in (Reading.UNTRIED, Reading.UNDECIDED):
         return ()
-    return (_to(facts, focus, finding, facts.request.target.input),)
+    return (_to(facts, focus, finding, scope, facts.request.target.input),)
 
 
 def _stays(facts: Facts) -> Way:
@@ -74,14 +75,14 @@ def _endpoint(facts: Facts, address: str) -> str:
     return f"[{address}]:{port}" if family_of(address) == 6 else f"{address}:{port}"
 
 
-def _to(facts: Facts, reach: Reach, finding: Finding | None, target: str) -> Way:
+def _to(facts: Facts, reach: Reach, finding: Finding | None, scope: str | None, target: str) -> Way:
     """Return the way to one address: as far as routers answered, and what stands behind them."""
     routers = list(_routers(facts, reach.address))
     if reach.reading is Reading.CONNECTED:
         end = _SERVICE.get(finding.cause) if finding is not None else None
         return Way(nodes=(*routers, target), end=end)
-    if finding is not None and finding.address is not None and finding.scope in ("local-network", "path"):
-        return _breaks_at(routers, reach, finding, target)
+    if finding is not None and finding.address is not None and scope in ("local-network", "path"):
+        return _breaks_at(routers, reach, finding, scope, target)
     refused_by = reach.icmp.sender if reach.icmp is not None else None
     if reach.reading in _ENDS and (refused_by is None or plain(refused_by) == plain(reach.address)):
         return Way(nodes=(*routers, target), end=_ENDS[reach.reading])
@@ -91,12 +92,12 @@ def _to(facts: Facts, reach: Reach, finding: Finding | None, target: str) -> Way
     return Way(nodes=(*routers, target), broken=len(routers))
 
 
-def _breaks_at(routers: list[str], reach: Reach, finding: Finding, target: str) -> Way:
+def _breaks_at(routers: list[str], reach: Reach, finding: Finding, scope: str, target: str) -> Way:
     """Return the way up to the device that the finding names."""
     at = plain(finding.address or "")
     hop = finding.hop
     known = [plain(r) for r in routers]
-    if finding.scope == "local-network" and at != plain(reach.address) and at not in known[1:]:
+    if scope == "local-network" and at != plain(reach.address) and at not in known[1:]:
         return Way(nodes=(finding.address or "",), broken=0)
     if at in known:
         routers = routers[: known.index(at) + 1]

@@ -6,6 +6,7 @@ import os
 import sys
 
 from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
+from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
 from troubleshoot.intake.codes import is_plain, parse_code
@@ -25,6 +26,7 @@ def run(
     place: list[str],
     json: bool,
     errno: str | None,
+    advice_for: str | None,
     verbose: bool,
     quiet: bool,
     **given: Any,
@@ -34,7 +36,7 @@ def run(
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
     spare_tls()
-    options = options_of(session, **given)
+    options = options_of(session, system=system_for(advice_for), **given)
     aim = target_of(target, session.catalogue, name)
 
     from troubleshoot.cli.show import show  # noqa: PLC0415

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from troubleshoot.cli.commands import confined, loaded
 from troubleshoot.cli.interrupt import hold, let
+from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.show import show
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.text import Refusal
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 _MAX_REPORT_MB = 32
 
 
-def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool) -> int:
+def run(session: Session, *, report: str, json: bool, advice_for: str | None, verbose: bool, quiet: bool) -> int:
     """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
+    system = system_for(advice_for)
     let()  # standard input may be a person
     data = _read(report)
     hold()
@@ -31,7 +33,7 @@ def run(session: Session, *, report: str, json: bool, verbose: bool, quiet: bool
     from troubleshoot.run import engine  # noqa: PLC0415
 
     loaded()
-    return show(engine.replay(saved, session.language), session, json=json, verbose=verbose, quiet=quiet)
+    return show(engine.replay(saved, session.language, system), session, json=json, verbose=verbose, quiet=quiet)
 
 
 def _saved(data: bytes, file: str, session: Session) -> Report:

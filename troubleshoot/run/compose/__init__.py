@@ -11,6 +11,7 @@ from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import Language
 from troubleshoot.report import ErrorCode, Report, TargetInfo, Tool, Vantage
 from troubleshoot.run.compose import checklist, verdict
+from troubleshoot.run.compose.advice import advice_of, callers_step
 from troubleshoot.run.compose.case import Case
 from troubleshoot.run.saved import SAVED
 from troubleshoot.run.seen import seen_now
@@ -35,7 +36,8 @@ def compose(
 ) -> Report:
     """Return the report, every text in the language asked for."""
     around, request = circumstances, facts.request
-    case = Case(facts, conclusion, views, catalogue, around.language)
+    advice = advice_of(facts, conclusion.finding, catalogue, around.vantage, around.code_input)
+    case = Case(facts, conclusion, views, catalogue, around.language, advice)
     entry = catalogue.code(request.code)
     return Report(
         tool=Tool(name="wsadiag", version=__version__),
@@ -59,7 +61,7 @@ def compose(
         ),
         reproduction=seen_now(facts, conclusion, catalogue),
         verdict=verdict.of(case),
-        steps=tuple(checklist.step(case, identifier) for identifier in request.steps),
+        steps=(*(checklist.step(case, identifier) for identifier in request.steps), *callers_step(case)),
         probes=tuple(msgspec.to_builtins(o) for o in facts.observations.values()),
         request={key: getattr(request, key) for key in SAVED},
         language=around.language,

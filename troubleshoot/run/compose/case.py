@@ -11,20 +11,36 @@ from troubleshoot.facts import Facts, Key
 from troubleshoot.judge import Conclusion
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
-from troubleshoot.knowledge.kinds import Language
+from troubleshoot.knowledge.kinds import Language, System
 from troubleshoot.knowledge.text import say, worded
 from troubleshoot.report import Evidence
 from troubleshoot.steps import StepView
 
 
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """For which system advice is written: ``here`` is this one's, ``caller`` that on which the code was met.
+
+    ``hostname`` is this machine's. ``away`` is whether the caller's machine is another one than this, ``asked`` whether
+    that was said rather than concluded from the form of the code.
+    """
+
+    here: System
+    system: System
+    caller: System
+    hostname: str
+    away: bool
+    asked: bool
+
+
 class Case(msgspec.Struct, frozen=True):
-    """One diagnosis as it ended, and the language to tell it in."""
+    """One diagnosis as it ended, the language to tell it in, and the system to give advice for."""
 
     facts: Facts
     conclusion: Conclusion
     views: dict[str, StepView]
     catalogue: Catalogue
     language: Language
+    advice: Advice
 
     @property
     def wording(self) -> dict[str, str]:

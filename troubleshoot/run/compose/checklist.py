@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from troubleshoot.knowledge.text import fill, places
 from troubleshoot.report import Step
+from troubleshoot.run.compose.advice import NAMES, by_hand
 from troubleshoot.run.compose.case import Case
 
 
@@ -37,22 +37,5 @@ def step(case: Case, identifier: str) -> Step:
 
 def _by_hand(case: Case, identifier: str) -> dict[str, str] | None:
     """Return for each system the command that shows the same, where its places can be filled."""
-    by_hand = case.catalogue.steps[identifier].by_hand
-    if by_hand is None:
-        return None
-    values = _by_hand_values(case)
-    commands = {"linux": by_hand.linux, "windows": by_hand.windows, "macos": by_hand.macos}
-    return {k: fill(v, values) for k, v in commands.items() if places(v) <= values.keys()} or None
-
-
-def _by_hand_values(case: Case) -> dict[str, str]:
-    facts, target = case.facts, case.facts.request.target
-    focus = facts.attempts.focus
-    given = {
-        "host": target.host,
-        "port": facts.port,
-        "address": focus.address if focus is not None else next(iter(facts.targets), None),
-        "router": next(iter(facts.link.routers), None),
-        "service": target.service,
-    }
-    return {name: str(value) for name, value in given.items() if value is not None}
+    forms = {system: by_hand(case, identifier, system) for system in NAMES}
+    return {system: "; ".join(found) for system, found in forms.items() if found} or None

@@ -10,6 +10,7 @@ from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.text import fill, places
 from troubleshoot.report import Alternative, Confidence, Evidence, Location, Relation, Verdict
 from troubleshoot.run import beside, unnamed
+from troubleshoot.run.compose.advice import checks, commands, elsewhere, known, unseen, unseen_on_caller
 from troubleshoot.run.compose.case import Case
 from troubleshoot.run.way import ways
 
@@ -19,6 +20,9 @@ _MAX_ALTERNATIVES = 4
 def of(case: Case) -> Verdict:
     """Return the verdict on what the diagnosis concluded."""
     finding = case.conclusion.finding
+    here = finding is None or case.scope_of(finding) == "this-machine"
+    if here and case.conclusion.outcome != "inconclusive" and case.advice.asked and unseen_on_caller(case):
+        return _of_another_machine(case)
     others = sorted(case.conclusion.others, key=lambda f: (f.confidence == "possible", f.warning))
     alternatives = [
         Alternative(cause=f.cause, confidence=f.confidence, why=_summary(case, f), relation=_relation(case, f))
@@ -41,7 +45,28 @@ def of(case: Case) -> Verdict:
         title=text.title,
         explanation=text.explanation,
         not_checked=_not_checked(case),
-        ways=ways(case.facts, case.conclusion),
+        ways=ways(case.facts, finding, case.scope_of(finding)),
+        advice_for=case.advice.system,
+        elsewhere=elsewhere(case),
+    )
+
+
+def _of_another_machine(case: Case) -> Verdict:
+    """Return that the caller's machine is another one: neither health nor a fault of this one says anything of it."""
+    said = note("verdict.inconclusive-on-caller", code=case.facts.request.code, hostname=case.advice.hostname)
+    return Verdict(
+        outcome="inconclusive",
+        cause=None,
+        failed_step=None,
+        location=None,
+        confidence="possible",
+        summary=case.say(said),
+        actions=tuple(checks(case)),
+        evidence=(),
+        alternatives=(),
+        not_checked=tuple(dict.fromkeys([unseen(case), *_not_checked(case)])),
+        advice_for=case.advice.system,
+        elsewhere=elsewhere(case),
     )
 
 
@@ -80,7 +105,8 @@ def _not_checked(case: Case) -> tuple[str, ...]:
     notes += [note("verdict.unseen-rule", cause=cause, error=error) for cause, error in conclusion.broken]
     notes += healthy.not_checked(case.facts) if conclusion.outcome == "healthy" else ()
     notes += case.facts.program.apart()
-    return tuple(dict.fromkeys(case.say(one) for one in notes))
+    of_caller = [unseen(case)] if conclusion.outcome == "healthy" and unseen_on_caller(case) else []
+    return tuple(dict.fromkeys([*of_caller, *map(case.say, notes)]))
 
 
 def _seeing(case: Case) -> tuple[str, ...]:
@@ -98,6 +124,7 @@ def _actions(case: Case, finding: Finding) -> tuple[str, ...]:
     text = case.catalogue.cause(finding.cause).text(case.language)
     values = case.values_of(finding)
     lines = text.actions.get(finding.variant, text.actions["default"])
+    values |= commands(lines, {**known(case), **values}, case)
     found = tuple(fill(line, values) for line in lines if places(line) <= values.keys())
     if finding.cause != "api-misuse":
         return found
@@ -109,7 +136,8 @@ def _actions(case: Case, finding: Finding) -> tuple[str, ...]:
 def _all_actions(case: Case, finding: Finding) -> tuple[str, ...]:
     """Return what the cause advises, between what is nearer and what is worth a look besides."""
     before, after = beside.advice(case.facts, finding), beside.afterwards(case.facts, finding)
-    return (*map(case.say, before), *_actions(case, finding), *map(case.say, after), *_seeing(case))
+    advice = (*map(case.say, before), *_actions(case, finding), *map(case.say, after))
+    return (*advice, *checks(case), *_seeing(case))
 
 
 def _hints(case: Case) -> tuple[str, ...]:
@@ -138,11 +166,13 @@ def _without_finding(case: Case, alternatives: list[Alternative]) -> Verdict:
         location=None,
         confidence=_confidence(case),
         summary=case.say(said),
-        actions=(*calls, *settling),
+        actions=(*checks(case), *calls, *settling),
         evidence=tuple(_evidence(case, open_)),
         alternatives=tuple(alternatives),
         not_checked=_not_checked(case),
-        ways=ways(case.facts, case.conclusion),
+        ways=ways(case.facts, None, None),
+        advice_for=case.advice.system,
+        elsewhere=elsewhere(case),
     )
 
 
@@ -172,5 +202,5 @@ def _confidence(case: Case) -> Confidence:
     """Return how sure a verdict is that names no cause."""
     if case.conclusion.outcome != "healthy":
         return "possible"
-    whole = not case.conclusion.unseen and not case.conclusion.broken
+    whole = not case.conclusion.unseen and not case.conclusion.broken and not unseen_on_caller(case)
     return healthy.confidence(case.facts) if whole else "likely"
