@@ -68,6 +68,9 @@ _Retries = Annotated[str, _option("retries")]
 _Backoff = Annotated[str, _option("backoff")]
 _Wait = Annotated[str | None, _option("wait")]
 _Tag = Annotated[list[str] | None, _option("tag")]
+_Interval = Annotated[str, _option("interval")]
+_Until = Annotated[str | None, _option("until")]
+_Log = Annotated[str | None, _option("log")]
 _Rate = Annotated[str, _option("rate")]
 _NoDiagnosis = Annotated[bool, _option("no_diagnosis")]
 _Version = Annotated[bool, _option("version")]
@@ -182,6 +185,27 @@ def _check(
     no_diagnosis: _NoDiagnosis = False,
     ipv4: _IPv4 = False,
     ipv6: _IPv6 = False,
+    lang: _Lang = None,
+) -> int:
+    return _run(ctx)
+
+
+@app.command("watch", cls=Command)
+def _watch(
+    ctx: typer.Context,
+    code: _Code,
+    target: _Target = None,
+    interval: _Interval = _DEFAULTS["interval"],
+    until: _Until = None,
+    log: _Log = None,
+    timeout: _Timeout = _SECONDS,
+    ipv4: _IPv4 = False,
+    ipv6: _IPv6 = False,
+    pid: _Pid = None,
+    local_host: _LocalHost = None,
+    router: _Router = None,
+    remote_neighbour: _Neighbour = None,
+    errno: _Errno = None,
     lang: _Lang = None,
 ) -> int:
     return _run(ctx)

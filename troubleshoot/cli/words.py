@@ -63,6 +63,9 @@ OPTIONS = {
     "backoff": Option(names=("--backoff",), metavar="SECONDS", default="1"),
     "wait": Option(names=("--wait",), metavar="SECONDS"),
     "tag": Option(names=("--tag",), metavar="TAG", many=True),
+    "interval": Option(names=("--interval",), metavar="SECONDS", default="10"),
+    "until": Option(names=("--until",), metavar="WHAT"),
+    "log": Option(names=("--log",), metavar="FILE"),
     "rate": Option(names=("--rate",), metavar="N", default="2000"),
     "no_diagnosis": Option(names=("--no-diagnosis",)),
     "verbose": Option(names=("-v", "--verbose")),
@@ -106,6 +109,13 @@ COMMANDS = {
         options=(
             *("format", "expect", "try_timeout", "retries", "backoff", "wait", "tag", "rate", "no_diagnosis"),
             *("ipv4", "ipv6", "lang", "help"),
+        ),
+    ),
+    "watch": Command(
+        arguments=("code", "target"),
+        options=(
+            *("interval", "until", "log", "timeout", "ipv4", "ipv6", "pid", "local_host", "router"),
+            *("remote_neighbour", "errno", "lang", "help"),
         ),
     ),
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
