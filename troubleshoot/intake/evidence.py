@@ -103,8 +103,11 @@ def in_line(line: Line, catalogue: Catalogue, system: System | None) -> list[Fou
     words = [*_of_programs(line, catalogue, system)]
     others = [*_sentences(line, catalogue), *_names(line, catalogue), *_numbers(line, catalogue, system)]
     silencing = [one for one in words if not one.code]
-    heard = [one for one in _longest(others) if not any(no.start <= one.start < no.end for no in silencing)]
-    return [*words, *heard]
+    return [
+        one
+        for one in [*words, *_longest(others)]
+        if not one.code or not any(no.start <= one.start < no.end for no in silencing)
+    ]
 
 
 def _longest(found: list[Found]) -> list[Found]:

@@ -55,6 +55,10 @@ _HOST_KEY = re.compile(
     re.IGNORECASE,
 )
 _PORT_KEY = re.compile(rf"(?:^|[;, {{])port(?:number)?\s?=\s?['\"]?({_PORT})\b", re.IGNORECASE)
+#: Words of a JDBC string that tell how, not what with.
+_MODES = frozenset(
+    {"thin", "oci", "loadbalance", "replication", "failover", "sequential", "aurora", "net", "tcp", "ssl"}
+)
 #: The port of a database by a word of its connection string, where the string has none.
 _BY_WORD = (
     ("postgres", 5432),
@@ -162,10 +166,10 @@ def _databases(text: str) -> _Read:
     if found := _DESCRIPTOR.search(text):
         yield _end(found[1], found[2]), "string"
     if found := _JDBC.fullmatch(text):
-        kind = found["kinds"].split(":")[0].lower()
+        kind = [word for word in found["kinds"].lower().split(":") if word not in _MODES][-1:]
         rest = re.split(r"[;?]", found["rest"], maxsplit=1)[0].partition("\\")[0]
         first = rest.partition("/")[0].split(",")[0]
-        yield f"{kind}://{_without_name(first)}", "string"
+        yield f"{''.join(kind) or 'jdbc'}://{_without_name(first)}", "string"
     if found := _MORE_IN_URL.match(text):
         yield found[1], "first"
     if found := _OPTIONS.fullmatch(text):
