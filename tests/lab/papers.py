@@ -9,10 +9,11 @@ from pathlib import Path
 DEFECTS = ("good", "expired", "future", "other-name", "self-signed", "chain-missing", "untrusted")
 
 
-def issue(folder: Path, names: list[str], defect: str) -> tuple[Path, Path, Path]:
+def issue(folder: Path, names: list[str], defect: str, *, days: int = 3) -> tuple[Path, Path, Path]:
     """Write a key with its chain, as a server wants them, and the authority that a client trusts.
 
-    Returns the paths of chain, key and authority. ``names`` are host names and address literals. Raises
+    Returns the paths of chain, key and authority. ``days`` is how far the days of a bad one are off.
+    ``names`` are host names and address literals. Raises
     ``ImportError`` where trustme is not installed, ``ValueError`` for an unknown defect.
     """
     import trustme
@@ -23,9 +24,9 @@ def issue(folder: Path, names: list[str], defect: str) -> tuple[Path, Path, Path
     trusted = trustme.CA(organization_name="wsadiag lab")
     issuer, life = trusted, {"not_before": now - 30 * day, "not_after": now + 30 * day}
     if defect == "expired":
-        life = {"not_before": now - 60 * day, "not_after": now - 3 * day}
+        life = {"not_before": now - (days + 57) * day, "not_after": now - days * day}
     elif defect == "future":
-        life = {"not_before": now + 3 * day, "not_after": now + 60 * day}
+        life = {"not_before": now + days * day, "not_after": now + (days + 57) * day}
     elif defect == "other-name":
         names = ["other.invalid"]
     elif defect == "chain-missing":

@@ -1,6 +1,6 @@
 """Faults above the handshake: services that say no, speak something else, or show a bad certificate; a filter of names.
 
-Certificates are made by trustme, of an authority that the lab's client trusts and of one that it does not.
+Certificates are made by papers.py; the client trusts their authority, in its own /etc/ssl.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import ssl
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 
-import trustme
-
+from tests.lab import papers
 from tests.lab.faults import fault, listeners, require, value
 from tests.lab.topology import HERE, NETNS_ETC, Lab
 
@@ -44,13 +42,10 @@ WORDS = {
 @fault("speaker")
 @dataclass(frozen=True)
 class Speaker:
-    """A service on ``node`` that says ``words`` (of WORDS), ``paper`` is the kind of certificate that it shows.
+    """A service on ``node`` that says ``words`` (of WORDS); ``paper`` is the kind of its certificate (papers.py).
 
     ``says`` is how it does so (a kind of speakers.py) where that is another way; every ``every``-th connection gets
-    ``other`` words.
-
-    ``good``, ``expired``, ``future``, ``other-name``, ``self-signed``, ``untrusted`` (with the authority's own
-    certificate), ``leaf-only`` (of an intermediate authority that is not sent); ``days`` is how far its days are off.
+    ``other`` words. ``days`` is how far the days of a bad certificate are off, ``ahead`` how far its clock is.
     """
 
     words: str = "page-200"
@@ -85,29 +80,12 @@ class Speaker:
         """Make the certificate, have the client trust its authority, and return the files of both."""
         folder = NETNS_ETC / lab.ns("client") / "ssl" / "certs"
         folder.mkdir(parents=True, exist_ok=True)
-        trusted, now = trustme.CA(organization_name="Lab Authority"), datetime.now(UTC)
-        issuer = trustme.CA(organization_name="Unknown Authority") if self.paper == "untrusted" else trusted
-        if self.paper == "leaf-only":
-            issuer = trusted.create_child_ca()
-        first, last = {
-            "expired": (now - timedelta(days=self.days + 30), now - timedelta(days=self.days)),
-            "future": (now + timedelta(days=self.days), now + timedelta(days=self.days + 30)),
-        }.get(self.paper, (now - timedelta(days=1), now + timedelta(days=60)))
-        name = "elsewhere.test" if self.paper == "other-name" else lab.values["name"]
-        names = (name,) if self.paper == "other-name" else (name, lab.values["server"], lab.values["server6"])
-        leaf = issuer.issue_cert(*names, common_name=name, not_before=first, not_after=last)
-        chain = [pem.bytes() for pem in leaf.cert_chain_pems]
-        if self.paper == "leaf-only":
-            chain = chain[:1]
-        elif self.paper == "untrusted":
-            chain.append(issuer.cert_pem.bytes())
-        paper, authority = folder / "paper.pem", folder / "ca-certificates.crt"
-        paper.write_bytes(leaf.private_key_pem.bytes() + b"".join(chain))
-        authority.write_bytes(trusted.cert_pem.bytes())
-        if self.paper == "self-signed":
-            own = trustme.CA(organization_name=name)
-            paper.write_bytes(own.private_key_pem.bytes() + own.cert_pem.bytes())
-        return str(paper), str(authority)
+        names = [lab.values["name"], lab.values["server"], lab.values["server6"]]
+        chain, key, authority = papers.issue(folder, names, self.paper, days=self.days)
+        paper, trusted = folder / "paper.pem", folder / "ca-certificates.crt"
+        paper.write_bytes(key.read_bytes() + chain.read_bytes())
+        authority.rename(trusted)
+        return str(paper), str(trusted)
 
     def verify(self, lab: Lab) -> None:
         require(bool(listeners(lab, self.node, lab.fill(self.port))), f"{self}: ss shows no listener")

@@ -164,5 +164,5 @@ def _after_nothing(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRe
     patience_s = facts.threshold("hang_up_ms") / 1000 + 4 * rtt_s(facts, address)
     yield replace(_hello(facts, address, rungs.TLS), wait_s=patience_s)
     met = facts.service.climbed(address, rungs.TLS)
-    if met is not None and met.ending is not Ending.UNTRIED and not met.tls and met.speaks is None:
+    if met is not None and met.ending is not Ending.UNTRIED and not met.tls and met.speaks in (None, "http"):
         yield replace(_short(facts, address, rungs.GET), wait_s=patience_s, say_hex=_opening(facts, rungs.GET))

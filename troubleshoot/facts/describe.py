@@ -24,7 +24,7 @@ from troubleshoot.facts import Reach, Reading, rungs
 from troubleshoot.facts.chance import ceiling, interval
 from troubleshoot.facts.flows import Split
 from troubleshoot.facts.losses import Sample, Told
-from troubleshoot.facts.rungs import Rung
+from troubleshoot.facts.rungs import Ending, Rung
 
 
 def milliseconds(value: float | None) -> str:
@@ -102,7 +102,7 @@ def rung(found: Rung) -> Note:
     if result is None:
         return note("fact.rung-untried", name=found.name or "listen")
     where, tls = endpoint(result.address, result.port), result.tls
-    if found.name == rungs.ANNOUNCED and found.answered:
+    if found.name == rungs.ANNOUNCED and found.ending is Ending.WELL:
         return note("fact.rung-announced", where=where)
     if found.name == rungs.OTHER_NAME and found.tls:
         return note("fact.rung-other-name", where=where, name=(tls.server_name if tls else None) or "-")

@@ -148,8 +148,10 @@ def _other_way(facts: Facts, address: str, first: Rung) -> tuple[str, Rung, str 
         return "plain" if spoken == facts.request.protocol else "other", plain if plain.answered else first, spoken
     if not facts.request.tls and first.ending is Ending.ELSE and first.quote:
         return "other" if first.speaks else "unknown", first, first.speaks
-    if announced.answered and announced.ending is not Ending.NO:
+    if announced.ending is Ending.WELL:
         return "announced", announced, None
+    if not facts.request.tls and tls.speaks not in (None, "tls", facts.request.protocol):
+        return "other", tls, tls.speaks
     return "", first, None
 
 

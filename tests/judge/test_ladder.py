@@ -1,0 +1,251 @@
+"""What the judge makes of the ladder after connect: real services on loopback, IPv4 and IPv6, well and not."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trustme
+
+from troubleshoot.options import Options
+from troubleshoot.report import Report
+from troubleshoot.run.engine import replay, run
+
+QUICK = Options(timeout_s=9.0)
+LOOPBACK = ("127.0.0.1", "::1")
+OK = b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+Treat = Callable[[socket.socket], None]
+
+
+@contextmanager
+def service(address: str, treat: Treat) -> Iterator[str]:
+    """Serve every connection with ``treat`` in a thread of its own; gives the endpoint as a target is written."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family, backlog=64) as server:
+
+        def one(connection: socket.socket) -> None:
+            connection.settimeout(5.0)
+            with suppress(OSError, ssl.SSLError), connection:
+                treat(connection)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            port = server.getsockname()[1]
+            yield f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5.0)
+
+
+def says(data: bytes, *, leaves: bool = False) -> Treat:
+    def treat(connection: socket.socket) -> None:
+        connection.sendall(data)
+        if not leaves:
+            connection.recv(4096)
+
+    return treat
+
+
+def answers(data: bytes) -> Treat:
+    def treat(connection: socket.socket) -> None:
+        if connection.recv(4096):
+            connection.sendall(data)
+
+    return treat
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(1, socket.MSG_PEEK)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def page(when: datetime | None = None) -> bytes:
+    return OK % f"{when or datetime.now(UTC):%a, %d %b %Y %H:%M:%S GMT}".encode()
+
+
+def over_tls(settings: ssl.SSLContext, treat: Treat) -> Treat:
+    def wrapped(connection: socket.socket) -> None:
+        with settings.wrap_socket(connection, server_side=True) as inside:
+            treat(inside)
+
+    return wrapped
+
+
+def settings(days: tuple[int, int] = (-1, 30), names: tuple[str, ...] = LOOPBACK) -> tuple[trustme.CA, ssl.SSLContext]:
+    authority, now = trustme.CA(), datetime.now(UTC)
+    first, last = (now + timedelta(days=one) for one in days)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, not_before=first, not_after=last).configure_cert(made)
+    return authority, made
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Callable[[trustme.CA], None]:
+    """Have this machine trust an authority, as OpenSSL reads it (SSL_CERT_FILE)."""
+
+    def trust(authority: trustme.CA) -> None:
+        file = tmp_path_factory.mktemp("trust") / "authority.pem"
+        authority.cert_pem.write_to_path(file)
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+    return trust
+
+
+def told(report: Report) -> tuple[str, str | None, str]:
+    verdict = report.verdict
+    again = replay(report, "ko").verdict
+    assert (again.outcome, again.cause, again.confidence) == (verdict.outcome, verdict.cause, verdict.confidence)
+    return verdict.outcome, verdict.cause, verdict.confidence
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+@pytest.mark.parametrize(
+    ("scheme", "treat", "expected"),
+    [
+        ("ssh", says(b"Exceeded MaxStartups\r\n", leaves=True), ("service-refuses", "certain", "Exceeded MaxStartups")),
+        ("ftp", says(b"421 Too many connections\r\n", leaves=True), ("service-refuses", "certain", "421 Too many")),
+        ("redis", answers(b"-DENIED protected mode\r\n"), ("service-refuses", "certain", "-DENIED protected mode")),
+        ("http", answers(b"HTTP/1.1 503 Busy\r\n\r\n"), ("service-refuses", "likely", "503 Busy")),
+        ("http", answers(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), ("service-error", "likely", "502 Bad Gateway")),
+        ("http", says(b"SSH-2.0-x\r\n"), ("protocol-mismatch", "certain", "SSH")),
+        ("ssh", answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ("protocol-mismatch", "certain", "HTTP")),
+        ("https", answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ("protocol-mismatch", "certain", "http://")),
+        ("https", reset, ("tls-failed", "likely", "host name")),
+        ("http", reset, ("service-resets", "likely", "")),
+        ("smtp", says(b"220 ready\r\n", leaves=True), ("service-closes", "likely", "220 ready")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_service_does_is_told(address: str, scheme: str, treat: Treat, expected: tuple[str, str, str]) -> None:
+    cause, confidence, quoted = expected
+    with service(address, treat) as endpoint:
+        report = run("10054", f"{scheme}://{endpoint}", QUICK)
+    assert told(report) == ("fault", cause, confidence)
+    words = " ".join([report.verdict.summary, *report.verdict.actions, *(e.fact for e in report.verdict.evidence)])
+    assert quoted in words
+    assert report.verdict.failed_step == "connect"
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+@pytest.mark.parametrize(
+    ("scheme", "treat"),
+    [
+        ("ssh", says(b"SSH-2.0-x\r\n")),
+        ("ftp", says(b"220-421 is a number here\r\n220 blocked clients see 554\r\n")),
+        ("redis", answers(b"+PONG\r\n")),
+        ("memcached", answers(b"VERSION 1.6\r\n")),
+        ("http", answers(b"HTTP/1.1 404 Not Found\r\n\r\n")),
+        ("redis", answers(b"-NOAUTH Authentication required.\r\n")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_service_that_works_is_healthy(address: str, scheme: str, treat: Treat) -> None:
+    with service(address, treat) as endpoint:
+        report = run("10054", f"{scheme}://{endpoint}", QUICK)
+    assert told(report) == ("healthy", None, "certain")
+
+
+def test_a_page_that_is_not_there_is_a_remark() -> None:
+    with service("127.0.0.1", answers(b"HTTP/1.1 404 Not Found\r\n\r\n")) as endpoint:
+        report = run("10054", f"http://{endpoint}", QUICK)
+    assert any("404 Not Found" in line for line in report.verdict.not_checked)
+
+
+def test_a_login_that_is_wanted_is_a_warning() -> None:
+    with service("127.0.0.1", answers(b"-NOAUTH Authentication required.\r\n")) as endpoint:
+        report = run("10054", f"redis://{endpoint}", QUICK)
+    assert report.verdict.outcome == "healthy"
+    assert [a.cause for a in report.verdict.alternatives] == ["service-refuses"]
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_a_trusted_certificate_is_healthy(address: str, trusting: Callable[[trustme.CA], None]) -> None:
+    authority, made = settings()
+    trusting(authority)
+    with service(address, over_tls(made, answers(page()))) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert told(report) == ("healthy", None, "certain")
+    assert any("is good until" in e.fact for e in report.verdict.evidence)
+
+
+@pytest.mark.parametrize(
+    ("days", "ahead", "cause", "confidence"),
+    [
+        ((-40, -10), 0, "certificate-invalid", "certain"),
+        ((10, 40), 0, "certificate-invalid", "certain"),
+        ((10, 40), 20, "clock-wrong", "likely"),
+        ((-40, -10), -20, "clock-wrong", "likely"),
+        ((-40, -10), 20, "certificate-invalid", "likely"),
+    ],
+)
+def test_days_of_a_certificate_and_both_clocks(
+    days: tuple[int, int], ahead: int, cause: str, confidence: str, trusting: Callable[[trustme.CA], None]
+) -> None:
+    authority, made = settings(days)
+    trusting(authority)
+    theirs = datetime.now(UTC) + timedelta(days=ahead)
+    with service("127.0.0.1", over_tls(made, answers(page(theirs)))) as endpoint:
+        report = run("10053", f"https://{endpoint}", QUICK)
+    assert told(report) == ("fault", cause, confidence)
+
+
+def test_a_certificate_whose_authority_is_not_known_here() -> None:
+    _authority, made = settings()
+    with service("127.0.0.1", over_tls(made, answers(page()))) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert told(report) == ("fault", "certificate-invalid", "likely")
+
+
+def test_a_client_certificate_is_wanted(trusting: Callable[[trustme.CA], None]) -> None:
+    authority, made = settings()
+    trusting(authority)
+    made.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(made)
+    with service("127.0.0.1", over_tls(made, answers(page()))) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert told(report) == ("fault", "client-certificate-required", "certain")
+
+
+def test_a_proxy_line_is_wanted() -> None:
+    def behind_a_proxy(connection: socket.socket) -> None:
+        if connection.recv(4096).startswith(b"PROXY TCP4 127.0.0.1 127.0.0.1 "):
+            connection.sendall(page())
+        else:
+            reset(connection)
+
+    with service("127.0.0.1", behind_a_proxy) as endpoint:
+        report = run("10054", f"http://{endpoint}", QUICK)
+    assert told(report) == ("fault", "protocol-mismatch", "certain")
+    assert "PROXY" in report.verdict.summary
+
+
+def test_on_a_port_that_is_known_for_nothing_it_is_found_out_what_speaks_there() -> None:
+    with service("127.0.0.1", answers(b"HTTP/1.1 503 Busy\r\n\r\n")) as endpoint:
+        report = run("10054", endpoint, QUICK)
+    assert told(report)[:2] == ("fault", "service-refuses")
+    climbed = {p["subject"].partition(" ")[2].partition(" ")[2] for p in report.probes if p["probe"] == "service"}
+    assert climbed == {"", "tls", "get"}
+
+
+def test_nothing_is_said_to_a_port_that_is_known_for_nothing_where_the_code_is_about_connecting() -> None:
+    heard: list[bytes] = []
+
+    def listens(connection: socket.socket) -> None:
+        heard.append(connection.recv(4096))
+
+    with service("127.0.0.1", listens) as endpoint:
+        assert run("10061", endpoint, QUICK).verdict.outcome == "healthy"
+    assert not any(heard)
