@@ -530,7 +530,7 @@ class ServiceFault:
 
     def inject(self, lab: Lab) -> None:
         hosts = tuple(lab.fill(host) for host in self.hosts)
-        lab.serve(Service(int(lab.fill(self.port)), self.service_kind, self.node, self.transport, hosts))
+        lab.serve(Service(int(lab.fill(self.port)), lab.fill(self.service_kind), self.node, self.transport, hosts))
 
     def verify(self, lab: Lab) -> None:
         rows = listeners(lab, self.node, lab.fill(self.port), self.transport)

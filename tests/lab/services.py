@@ -4,7 +4,7 @@ Reads JSON on standard input's first line, a list of ``{namespace, kind, port, h
 Kinds over TCP: ``echo``, ``banner`` (speaks first), ``bulk`` (sends 64 KiB at once), ``http``, ``tls-alert`` (answers a
 TLS hello with the alert handshake_failure), ``tls`` (a handshake with a certificate), ``page`` (HTTP with 6 KiB),
 ``silent`` (accepts, says nothing), ``reset`` and ``close`` (at once after accepting), ``slow-accept`` (after half a
-second), ``full`` (never accepts, queue kept full);
+second), ``full`` (never accepts, queue kept full), ``ftp:ADDRESS:PORT`` (greets and gives that for PASV and EPSV);
 over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
 """
 
@@ -75,6 +75,17 @@ def dns_reply(query: bytes, rcode: int) -> bytes:
     return query[:2] + struct.pack("!HHHHH", 0x8180 | rcode, 1, 0, 0, 0) + query[12 : end + 5]
 
 
+def ftp_reply(data: bytes, address: str, port: str) -> bytes:
+    """What passive mode is answered with (RFC 959, section 4.2; RFC 2428, section 3)."""
+    high, low = divmod(int(port), 256)
+    known = {
+        b"PASV": f"227 Entering Passive Mode ({address.replace('.', ',')},{high},{low}).\r\n",
+        b"EPSV": f"229 Entering Extended Passive Mode (|||{port}|)\r\n",
+        b"QUIT": "221 bye\r\n",
+    }
+    return known.get(data[:4].upper(), "530 Please login\r\n").encode("ascii")
+
+
 class Server:
     """All the services of one lab, on one selector."""
 
@@ -140,6 +151,8 @@ class Server:
         if kind in ("reset", "close"):
             connection.close()
             return
+        if kind.startswith("ftp:"):
+            connection.sendall(b"220 lab FTP ready\r\n")
         if kind == "banner":
             secure = connection.getsockname()[1] == 22
             connection.sendall(b"SSH-2.0-lab\r\n" if secure else b"220 lab service ready\r\n")
@@ -170,6 +183,8 @@ class Server:
         elif kind.startswith("dns:"):
             reply = dns_reply(data[2:], int(kind[4:]))
             connection.sendall(struct.pack("!H", len(reply)) + reply)
+        elif kind.startswith("ftp:"):
+            connection.sendall(ftp_reply(data, *kind[4:].split(":")))
         elif kind in ("echo", "banner"):
             connection.sendall(data)
 

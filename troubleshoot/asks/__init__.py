@@ -6,7 +6,7 @@ Nothing here runs a probe or touches a network.
 
 from __future__ import annotations
 
-from troubleshoot.asks import around, connected, failed, machine, names, path, proxied, target
+from troubleshoot.asks import around, connected, failed, ftp, machine, names, path, proxied, target
 from troubleshoot.asks.model import Ask, Job, whole_machine
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "around",
     "connected",
     "failed",
+    "ftp",
     "machine",
     "names",
     "path",

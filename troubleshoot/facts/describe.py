@@ -9,6 +9,7 @@ from probes.base import Note, note
 from probes.bind import BindResult
 from probes.failure import IcmpError, IcmpMeaning
 from probes.flows import FlowOutcome
+from probes.ftp_data import DataWay
 from probes.interfaces import Interface
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighbourState
@@ -327,3 +328,11 @@ def excluded(trial: BindResult) -> Note:
         return note("fact.port-not-excluded", port=trial.port, count=len(known.ranges))
     key = "fact.port-excluded-administered" if kept.administered else "fact.port-excluded"
     return note(key, port=trial.port, prefix=f"{kept.first}-{kept.last}")
+
+
+def data_way(way: DataWay) -> Note:
+    """What came of a try at FTP's second connection."""
+    where = endpoint(way.address, way.port)
+    if way.connected:
+        return note("fact.data-way-works", where=where)
+    return note("fact.data-way-fails", where=where, errno=way.errno or "ETIMEDOUT")

@@ -14,6 +14,7 @@ from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     ephemeral,
     false_answers,
     files,
+    ftp,
     handshake,
     hangs_up,
     holders,

@@ -7,6 +7,7 @@ import ipaddress
 from probes.base import Note, note
 from probes.container import ContainerResult
 from probes.failure import IcmpMeaning
+from probes.ftp_data import FtpDataResult
 from probes.sockets import SocketsResult
 from troubleshoot.facts import Facts, Reading, describe, is_loopback, plain, proxies
 from troubleshoot.judge.model import Evidence, Finding
@@ -44,6 +45,25 @@ def afterwards(facts: Facts, finding: Finding) -> list[Note]:
         return [note("verdict.container-localhost", kind=where.engine)]
     names = [i.name for i in facts.machine.interfaces() if i.name.startswith(_BRIDGES)]
     return [note("verdict.container-maybe", interface=name) for name in names[:1] if finding.cause == "no-listener"]
+
+
+def healthy(facts: Facts) -> list[Note]:
+    """Return what is worth knowing of a target that works: what it does besides, and was not tried."""
+    return [note("verdict.ftp-second")] if any(one.port is None for one in _ftp(facts)) else []
+
+
+def shown(facts: Facts) -> Evidence:
+    """Return what was seen of a target that works, besides."""
+    found: list[tuple[str, Note]] = []
+    for one in _ftp(facts):
+        found += [("connect", describe.data_way(way)) for way in one.ways]
+        if one.port is None:
+            found.append(("connect", note("fact.data-way-hidden")))
+    return tuple(found)
+
+
+def _ftp(facts: Facts) -> list[FtpDataResult]:
+    return [o.result for o in facts.of("ftp-data") if isinstance(o.result, FtpDataResult)]
 
 
 def evidence(facts: Facts, finding: Finding) -> Evidence:

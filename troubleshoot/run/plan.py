@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.address import AddressKind, AddressResult
-from troubleshoot.asks import COMMON, Ask, Job, around, connected, failed, machine, names, path, proxied, target
+from troubleshoot.asks import COMMON, Ask, Job, around, connected, failed, ftp, machine, names, path, proxied, target
 from troubleshoot.facts import Facts
 from troubleshoot.judge.model import DECLARED
 from troubleshoot.steps import ASKS
@@ -120,6 +120,7 @@ ORDER = (
             connected.losses,
             connected.large_packets,
             connected.accepted_ttl,
+            ftp.data_way,
         ),
     ),
     Group(when=_tried, asks=(machine.listeners,)),

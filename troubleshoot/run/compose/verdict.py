@@ -155,7 +155,8 @@ def _without_finding(case: Case, alternatives: list[Alternative]) -> Verdict:
     calls = _hints(case) if "state" in facts.request.about else ()
     if outcome == "healthy":
         said = unnamed.healthy(facts)
-        settling = (case.say(note("verdict.healthy-action", code=facts.request.code)), *_seeing(case))
+        again = note("verdict.healthy-action", code=facts.request.code)
+        settling = (*map(case.say, (*beside.healthy(facts), again)), *_seeing(case))
     else:
         said, notes = unnamed.inconclusive(facts, failed=bool(failed), partly=open_ is not None)
         settling = tuple(case.say(n) for n in notes)
@@ -194,7 +195,7 @@ def _evidence(case: Case, open_: Finding | None) -> list[Evidence]:
         ][:4]
     if open_ is not None:
         evidence = case.evidence(open_.evidence)
-    also = unnamed.further(facts, tried, healthy=outcome == "healthy")
+    also = [*beside.shown(facts), *unnamed.further(facts, tried, healthy=outcome == "healthy")]
     return evidence + [Evidence(step=step, fact=case.say(fact)) for step, fact in also]
 
 
