@@ -40,9 +40,11 @@ class Server:
 
 
 def look(server: Server) -> FtpDataResult:
+    """Run the probe, and close what is left open of the server."""
     request = FtpDataRequest("127.0.0.1", server.port, wait_s=1.0)
     context = Context()
-    result = asyncio.run(PROBE.observe(request, context, lambda _: None))
+    with server.data, server.listening:
+        result = asyncio.run(PROBE.observe(request, context, lambda _: None))
     assert context.packets_sent <= PROBE.most_packets(request)
     return result
 
