@@ -31,7 +31,7 @@ def _unreachable(facts: Facts, reach: Reach) -> Finding | None:
         scope="remote-host" if by_host else "path",
         step="connect",
         evidence=(attempt_evidence(facts, reach), *(("connect", describe.data_way(way)) for way in found.ways)),
-        values=values(found=describe.endpoint(first.address, first.port), server=reach.address),
+        values=values(found=describe.endpoint(first.address, first.port)),
         variant="elsewhere" if elsewhere else "default",
         address=first.address,
     )
