@@ -51,7 +51,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     confidence: Confidence
     step: str
     evidence: Evidence
-    scope: str | None = None
+    scope: str = ""
     values: tuple[tuple[str, str], ...] = ()
     variant: str = "default"
     hop: int | None = None

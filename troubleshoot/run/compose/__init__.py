@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from troubleshoot import __version__
 from troubleshoot.facts import Facts
 from troubleshoot.judge import Conclusion
+from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import Language
 from troubleshoot.report import ErrorCode, Report, TargetInfo, Tool, Vantage
@@ -36,6 +38,7 @@ def compose(
 ) -> Report:
     """Return the report, every text in the language asked for."""
     around, request = circumstances, facts.request
+    conclusion = _placed(conclusion, catalogue)
     advice = advice_of(facts, conclusion.finding, catalogue, around.vantage, around.code_input)
     case = Case(facts, conclusion, views, catalogue, around.language, advice)
     entry = catalogue.code(request.code)
@@ -69,3 +72,14 @@ def compose(
         packets=around.packets,
         packet_limit=around.packet_limit,
     )
+
+
+def _placed(conclusion: Conclusion, catalogue: Catalogue) -> Conclusion:
+    """Return the conclusion with the scope of each finding: mostly its cause can lie in one only."""
+
+    def placed(finding: Finding) -> Finding:
+        return replace(finding, scope=finding.scope or catalogue.cause(finding.cause).scopes[0])
+
+    named = conclusion.finding
+    others = tuple(placed(other) for other in conclusion.others)
+    return replace(conclusion, finding=placed(named) if named is not None else None, others=others)

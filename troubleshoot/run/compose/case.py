@@ -66,10 +66,6 @@ class Case(msgspec.Struct, frozen=True):
         }
         return worded({name: str(value) for name, value in given.items() if value is not None}, self.wording)
 
-    def scope_of(self, finding: Finding) -> str:
-        """Return where a finding lies: mostly its cause can lie in one scope only."""
-        return finding.scope or self.catalogue.cause(finding.cause).scopes[0]
-
     def title_of(self, key: Key) -> str:
         """Return the title of the step that a probe belongs to; what none names looks closer at the attempt."""
         step = next((i for i, view in self.views.items() if key in view.probes), "connect")

@@ -36,7 +36,7 @@ def of(case: Case) -> Verdict:
         outcome="fault",
         cause=finding.cause,
         failed_step=finding.step,
-        location=Location(scope=case.scope_of(finding), hop=finding.hop, address=finding.address),
+        location=Location(scope=finding.scope, hop=finding.hop, address=finding.address),
         confidence=finding.confidence,
         summary=_summary(case, finding),
         actions=_all_actions(case, finding),
@@ -81,7 +81,7 @@ def _relation(case: Case, other: Finding) -> Relation:
     named = case.conclusion.finding
     if named is None or other.confidence == "possible":
         return "rival"
-    if named.cause in case.catalogue.judgement.stop_everything and case.scope_of(other) != case.scope_of(named):
+    if named.cause in case.catalogue.judgement.stop_everything and other.scope != named.scope:
         return "consequence"
     return "further" if other.confidence == "certain" else "rival"
 
