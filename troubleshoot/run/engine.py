@@ -178,6 +178,7 @@ class _Run:
         self.tasks: dict[Key, asyncio.Task[Observation[Any]]] = {}
         self.running: set[Key] = set()
         self.workers: dict[Key, Worker] = {}
+        self.began_ms: dict[Key, float] = {}
         self.waiting: set[Key] = set()
         self.packet_limit = int(catalogue.judgement.thresholds["packets_most"])
         self.changed = asyncio.Event()
@@ -208,7 +209,8 @@ class _Run:
                     settled_at, end_ms = None, limit_ms
                 else:
                     settled_at = self.elapsed_ms() if settled_at is None else settled_at
-                    end_ms = min(limit_ms, settled_at + _grace_ms(facts, settled_at))
+                    quick = settled_at < facts.threshold("quick_ms")
+                    end_ms = min(limit_ms, _steps_told_by_ms(facts, self.began_ms)) if quick else settled_at
                 if not self.running or self.elapsed_ms() >= end_ms or self.interrupted.is_set():
                     break
                 facts = await self._burst(facts, stopping, end_ms)
@@ -297,6 +299,7 @@ class _Run:
                 keep(moments, shared, moment)
             moment.begin(self.options.timeout_s)
         self.running.add(job.key)
+        self.began_ms[job.key] = self.elapsed_ms()
         followed = moment
 
         async def work() -> Observation[Any]:
@@ -353,16 +356,17 @@ def _sent(workers: Mapping[Key, Worker]) -> int:
     return sum(worker.sent for worker in workers.values())
 
 
-def _grace_ms(facts: Facts, settled_at: float) -> float:
-    """Return how long a verdict that stands may wait for steps whose answers are about to come.
+def _steps_told_by_ms(facts: Facts, began_ms: Mapping[Key, float]) -> float:
+    """Return until when a verdict that stands may wait for steps whose answers are about to come.
 
-    What has not answered for long will not do so in a moment: only quick runs wait, and only for the checklist.
+    ``began_ms`` tells when each probe did. Only answers to what was asked a moment ago are about to come: what has
+    been silent for longer will not speak in a moment.
     """
-    if settled_at >= facts.threshold("quick_ms"):
-        return 0.0
+    begun = {" ".join(key).strip(): at_ms for key, at_ms in began_ms.items() if key in facts.running}
+    awaited = []
     for identifier in facts.request.steps:
         try:
             view_of(facts, identifier)
-        except NotYet:
-            return facts.threshold("grace_ms")
-    return 0.0
+        except NotYet as question:
+            awaited.append(begun.get(str(question)) or max(begun.values(), default=0.0))
+    return max(awaited) + facts.threshold("grace_ms") if awaited else 0.0

@@ -20,7 +20,7 @@ _MAX_ALTERNATIVES = 4
 def of(case: Case) -> Verdict:
     """Return the verdict on what the diagnosis concluded."""
     finding = case.conclusion.finding
-    here = finding is None or case.scope_of(finding) == "this-machine"
+    here = finding is None or finding.scope == "this-machine"
     if here and case.conclusion.outcome != "inconclusive" and case.advice.asked and unseen_on_caller(case):
         return _of_another_machine(case)
     others = sorted(case.conclusion.others, key=lambda f: (f.confidence == "possible", f.warning))
@@ -45,7 +45,7 @@ def of(case: Case) -> Verdict:
         title=text.title,
         explanation=text.explanation,
         not_checked=_not_checked(case),
-        ways=ways(case.facts, finding, case.scope_of(finding)),
+        ways=ways(case.facts, finding, finding.scope),
         advice_for=case.advice.system,
         elsewhere=elsewhere(case),
     )
