@@ -1,4 +1,4 @@
-"""Tell what sets the failing program apart from this one: its namespaces, user, filters and proxy settings."""
+"""Tell what sets the failing program apart from this one: its namespaces, user and filters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothin
 from probes.system import need_linux
 from probes.system.blocking import aside
 from probes.system.linux import namespaces_of, status_of
-from probes.system.proxies import ProxySetting as ProxySetting  # noqa: PLC0414 - offered here, too
-from probes.system.proxies import settings_of
 
 
 class ProcessRequest(msgspec.Struct, frozen=True):
@@ -26,8 +24,7 @@ class ProcessResult(msgspec.Struct, frozen=True):
     ``network``, ``users`` and ``files`` tell whether it shares this process's network namespace, its user namespace,
     and what ``/`` means (its mount namespace and root directory). ``user`` is the effective user id and ``own_user``
     that of this process. ``filtered`` tells whether a seccomp filter limits its system calls and not ours, ``label``
-    what a security module (AppArmor, SELinux) calls it where that is another word than ours. ``proxies`` are the proxy
-    settings of its environment, masked as :class:`probes.proxy.ProxyResult` has them.
+    what a security module (AppArmor, SELinux) calls it where that is another word than ours.
     """
 
     pid: int
@@ -38,7 +35,6 @@ class ProcessResult(msgspec.Struct, frozen=True):
     own_user: int | None
     filtered: bool | None
     label: str | None = None
-    proxies: tuple[ProxySetting, ...] | None = None
 
 
 async def observe(
@@ -48,7 +44,7 @@ async def observe(
 ) -> ProcessResult:
     """Read what ``/proc`` says of it. Raises :class:`NotApplicable` where there is no such process.
 
-    Sources: namespaces(7), proc_pid_status(5), proc_pid_attr(5), proc_pid_environ(5).
+    Sources: namespaces(7), proc_pid_status(5), proc_pid_attr(5).
     """
     need_linux("process")
     return await aside(_look, request.pid, context)
@@ -59,7 +55,6 @@ def _look(pid: int, context: Context) -> ProcessResult:
     if theirs is None:
         raise NotApplicable("reason.no-such-process", pid=pid)
     label, own_label = status_of.label(context, pid), status_of.label(context, "self")
-    environment = status_of.environment(context, pid)
     return ProcessResult(
         pid=pid,
         network=namespaces_of.same_network(context, pid),
@@ -69,7 +64,6 @@ def _look(pid: int, context: Context) -> ProcessResult:
         own_user=ours.user if ours is not None else None,
         filtered=theirs.filtered and not (ours is not None and ours.filtered),
         label=label if label != own_label else None,
-        proxies=None if environment is None else settings_of(environment, context),
     )
 
 

@@ -53,6 +53,23 @@ class IdleInterface:
         require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
 
 
+@fault("full-queue")
+@dataclass(frozen=True)
+class FullQueue:
+    """The queue of the client's interface drops whatever is to be sent: its bucket is smaller than any packet."""
+
+    def inject(self, lab: Lab) -> None:
+        words = f"-n {lab.ns('client')} qdisc add dev e0 root tbf rate 8kbit burst 20 limit 1000"
+        subprocess.run(["tc", *words.split()], check=True)
+
+    def verify(self, lab: Lab) -> None:
+        address, port = value(lab, "server", 4), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
+        shown = ["tc", "-s", "-n", lab.ns("client"), "qdisc", "show", "dev", "e0"]
+        done = subprocess.run(shown, capture_output=True, text=True, check=True)
+        require("dropped 0" not in done.stdout, f"{self}: {done.stdout}")
+
+
 @fault("second-default")
 @dataclass(frozen=True)
 class SecondDefault:

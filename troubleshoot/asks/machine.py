@@ -13,12 +13,13 @@ from probes.descriptors import DescriptorsRequest
 from probes.interfaces import InterfacesRequest
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.process import ProcessRequest
+from probes.queues import QueuesRequest
 from probes.sockets import SocketsRequest
 from probes.statistics import StatisticsRequest
 from troubleshoot.asks.model import Job, ask, whole_machine
 from troubleshoot.asks.names import what_it_stands_for
 from troubleshoot.asks.target import answered_or_quiet
-from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of
+from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, neighbour_alive
 from troubleshoot.facts.ports import port_to_bind
 from troubleshoot.facts.program import sockets_subject
 from troubleshoot.intake.target import is_unspecified
@@ -26,6 +27,8 @@ from troubleshoot.intake.target import is_unspecified
 #: Where a datagram is thrown away, should it ever leave (RFC 863).
 _DISCARD = 9
 
+#: How long the queues are watched, seconds: while packets follow each other, and while a neighbour is asked for.
+_LOOK_S, _ASKED_S = 0.4, 1.2
 #: A listener whose connections wait for so long does not take them up, seconds.
 _WATCH_S = 0.4
 
@@ -54,6 +57,21 @@ def buffers(facts: Facts) -> Iterator[Job]:
     """The memory of sockets."""
     if "buffers" in facts.request.steps:
         yield Job("buffers", "", BuffersRequest(facts.request.pid))
+
+
+@ask("queues")
+def queues(facts: Facts) -> Iterator[Job]:
+    """What is lost before it leaves: where buffers are in question, and where nothing answers."""
+    focus = facts.attempts.focus
+    if "buffers" in facts.request.steps:
+        yield Job("queues", "", QueuesRequest())
+    elif focus is not None and focus.heard_ms >= facts.threshold("look_around_ms"):
+        route = facts.link.peek_route(focus.address)
+        if route is None or route.interface is None or facts.machine.is_local(focus.address):
+            return
+        # The next hop is asked for once a second: its question must fall in between, and it decides late anyway.
+        known = neighbour_alive(facts.link.peek_neighbour(route.gateway or focus.address))
+        yield Job("queues", "", QueuesRequest(_LOOK_S if known else _ASKED_S))
 
 
 @ask("descriptors")

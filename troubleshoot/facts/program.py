@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note, note
-from probes.process import ProcessResult, ProxySetting
+from probes.process import ProcessResult
 from probes.sockets import SocketsResult
 from troubleshoot.facts.view import Theme
 
@@ -80,8 +80,3 @@ class Program(Theme):
         if pid is None:
             return None
         return self._view.get("sockets", SocketsResult, sockets_subject(pid, port))
-
-    def proxies(self) -> tuple[ProxySetting, ...] | None:
-        """Return the proxy settings of its environment, ``None`` where they were not read."""
-        seen = self._seen()
-        return seen.proxies if seen is not None else None

@@ -8,6 +8,7 @@ from probes.descriptors import DescriptorsResult, HeldSocket
 from troubleshoot import asks
 from troubleshoot.facts import Facts, describe
 from troubleshoot.facts.memory import describe_memory, short_of_memory
+from troubleshoot.judge import transmit
 from troubleshoot.judge.model import NAMED, Evidence, Finding, rule, values
 
 
@@ -76,9 +77,22 @@ def descriptors_in_use(result: DescriptorsResult) -> Evidence:
     return tuple(said)
 
 
-@rule("buffers-exhausted", asks=(asks.machine.buffers, asks.machine.descriptors))
+@rule(
+    "buffers-exhausted",
+    asks=(
+        asks.machine.buffers,
+        asks.machine.queues,
+        asks.machine.descriptors,
+        asks.failed.wire,
+        asks.failed.own_filter,
+    ),
+)
 def buffers_exhausted(facts: Facts) -> Finding | None:
-    """Socket memory or system memory is used up."""
+    """Socket memory or system memory is used up, or what would leave this machine finds no room on its way out."""
+    return _memory_used_up(facts) or transmit.lost_here(facts)
+
+
+def _memory_used_up(facts: Facts) -> Finding | None:
     result = facts.get("buffers", BuffersResult)
     if result is None or "memory" not in facts.request.about:
         return None

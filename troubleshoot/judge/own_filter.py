@@ -10,6 +10,7 @@ from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe
+from troubleshoot.judge import transmit
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.routes import FORBIDDING
@@ -17,7 +18,7 @@ from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("local-firewall", asks=(asks.failed.wire, asks.failed.own_filter, asks.machine.listeners))
+@rule("local-firewall", asks=(asks.failed.wire, asks.failed.own_filter, asks.machine.listeners, asks.machine.queues))
 def local_firewall(facts: Facts) -> Finding | None:
     """This machine's own filter refuses or drops the traffic."""
     if any_connected(facts):
@@ -97,10 +98,14 @@ def _seen_on_wire(wire: WireResult) -> Confidence | None:
 def _stopped(
     facts: Facts, focus: Reach, confidence: Confidence, *seen: tuple[str, Note], also: Evidence = ()
 ) -> Finding:
-    """Return the finding of a connection that this machine itself stops, with what was seen beside the attempt."""
+    """Return the finding of a connection that this machine itself stops, with what was seen beside the attempt.
+
+    A full queue or neighbour table keeps packets here in the same way; only a call that was refused speaks of a rule.
+    """
+    elsewhere = not _told(facts, focus) and (transmit.full_queue(facts) or transmit.full_table(facts))
     return Finding(
         cause="local-firewall",
-        confidence=confidence,
+        confidence="possible" if elsewhere else confidence,
         step="connect",
         evidence=(attempt_evidence(facts, focus), *seen),
         values=values(address=focus.address),

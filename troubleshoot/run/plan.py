@@ -84,6 +84,7 @@ ORDER = (
             machine.subsystem,
             machine.families,
             machine.buffers,
+            machine.queues,
             machine.descriptors,
             machine.port,
             machine.broadcast,

@@ -41,7 +41,7 @@ AS_THE_PROGRAM: Final = frozenset(
     {"address-family", "bind", "connect", "datagram", "hosts-file", "resolve", "service", "services-file"}
 )
 #: These are about a process of this machine, or about us: no namespace changes what they see.
-_HERE: Final = frozenset({"process", "proxy"})
+_HERE: Final = frozenset({"container", "process", "proxy"})
 #: So long may a child take until it stands there, seconds.
 _STEPPING_S: Final = 5.0
 #: What the far end may take beyond a probe's own time, seconds.

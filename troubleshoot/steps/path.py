@@ -307,10 +307,9 @@ def _at_fault(facts: Facts, rung: Rung) -> Note | None:
 def _proxy(facts: Facts) -> Note | None:
     """Say that a proxy is set: a program that uses it takes another way than the connection tried here."""
     found = facts.peek("proxy", ProxyResult)
-    settings = facts.program.proxies()
-    if settings is None:
-        settings = found.settings if found is not None and not found.bypassed else ()
-    return note("reason.proxy-set", variables=", ".join(s.variable for s in settings)) if settings else None
+    if found is None or not found.settings or found.bypassed:
+        return None
+    return note("reason.proxy-set", variables=", ".join(s.variable for s in found.settings))
 
 
 @step("statistics")
