@@ -53,7 +53,6 @@ WITHOUT_RULE = {}
 
 # Causes that no lab can make real, each with the reason and what is tested in its place.
 WITHOUT_SCENARIO = {
-    "buffers-exhausted": "memory is the whole machine's: tests/engine/test_local_faults.py records it",
     "no-way-back": "never more than possible: the scenario of its name expects it among the alternatives",
 }
 
