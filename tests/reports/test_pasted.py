@@ -51,6 +51,12 @@ def test_words_are_put_in_order_with_a_remark(closed: str, order: str) -> None:
     assert f"wsadiag 10061 {closed}" in done.stderr
 
 
+def test_a_target_may_be_a_line_of_the_message(closed: str) -> None:
+    host, _, port = closed.partition(":")
+    report = json.loads(wsadiag("10061", f"connect to host {host} port {port}: no luck", "--json").stdout)
+    assert (report["target"]["host"], report["target"]["port"]) == (host, int(port))
+
+
 def test_an_unquoted_text_is_read_as_one(closed: str) -> None:
     report = json.loads(wsadiag(*f"connect ECONNREFUSED {closed}".split(), "--json").stdout)
     assert (report["error"]["number"], report["target"]["input"]) == (10061, closed)
@@ -102,6 +108,7 @@ def test_parse_reads_a_file_and_standard_input(tmp_path: Path) -> None:
         wsadiag("parse", str(tmp_path / "log.txt")),
         wsadiag("parse", stdin=text.encode()),
         wsadiag("parse", "-", stdin=text.encode("utf-16")),
+        wsadiag("parse", text),
     ):
         assert done.returncode == 0
         assert "10051 WSAENETUNREACH" in done.stdout
@@ -133,6 +140,31 @@ def test_parse_says_where_to_even_where_it_finds_no_code() -> None:
     done = wsadiag("parse", "--json", stdin=b"net::ERR_EMPTY_RESPONSE at http://a.example")
     assert done.returncode == 2
     assert json.loads(done.stdout)["target"] == "http://a.example"
+
+
+def test_parse_shows_no_secret() -> None:
+    text = b"GET https://me:geheim@a.example/x?token=geheim password=geheim: connection refused"
+    done = wsadiag("parse", stdin=text)
+    as_json = wsadiag("parse", "--json", stdin=text)
+    assert "https://a.example/x" in done.stdout
+    assert "geheim" not in done.stdout + as_json.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["timeout"], "10060"),
+        (["firewall"], "10061"),
+        (["actively"], "10061"),
+        (["forcibly"], "10054"),
+        (["dns"], "11001"),
+        (["busy"], "10048"),
+        (["강제로", "원격"], "10054"),
+        (["no", "route", "to", "host"], "10065"),
+    ],
+)
+def test_codes_are_found_by_what_systems_and_people_say(words: list[str], number: str) -> None:
+    assert number in [line.split()[0] for line in wsadiag("codes", *words).stdout.splitlines()]
 
 
 def test_parse_of_nothing_is_one_line() -> None:

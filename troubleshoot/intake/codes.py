@@ -38,6 +38,7 @@ _LONGEST_NUMBER = 12
 #: No system's ``errno`` reaches as far: from here on a number is Windows' own (winerror.h, wininet.h, winhttp.h).
 _LIBRARIES_FROM = 1200
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
+_SPEAKING = re.compile(r"[0-9]{4}|(?<![A-Z])E[A-Z]{4}(?<!ERROR)|WSA|[:=(]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)")
 
@@ -201,6 +202,8 @@ def _meanings(value: int, catalogue: Catalogue) -> list[str]:
 
 def _in_text(text: str, catalogue: Catalogue, system: System | None) -> str:
     """Return the one code that a text speaks for."""
+    if not may_speak(text, catalogue):
+        raise _unknown(text, catalogue)
     from troubleshoot.intake.texts import read_text  # noqa: PLC0415 - a plain code costs none of it
 
     reading = read_text(text, catalogue, system)
@@ -209,6 +212,14 @@ def _in_text(text: str, catalogue: Catalogue, system: System | None) -> str:
     if not reading.clear:
         raise several(reading, catalogue)
     return reading.code
+
+
+def may_speak(text: str, catalogue: Catalogue) -> bool:
+    """Whether it is worth it to read ``text``: a misspelt name of one word is refused sooner without."""
+    if not text.isascii() or " " in text or "\n" in text or _SPEAKING.search(text):
+        return True
+    small = text.lower()
+    return any(word in small for entry in catalogue.texts.values() for word in entry.has)
 
 
 def several(reading: Reading, catalogue: Catalogue) -> Refusal:

@@ -130,7 +130,7 @@ def _written(groups: dict[str, str], entry: PlaceEntry, whole: str) -> tuple[str
     if "path" in groups:
         return f"unix:{groups['path'].rstrip('.')}", False
     if "url" in groups:
-        url = groups["url"].rstrip(".,;:!?)")
+        url = re.sub(r"://[^\s/@]{1,200}@", "://", groups["url"].rstrip(".,;:!?)"))  # who logs in is nobody's business
         return url if "[" in url else url.rstrip("]"), False
     host, address = groups.get("host", "").rstrip(".-") or None, groups.get("address", "").rstrip(".:") or None
     if host is not None and is_address(host):

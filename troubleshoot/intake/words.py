@@ -59,11 +59,18 @@ def said(words: Sequence[str], catalogue: Catalogue, system: System | None = Non
 
 def _plain(code: str, target: str | None, catalogue: Catalogue, system: System | None, *, moved: bool) -> Said:
     name = parse_code(code, catalogue, system)
-    pieces = rewritten(target) if target is not None and " " in target else None
-    target = target if pieces is None else pieces[0]
+    target = target if target is None or " " not in target else _one_word(target, catalogue)
     remarks = (note("usage.remark-order", code=code, target=target or ""),) if moved else ()
     whose = caller_system(code, catalogue, system)
     return Said(code=code, name=name, target=target, remarks=remarks, caller_system=whose)
+
+
+def _one_word(target: str, catalogue: Catalogue) -> str:
+    """Return the target that several words say: ``host port 22``, or the line of an error message."""
+    plainer = rewritten(target)
+    if plainer is not None:
+        return plainer[0]
+    return read_text(target, catalogue).target or target
 
 
 def _swapped(words: Sequence[str], catalogue: Catalogue) -> tuple[str, str] | None:

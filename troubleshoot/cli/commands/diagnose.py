@@ -9,7 +9,7 @@ from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
 from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
-from troubleshoot.intake.codes import is_plain, parse_code
+from troubleshoot.intake.codes import is_plain, may_speak, parse_code
 from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
@@ -61,7 +61,9 @@ def run(
 
 def _given(code: str, place: list[str], session: Session, errno: str | None) -> tuple[str, str, str, tuple[str, ...]]:
     """Return the code's entry, how it was written, the target, and what was concluded from the words' form."""
-    if is_plain(code, session.catalogue) and len(place) < 2:
+    known = session.catalogue
+    plain = is_plain(code, known) or not (may_speak(code, known) or any(is_plain(word, known) for word in place))
+    if plain and len(place) < 2 and " " not in "".join(place):
         name = parse_code(code, session.catalogue, system_of(errno))
         if not place:
             raise Refusal("usage.missing-target", code=code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from troubleshoot.cli.interrupt import hold, let
@@ -42,6 +43,9 @@ def run(session: Session, *, file: str | None, json: bool, errno: str | None) ->
 
 
 def _read(file: str) -> str:
+    """Return the text in ``file``; words that name no file are the text itself."""
+    if " " in file and not os.path.exists(file):
+        return file
     try:
         # By its number: a standard input that was closed before we started is no object at all.
         with open(0 if file == "-" else file, "rb", closefd=file != "-") as opened:
