@@ -68,6 +68,8 @@ _Retries = Annotated[str, _option("retries")]
 _Backoff = Annotated[str, _option("backoff")]
 _Wait = Annotated[str | None, _option("wait")]
 _Tag = Annotated[list[str] | None, _option("tag")]
+_Command = Annotated[list[str] | None, _argument("command")]
+_VerdictStatus = Annotated[bool, _option("verdict_status")]
 _Interval = Annotated[str, _option("interval")]
 _Until = Annotated[str | None, _option("until")]
 _Log = Annotated[str | None, _option("log")]
@@ -183,6 +185,19 @@ def _check(
     tag: _Tag = None,
     rate: _Rate = _DEFAULTS["rate"],
     no_diagnosis: _NoDiagnosis = False,
+    ipv4: _IPv4 = False,
+    ipv6: _IPv6 = False,
+    lang: _Lang = None,
+) -> int:
+    return _run(ctx)
+
+
+@app.command("run", cls=Command)
+def _run_command(
+    ctx: typer.Context,
+    command: _Command = None,
+    timeout: _Timeout = _SECONDS,
+    verdict_status: _VerdictStatus = False,
     ipv4: _IPv4 = False,
     ipv6: _IPv6 = False,
     lang: _Lang = None,

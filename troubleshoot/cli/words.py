@@ -63,6 +63,7 @@ OPTIONS = {
     "backoff": Option(names=("--backoff",), metavar="SECONDS", default="1"),
     "wait": Option(names=("--wait",), metavar="SECONDS"),
     "tag": Option(names=("--tag",), metavar="TAG", many=True),
+    "verdict_status": Option(names=("--verdict-status",)),
     "interval": Option(names=("--interval",), metavar="SECONDS", default="10"),
     "until": Option(names=("--until",), metavar="WHAT"),
     "log": Option(names=("--log",), metavar="FILE"),
@@ -81,6 +82,7 @@ ARGUMENTS = {
     "place": Argument(metavar="TARGET", many=True),
     "file": Argument(metavar="FILE"),
     "words": Argument(metavar="WORD...", many=True),
+    "command": Argument(metavar="COMMAND...", many=True),
     "targets": Argument(metavar="FILE.toml|TARGET...", many=True),
     "name": Argument(metavar="NAME"),
     "report": Argument(metavar="REPORT.json", required=True),
@@ -111,6 +113,7 @@ COMMANDS = {
             *("ipv4", "ipv6", "lang", "help"),
         ),
     ),
+    "run": Command(arguments=("command",), options=("timeout", "verdict_status", "ipv4", "ipv6", "lang", "help")),
     "watch": Command(
         arguments=("code", "target"),
         options=(

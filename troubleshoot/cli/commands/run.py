@@ -1,0 +1,106 @@
+"""``wsadiag run -- COMMAND…``: run a program, and say why where it fails with an error of the network."""
+
+from __future__ import annotations
+
+import sys
+
+from troubleshoot.cli.child import Child, supported
+from troubleshoot.cli.commands import confined, loaded, spare_tls
+from troubleshoot.cli.output import complain
+from troubleshoot.knowledge.text import Refusal, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from troubleshoot.cli.session import Session
+    from troubleshoot.options import Options
+    from troubleshoot.render.style import Style
+
+#: What shells answer where a program is not found, or cannot be run.
+_NOT_FOUND, _NOT_RUN = 127, 126
+
+
+def run(session: Session, *, command: list[str], timeout: str, verdict_status: bool, ipv4: bool, ipv6: bool) -> int:
+    """Run ``command`` and return its status; with ``verdict_status`` that of the diagnosis, where there was one."""
+    if not command:
+        raise Refusal("usage.run-missing")
+    if not supported():
+        raise Refusal("usage.run-system")
+    from troubleshoot.cli.options import options_of  # noqa: PLC0415
+
+    options = options_of(session, timeout=timeout, ipv4=ipv4, ipv6=ipv6, pid=None)
+    loaded()
+    try:
+        child = Child(command)
+    except OSError as error:
+        complain(
+            say(Refusal("usage.run-failed", word=command[0], reason=error.strerror or str(error)), session.wording)
+        )
+        return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_RUN
+    status = child.wait()
+    if status == 0:
+        return 0
+    from troubleshoot.intake.texts import read_text  # noqa: PLC0415 - only where something failed
+
+    reading = read_text(child.said, session.catalogue)
+    target = _target(reading.target, command, session)
+    if reading.code is None or target is None:
+        return status
+    found = _diagnosed(reading.code, target, options, session)
+    return found if verdict_status else status
+
+
+def _target(said: str | None, command: list[str], session: Session) -> str | None:
+    """Return what the program was to reach: what its output names, with the port that its command line has.
+
+    Many messages name no target, or a host alone.
+    """
+    from troubleshoot.intake.texts import read_text  # noqa: PLC0415
+
+    host, port = _option(command, "-h", "--host"), _option(command, "-p", "-P", "--port")
+    given = f"{host}:{port}" if host and port and port.isdecimal() else None
+    if given is None:
+        given = read_text(" ".join(command), session.catalogue).target
+    if said is None or given is None:
+        return said or given
+    named = said.rpartition(":")[0] or said
+    return given if given.startswith(f"{named}:") else said
+
+
+def _option(command: list[str], *names: str) -> str | None:
+    """Return the value of an option, behind it or behind its equals sign."""
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names:
+            return value if equals else following or None
+    return None
+
+
+def _diagnosed(code: str, target: str, options: Options, session: Session) -> int:
+    """Diagnose what the program's output told, say it on standard error, and return the diagnosis' status."""
+    spare_tls()
+    from troubleshoot.cli.options import target_of  # noqa: PLC0415 - the heavy half, from here on
+    from troubleshoot.cli.show import lexicon  # noqa: PLC0415
+    from troubleshoot.errors import UserError  # noqa: PLC0415
+    from troubleshoot.render import text  # noqa: PLC0415
+    from troubleshoot.run import engine  # noqa: PLC0415
+
+    confined(for_probes=True)
+    try:
+        report = engine.run(code, target_of(target, session.catalogue, code), options)
+    except UserError:  # what looked like a target is none
+        return 0
+    stream = sys.stderr
+    if stream is not None:
+        stream.write("\n" + text.screen(report, lexicon(report, session.catalogue, session.language), _style(stream)))
+        stream.flush()
+    return report.exit_status
+
+
+def _style(stream: TextIO) -> Style:
+    import os  # noqa: PLC0415
+
+    from troubleshoot.render.style import style_of  # noqa: PLC0415
+
+    return style_of(stream, os.environ)
