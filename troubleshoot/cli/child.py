@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections import deque
 
 TYPE_CHECKING = False
@@ -200,4 +199,4 @@ def _write(place: int, data: bytes) -> None:
 
 def supported() -> bool:
     """Whether this system has what a child needs here."""
-    return sys.platform != "win32"
+    return hasattr(os, "openpty")
