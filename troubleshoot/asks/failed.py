@@ -134,13 +134,22 @@ def drop_point(facts: Facts, address: str) -> Iterator[Job]:
     subject = facts.endpoint(address)
     path = facts.peek("tcp-path", TcpPathResult, subject)
     distance = facts.hops.distance(address)
-    ended = path is not None and ("tcp-path", subject) not in facts.running
-    if not _silent(facts, focus) or facts.port is None or path is None or not ended or distance is None:
+    if not _silent(facts, focus) or facts.port is None or path is None or distance is None:
+        return
+    if not _walked(facts, address):
         return
     if path.final is None and path.passed_ttl < distance - 1:
         rtt_ms = max(1.0, facts.path.rtt_ms(address))
         request = DropPointRequest(address, facts.port, path.passed_ttl + 1, distance - 1, rtt_ms)
         yield Job("drop-point", subject, request)
+
+
+def _walked(facts: Facts, address: str) -> bool:
+    """Whether the SYNs up the TTLs have shown how far they get: what is silent by now is tried again, no more."""
+    key = ("tcp-path", facts.endpoint(address))
+    record = facts.observation(*key)
+    patience_ms = facts.threshold("look_around_ms") + 3 * facts.path.rtt_ms(address)
+    return key not in facts.running or (record is not None and record.duration_ms >= patience_ms)
 
 
 @ask("own-filter")

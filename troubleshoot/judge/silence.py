@@ -60,7 +60,9 @@ def _drops(facts: Facts) -> Finding | None:
     passed = passed_ttl(facts, reach.address, path)
     if forwarded.by_host(facts, reach.address):
         return forwarded.drops(facts, reach, passed)
-    located = distance is not None and (passed >= distance - 1 or (point is not None and point.settled))
+    # The walk goes on while the point is looked for: what came farther in the end was not dropped there.
+    settled = point is not None and point.settled and point.passed_ttl >= path.passed_ttl
+    located = distance is not None and (passed >= distance - 1 or settled)
     hop = passed if located and passed else None
     router = facts.hops.router_at(reach.address, hop) if hop else None
     behind = distance is not None and passed >= distance - 1
