@@ -95,11 +95,11 @@ class TlsFacts(msgspec.Struct, frozen=True):
 
 
 class HttpFacts(msgspec.Struct, frozen=True):
-    """The head of an HTTP answer: its status, and what the headers of these names say (RFC 9110)."""
+    """The head of an HTTP answer: its status, and what the headers Server, Date and Via say (RFC 9110)."""
 
     status: int
     reason: str = ""
-    server: str | None = None
+    software: str | None = None
     date: str | None = None
     via: str | None = None
 

@@ -13,13 +13,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
+from tests.judge.test_knock_out import CATALOGUE, without
+from tests.judge.test_knock_out import verdict as judged
 from troubleshoot.options import Options
 from troubleshoot.report import Report
 from troubleshoot.run.engine import replay, run
+from troubleshoot.run.saved import load_observations, request_from
 
 QUICK = Options(timeout_s=9.0)
 LOOPBACK = ("127.0.0.1", "::1")
-OK = b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nServer: lab\r\nDate: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 Treat = Callable[[socket.socket], None]
 
 
@@ -108,6 +111,11 @@ def told(report: Report) -> tuple[str, str | None, str]:
     verdict = report.verdict
     again = replay(report, "ko").verdict
     assert (again.outcome, again.cause, again.confidence) == (verdict.outcome, verdict.cause, verdict.confidence)
+    request, observations = request_from(report, CATALOGUE), load_observations(report)
+    for key in [one for one in observations if one[0] in ("service", "connect", "transfer")]:
+        for rest in without(observations, key):  # what is not seen makes nothing else certain
+            named, sure = judged(request, rest)
+            assert named == (verdict.cause or verdict.outcome) or sure != "certain", f"without {key}: {named}"
     return verdict.outcome, verdict.cause, verdict.confidence
 
 
@@ -230,6 +238,16 @@ def test_a_proxy_line_is_wanted() -> None:
         report = run("10054", f"http://{endpoint}", QUICK)
     assert told(report) == ("fault", "protocol-mismatch", "certain")
     assert "PROXY" in report.verdict.summary
+
+
+def test_a_server_that_takes_a_proxy_line_for_a_request_wants_none() -> None:
+    def hangs_up(connection: socket.socket) -> None:
+        if not connection.recv(4096).startswith(b"GET "):
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with service("127.0.0.1", hangs_up) as endpoint:
+        report = run("10054", f"http://{endpoint}", QUICK)
+    assert told(report) == ("fault", "service-closes", "likely")
 
 
 def test_on_a_port_that_is_known_for_nothing_it_is_found_out_what_speaks_there() -> None:

@@ -57,7 +57,7 @@ def test_a_page_is_taken_down_with_its_date(address: str) -> None:
         found = host.look(say_hex=b"GET / HTTP/1.1\r\n\r\n".hex(), rung="say")
     assert found.outcome is ServiceOutcome.SPEAKS
     assert found.http is not None
-    assert (found.http.status, found.http.reason, found.http.server) == (404, "Not Found", "lab")
+    assert (found.http.status, found.http.reason, found.http.software) == (404, "Not Found", "lab")
     assert found.http.date == "Sat, 28 Nov 2026 17:12:13 GMT"
     assert PROBE.subject(ServiceRequest(address, 80, rung="say")) == f"{address} 80 say"
 

@@ -123,7 +123,7 @@ def page(result: ServiceResult) -> str:
         status = rungs.status_of(bytes.fromhex(result.first_hex))
         return str(status) if status is not None else "?"
     told = " ".join((str(head.status), head.reason)).strip()
-    return f"{told} ({head.server})" if head.server else told
+    return f"{told} ({head.software})" if head.software else told
 
 
 def ping(result: PingResult) -> Note:

@@ -31,6 +31,8 @@ _TO_A_TLS_PORT: Final = re.compile(
     rb"(?i)plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|requires TLS"
     rb"|sent an HTTP request to an HTTPS server|HTTP request (?:received )?on (?:an )?(?:HTTPS|TLS)"
 )
+#: How an HTTP server says that it does not understand a request (RFC 9110, section 15.5 and 15.6).
+_NOT_UNDERSTOOD: Final = frozenset({400, 405, 414, 431, 501, 505})
 #: From how many characters on printable bytes are words, and how many of them are quoted.
 _WORD: Final = re.compile(rb"[\x20-\x7e]{4,}")
 _QUOTED: Final = 160
@@ -92,6 +94,8 @@ def read_rung(
         _ending, _means, speaks = _read(said, result, None, tuple(marks))
         return Rung(name, Ending.ELSE, result, None, speaks, quote(said))
     ending, means, speaks = _read(said, result, manner, tuple(marks))
+    if name == ANNOUNCED and status_of(said) in _NOT_UNDERSTOOD:
+        ending = Ending.ELSE  # it takes the PROXY line for a request
     return Rung(name, ending, result, means, speaks, quote(said))
 
 
