@@ -198,11 +198,19 @@ def _meant_by(
         return [(name, sure, "windows") for name in names[:1] if sure]
     if "x" in word or number == 0 or _NO_ERROR_BEFORE.search(before):
         return []
+    if before.rstrip(" =:#'\"(").endswith("winerror"):
+        return _of_win32(number, catalogue)
     if not _ERRNO_BEFORE.search(before) and not _is_listed(before, behind):
         return []
     meanings = small_meanings(number, catalogue, system)
     sure = SAID if len({code for code, _ in meanings}) == 1 else OPEN
     return [(code, sure, whose) for code, whose in meanings]
+
+
+def _of_win32(number: int, catalogue: Catalogue) -> list[tuple[str, int, System | None]]:
+    """Return what a small error number of Windows means; it has nothing to do with any ``errno``."""
+    found = [on.winsock for name, on in catalogue.posix.items() if name.startswith("ERROR_") and on.windows == number]
+    return [(code, OPEN, "windows") for code in found]
 
 
 def _standing(before: str, behind: str) -> int:

@@ -67,7 +67,7 @@ def read_text(text: str, catalogue: Catalogue, system: System | None = None) -> 
         code=best.code if best is not None else None,
         clear=_is_clear(candidates),
         candidates=candidates,
-        target=ends[0].target if ends else None,
+        target=_with_port(ends),
         targets=tuple(end.target for end in ends),
         caller_system=system or _system(found, best),
     )
@@ -112,6 +112,14 @@ def _ordered(ends: list[Place], found: list[Found], candidates: tuple[Candidate,
     best = candidates[0].code if candidates else None
     there = {one.line for one in found if one.code == best}
     return sorted(ends, key=lambda end: (-end.rank, end.line not in there, not end.by_address))
+
+
+def _with_port(ends: list[Place]) -> str | None:
+    """Return the best end, with the port that the text gives to the same host elsewhere."""
+    if not ends:
+        return None
+    best = ends[0].target
+    return next((end.target for end in ends[1:] if end.target.rpartition(":")[0] == best), best)
 
 
 def _system(found: list[Found], best: Candidate | None) -> System | None:
