@@ -1,8 +1,12 @@
-"""Does it depend on the source port whether a connection is made? Connects from several ports, some of them again.
+"""Is every connection made, and does that depend on the source port? Connects from several ports, some of them again.
 
 Routers with several ways of equal cost choose one for each flow, by addresses and ports (RFC 2992), and so does what
 spreads connections over several machines. Where one of those ways or machines is at fault, the same source ports fail
 again and again while others get through; a loss that strikes at random does not care for ports. Works without root.
+
+Hosts that allow one address only so many new connections look the same at first. So where the port has accepted one
+connection follows the other, the row ends with the first that fares worse than one before it, and a few more from
+other ports tell whether any is made after it. Only where one is are ports that failed tried again.
 
 A flow is kept the same where the kernel allows it: a port that failed is bound again. One that was connected cannot be,
 for the kernel keeps it back for a minute (RFC 9293, section 3.6.1), and one port cannot be used for two attempts at a
@@ -39,6 +43,7 @@ class FlowsRequest(msgspec.Struct, frozen=True):
     """``count`` ports at first; where they fare differently, no more than ``most`` SYNs in all tell whether it lasts.
 
     A SYN is waited for ``wait_s``, less than a retransmission takes. ``hops`` is how far the walk goes at most.
+    ``accepted`` tells that the port has accepted a connection already.
     """
 
     address: str
@@ -48,6 +53,7 @@ class FlowsRequest(msgspec.Struct, frozen=True):
     interval_s: float = 0.01
     hops: int = 16
     most: int = 64
+    accepted: bool = False
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -68,7 +74,10 @@ class FlowHop(msgspec.Struct, frozen=True):
 class FlowsResult(msgspec.Struct, frozen=True):
     """``flows`` in the order of their first try. ``walked`` is the port whose SYNs were sent hop by hop, if any was.
 
-    ``fresh_last`` tells what ports brought that were tried for the first time while others were tried again.
+    ``fresh_last`` tells what ports brought that were tried for the first time after others had failed.
+    ``row`` is what one connection after the other brought, from ports that the system chose, until it was known
+    whether any is made after one that failed. ``parted`` tells of those that were made whether their first FIN was
+    acknowledged in time, and ``refused_by`` is the last ICMP error that refused one.
     """
 
     address: str
@@ -78,8 +87,14 @@ class FlowsResult(msgspec.Struct, frozen=True):
     walked: int | None = None
     walk: tuple[FlowHop, ...] = ()
     complete: bool = True
+    row: tuple[FlowOutcome, ...] = ()
+    parted: tuple[bool | None, ...] = ()
+    refused_by: IcmpError | None = None
 
 
+#: After so many failures in a row, once a connection was made, a limit has set in: where one of two machines is at
+#: fault that many are met one time in eight.
+UNTIL_A_LIMIT: Final = 4
 #: A chance of less than this that ports fail again only by chance is small enough.
 CHANCE: Final = 0.005
 

@@ -28,7 +28,7 @@ class TcpAnswer(enum.StrEnum):
 
 
 class TcpPathRequest(msgspec.Struct, frozen=True):
-    """SYNs for TTL 1 to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts.
+    """SYNs for TTL ``first_ttl`` to ``max_ttl``; a silent TTL is tried ``tries`` times before it counts.
 
     Those behind the last answer are tried twice at most: there is probably nobody. No more than ``most`` are sent.
     """
@@ -39,6 +39,7 @@ class TcpPathRequest(msgspec.Struct, frozen=True):
     tries: int = 3
     wait_s: float = 0.8
     most: int = 48
+    first_ttl: int = 1
 
 
 class TcpHop(msgspec.Struct, frozen=True):

@@ -10,14 +10,29 @@ from typing import Final
 import msgspec
 
 from probes.base import Context
-from probes.failure import IcmpMeaning, errno_name
-from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsRequest, FlowsResult, by_chance, repetitions
+from probes.failure import IcmpError, IcmpMeaning, errno_name
+from probes.flows import (
+    CHANCE,
+    UNTIL_A_LIMIT,
+    Flow,
+    FlowHop,
+    FlowOutcome,
+    FlowsRequest,
+    FlowsResult,
+    by_chance,
+    repetitions,
+)
 from probes.system import need_linux
 from probes.system.dial import Dial, give_up
 from probes.system.endpoint import endpoint
 
-#: No more of the ports that fail are tried again.
+#: No more of the ports that fail are tried again, and as many others are tried two at a time.
 _AGAIN: Final = 5
+_FRESH: Final = 8
+#: So many refusals among connections that are made are no accident of one moment.
+_REFUSALS: Final = 2
+#: The better an outcome, the further its packets got.
+_RANK: Final = (FlowOutcome.ACCEPTED, FlowOutcome.RESET, FlowOutcome.ICMP, FlowOutcome.SILENCE)
 #: A silent TTL of the walk is tried so often.
 _WALK_TRIES: Final = 2
 #: Silent TTLs in a row after which the walk ends.
@@ -32,6 +47,9 @@ class _Search(msgspec.Struct):
     fresh_last: list[FlowOutcome] = msgspec.field(default_factory=list)
     walked: int | None = None
     walk: list[FlowHop] = msgspec.field(default_factory=list)
+    row: list[FlowOutcome] = msgspec.field(default_factory=list)
+    parted: list[bool | None] = msgspec.field(default_factory=list)
+    refused_by: IcmpError | None = None
     sent: int = 0
 
     def result(self, *, complete: bool) -> FlowsResult:
@@ -43,27 +61,62 @@ class _Search(msgspec.Struct):
             self.walked,
             tuple(self.walk),
             complete,
+            tuple(self.row),
+            tuple(self.parted),
+            self.refused_by,
         )
 
     def failing(self) -> list[int]:
         """Return the ports that fared worse than the best at their first try, if there are both sorts."""
-        rank = (FlowOutcome.ACCEPTED, FlowOutcome.RESET, FlowOutcome.ICMP, FlowOutcome.SILENCE)
-        first = {port: rank.index(tries[0]) for port, tries in self.tries.items() if tries[0] in rank}
-        best = min(first.values(), default=0)
+        first = {port: _RANK.index(tries[0]) for port, tries in self.tries.items() if tries[0] in _RANK}
+        best = 0 if self.request.accepted else min(first.values(), default=0)
         return [port for port, found in first.items() if found > best]
 
     async def run(self) -> None:
-        await self._round([0] * self.request.count)
-        if not any(FlowOutcome.ACCEPTED in tries for tries in self.tries.values()):
-            await self._round([0] * self.request.count)  # who asks has seen one that fared better
+        if not self.request.accepted:
+            await self._round([0] * self.request.count)
+            if not any(FlowOutcome.ACCEPTED in tries for tries in self.tries.values()):
+                await self._round([0] * self.request.count)  # who asks has seen one that fared better
+            await self._again()
+            return
+        for _ in range(self.request.count):
+            if await self._next() is not FlowOutcome.ACCEPTED:
+                break
+        if self.failing() and await self._goes_on():
+            await self._again()
+
+    async def _next(self) -> FlowOutcome:
+        """Connect from a port that the system chooses; it may choose one that was refused before."""
+        dial = await self._dial(0, part_s=self.request.wait_s)
+        outcome = _outcome(dial)
+        self.row.append(outcome)
+        self.parted += [dial.parted] if dial.connected else []
+        self.refused_by = dial.icmp or self.refused_by
+        if dial.source_port:
+            self.tries.setdefault(dial.source_port, []).append(outcome)
+        self.progress(self.result(complete=False))
+        return outcome
+
+    async def _goes_on(self) -> bool:
+        """Whether a connection is made again after one that failed, from a port that was not tried before."""
+        for _ in range(UNTIL_A_LIMIT - 1):
+            if await self._next() is FlowOutcome.ACCEPTED:
+                self.fresh_last.append(FlowOutcome.ACCEPTED)
+                return True
+        return False
+
+    async def _again(self) -> None:
+        """Try the ports that fail again and again, and others between them, until chance is ruled out; follow one."""
         while failing := self.failing():
             steady = [port for port in failing if len(set(self.tries[port])) == 1]
             if len(steady) < len(failing):
+                await self._count()
                 return  # what failed at first did not fail again: it is not the port
             again = sum(repetitions(self.tries[port]) for port in failing)
             if by_chance(len(failing), len(self.tries), again) < CHANCE:
-                break
-            fresh = 2 if len(self.fresh_last) < self.request.count else 1
+                await self._follow(failing[0])
+                return
+            fresh = 2 if len(self.fresh_last) < _FRESH else 1
             if self.sent + min(len(failing), _AGAIN) + fresh > self.request.most - self.request.hops:
                 return
             known = set(self.tries)
@@ -71,8 +124,13 @@ class _Search(msgspec.Struct):
             turns = zip_longest(failing[:_AGAIN], [0] * fresh)
             await self._round([port for pair in turns for port in pair if port is not None])
             self.fresh_last += [tries[0] for port, tries in self.tries.items() if port not in known]
-        if failing:
-            await self._follow(failing[0])
+
+    async def _count(self) -> None:
+        """See how often connections are refused whatever their port, until that is no accident of one moment."""
+        for _ in range(_FRESH if FlowOutcome.RESET in self.row else 0):
+            if self.row.count(FlowOutcome.RESET) >= _REFUSALS:
+                return
+            await self._next()
 
     async def _round(self, ports: list[int]) -> None:
         tasks: list[asyncio.Task[None]] = []
@@ -92,10 +150,10 @@ class _Search(msgspec.Struct):
         if dial.source_port:
             self.tries.setdefault(dial.source_port, []).append(_outcome(dial))
 
-    async def _dial(self, port: int, ttl: int | None = None) -> Dial:
+    async def _dial(self, port: int, ttl: int | None = None, part_s: float = 0.0) -> Dial:
         self.sent += 1
         target = endpoint(self.request.address, self.request.port)
-        dial = Dial(target, ttl=ttl, retransmissions=1, flow=port)
+        dial = Dial(target, ttl=ttl, retransmissions=1, flow=port, part_s=part_s)
         await dial.run(self.context, self.request.wait_s)
         return dial
 

@@ -40,7 +40,8 @@ class _Walk:
         self.request = request
         self.target = target
         self.context = context
-        self.ladder = Ladder(min(request.max_ttl, 255), max(1, request.tries), request.wait_s)
+        most = min(request.max_ttl, 255)
+        self.ladder = Ladder(most, max(1, request.tries), request.wait_s, first=request.first_ttl)
         self.hops: dict[int, TcpHop] = {}
         self.sent: dict[int, int] = {}
         self.tasks: dict[asyncio.Task[None], int] = {}
@@ -98,7 +99,7 @@ class _Walk:
             replace(self.hops[ttl], sent=self.sent.get(ttl, 0))
             if ttl in self.hops
             else TcpHop(ttl, TcpAnswer.SILENCE, self.sent.get(ttl, 0))
-            for ttl in range(1, max(top, last) + 1)
+            for ttl in range(self.request.first_ttl, max(top, last) + 1)
         )
         final = self.hops[end] if end is not None else None
         passed = [

@@ -115,6 +115,7 @@ class Plan:
         for machine in self.machines:
             found[machine.name] = machine.near.address(4)
             found[machine.name + "6"] = machine.near.address(6)
+        found["outside"], found["outside6"] = (self.router(1).far.address(f) for f in (4, 6))
         found["last_router"], found["last_router6"] = (self.last_router.near.address(f) for f in (4, 6))
         return found
 

@@ -43,6 +43,7 @@ import tests.lab.local_faults
 import tests.lab.name_faults
 import tests.lab.path_faults
 import tests.lab.proxy_recipes
+import tests.lab.share_faults
 import tests.lab.speaking_faults
 import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
 from tests.lab.daemons import missing

@@ -14,7 +14,10 @@ from troubleshoot.asks.ladder import rtt_s, service, tcp_port
 from troubleshoot.asks.model import Job, ask
 from troubleshoot.asks.path import shrinks
 from troubleshoot.asks.target import looked_into
-from troubleshoot.facts import Facts, NotYet, Reading, loss_series, second_look
+from troubleshoot.facts import Facts, NotYet, Reading, loss_series, second_look, trials
+
+#: Source ports that are tried where some attempts have failed and others not: the row ends where a limit shows.
+_PORTS = 8
 
 __all__ = ["accepted_ttl", "answering", "flows", "large_packets", "losses", "service"]
 
@@ -79,21 +82,30 @@ def accepted_ttl(facts: Facts, address: str) -> Iterator[Job]:
 
 @ask("flows")
 def flows(facts: Facts, address: str) -> Iterator[Job]:
-    """Does it depend on the source port whether a connection is made?
+    """Is every connection made, or only some, and does that depend on the source port?
 
-    Either the port connects now although the program met an error that fits one bad way among several; or it does not,
-    and other SYNs to it, from other ports, fared better.
+    Either the port connects now although the program met an error that fits one bad way or machine among several; or it
+    does not, and other SYNs to it, from other ports, fared better.
     """
     route, reach = facts.link.peek_route(address), facts.attempts.reach(address)
     if route is None or route.gateway is None or facts.port is None or facts.request.target.transport != "tcp":
         return
-    if facts.machine.is_local(address) or facts.path.slow(address) or "now-and-then" not in facts.request.about:
+    if facts.machine.is_local(address) or facts.service.slow(address) or "now-and-then" not in facts.request.about:
         return
-    if reach.reading is not Reading.CONNECTED and not _others_fared_better(facts, address, reach.reading):
+    accepted = reach.reading is Reading.CONNECTED
+    if not accepted and not _others_fared_better(facts, address, reach.reading):
+        return
+    watched, talked = facts.service.known or facts.service.established, _may_get_stuck(facts, address)
+    if accepted and trials.pending(facts, address, watched=watched, talked=talked):
+        return  # one after the other: their order tells a limit
+    kept = int(watched) + int(talked)
+    failed = bool(trials.since_first_failure(facts, address))
+    count = _PORTS if failed or not accepted else trials.left(facts, address, kept)
+    if not count and facts.observation("flows", facts.endpoint(address)) is None:
         return
     rtt_ms = max(facts.path.rtt_ms(address), reach.heard_ms if reach.reading is not Reading.SILENT else 0.0)
-    request = FlowsRequest(address, facts.port, wait_s=min(0.9, max(0.25, 0.1 + 3 * rtt_ms / 1000)))
-    yield Job("flows", facts.endpoint(address), request)
+    wait_s = min(0.9, max(0.25, 0.1 + 3 * rtt_ms / 1000))
+    yield Job("flows", facts.endpoint(address), FlowsRequest(address, facts.port, count, wait_s, accepted=accepted))
 
 
 def _others_fared_better(facts: Facts, address: str, reading: Reading) -> bool:

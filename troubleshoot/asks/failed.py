@@ -28,6 +28,8 @@ from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
 _OVERDUE_MS = 100.0
+#: Where nothing on the way has answered either it may be a slow one, milliseconds.
+_UNHEARD_MS = 1000.0
 
 
 #: Another refusal of a port is waited for so long at least, seconds, and counted in so many rounds.
@@ -43,6 +45,12 @@ def _overdue(facts: Facts, focus: Reach) -> bool:
     """Whether the port is silent for much longer than the host itself takes to answer."""
     late_ms = max(_OVERDUE_MS, 4 * facts.path.rtt_ms(focus.address))
     return focus.reading is Reading.UNDECIDED and focus.heard_ms >= late_ms and facts.path.alive(focus.address)
+
+
+def _late(facts: Facts, focus: Reach) -> bool:
+    """Whether a port is silent for longer than the way takes, as far as that is known: no answer is on its way."""
+    rtt_ms = facts.path.rtt_ms(focus.address)
+    return focus.reading is Reading.SILENT or focus.heard_ms >= max(2 * rtt_ms, 0.0 if rtt_ms else _UNHEARD_MS)
 
 
 def in_focus(facts: Facts) -> tuple[str, ...]:
@@ -199,7 +207,9 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
         return
     if _told_no(facts, focus):
         yield Job("wire", facts.endpoint(address), WireRequest(address, port, _refused_again_s(facts, address)))
-    elif _silent(facts, focus) or _overdue(facts, focus) or focus.reading is Reading.RESET:
+        return
+    silent = _silent(facts, focus) and _late(facts, focus)
+    if silent or _overdue(facts, focus) or focus.reading is Reading.RESET:
         yield Job("wire", facts.endpoint(address), WireRequest(address, port))
 
 

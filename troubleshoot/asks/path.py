@@ -12,7 +12,8 @@ from probes.route import RouteKind, RouteRequest, RouteResult
 from probes.tcp_path import TcpPathRequest
 from probes.traceroute import TracerouteRequest
 from troubleshoot.asks.model import Job, ask
-from troubleshoot.facts import Facts
+from troubleshoot.facts import Facts, NotYet, Reading, early_look
+from troubleshoot.facts.path import OVERDUE_MS
 
 
 def _followed(facts: Facts, address: str) -> RouteResult | None:
@@ -48,12 +49,44 @@ def traceroute(facts: Facts, address: str) -> Iterator[Job]:
         yield Job("traceroute", address, TracerouteRequest(address))
 
 
+#: So long an attempt is silent before SYNs are sent up the TTLs: where the host answers pings, where others on the way
+#: answer, and where nothing was heard yet. On a slow path the answer is still to come, and the port is to see no more
+#: connections than necessary.
+_SILENT_MS, _SILENT_HOST_MS, _NOTHING_MS = 150.0, 1000.0, 2000.0
+
+
 @ask("tcp-path")
 def tcp_path(facts: Facts, address: str) -> Iterator[Job]:
-    """SYNs to the port with growing TTL: how far do they get?"""
-    tcp = facts.port is not None and facts.request.target.transport == "tcp"
-    if tcp and facts.port is not None and _over_network(facts, address) is not None:
-        yield Job("tcp-path", facts.endpoint(address), TcpPathRequest(address, facts.port))
+    """SYNs to the port with growing TTL: how far do they get?
+
+    Where the port accepts connections, each that gets to the host is one more: there, one that ends just before it
+    shows whether anybody else accepts them, and only then the others follow.
+    """
+    port = facts.port if facts.request.target.transport == "tcp" else None
+    if port is None or _over_network(facts, address) is None:
+        return
+    reach = facts.attempts.reach(address)
+    if reach.reading is Reading.CONNECTED:
+        yield from _accepted_before_the_host(facts, address, port)
+        return
+    rtt_ms = facts.path.rtt_ms(address)
+    least_ms = _SILENT_MS if facts.path.alive(address) else _SILENT_HOST_MS if rtt_ms else _NOTHING_MS
+    if reach.decided or reach.heard_ms >= max(least_ms, 2 * rtt_ms):
+        yield Job("tcp-path", facts.endpoint(address), TcpPathRequest(address, port))
+
+
+def _accepted_before_the_host(facts: Facts, address: str, port: int) -> Iterator[Job]:
+    try:
+        last = facts.hops.before_the_host(address)
+        if last is None:
+            return
+        wait_s = (OVERDUE_MS + 4 * facts.path.rtt_ms(address)) / 1000
+        one = TcpPathRequest(address, port, last, tries=2, wait_s=wait_s, first_ttl=last)
+        yield Job("tcp-path", facts.endpoint(early_look(address)), one)
+        if facts.hops.taken_early(address):
+            yield Job("tcp-path", facts.endpoint(address), TcpPathRequest(address, port, last))
+    except NotYet:
+        return
 
 
 @ask("path-mtu", "mtu-hop")

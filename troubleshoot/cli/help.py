@@ -41,6 +41,7 @@ def page(command: str, wording: Mapping[str, str], style: Style) -> str:
     lines += section("arguments", arguments) + section("options", options)
     if top:
         lines += section("commands", [(n, wording[f"usage.command-{n}"]) for n in COMMANDS if n != DEFAULT])
+        lines += ["", *wrap(wording["usage.help-packets"], style.width)]
         lines += ["", *wrap(wording["usage.help-status"], style.width)]
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ from troubleshoot.facts.address import (
     AFTER,
     BEFORE,
     bind_subject,
+    early_look,
     endpoint_subject,
     family_of,
     gateway_of,
@@ -35,7 +36,7 @@ from troubleshoot.intake.request import Request
 
 __all__ = [
     "AFTER", "BEFORE", "DENIALS", "SILENCE", "UNREACHABLE", "Facts", "Key", "NotYet",
-    "Reach", "Reading", "bind_subject",
+    "Reach", "Reading", "bind_subject", "early_look",
     "endpoint_subject", "family_of", "gateway_of", "is_loopback", "neighbour_alive", "neighbour_dead", "plain",
     "scoped", "second_look", "service_subject",
 ]  # fmt: skip

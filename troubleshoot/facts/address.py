@@ -28,6 +28,11 @@ def second_look(address: str) -> str:
     return f"{address} again"
 
 
+def early_look(address: str) -> str:
+    """Return the subject of the one SYN that shows whether a port is accepted nearer than its host is."""
+    return f"{address} early"
+
+
 def bind_subject(address: str, port: int) -> str:
     """Return the subject of the trial to bind a port of an address."""
     return f"{address} {port}"

@@ -13,7 +13,7 @@ import msgspec
 from probes.failure import IcmpMeaning
 from probes.flows import CHANCE, Flow, FlowHop, FlowOutcome, FlowsResult, by_chance, repetitions
 from probes.tcp_path import TcpPathResult
-from troubleshoot.facts import Facts, loss_series, losses, plain, second_look
+from troubleshoot.facts import Facts, early_look, loss_series, losses, plain, second_look
 
 #: So many ports that fail again and again are worth a word, although chance is not ruled out.
 _SUSPECTS = 4
@@ -57,7 +57,7 @@ def differ(facts: Facts, address: str) -> dict[int, tuple[str, ...]]:
     trace = facts.path.peek_trace(address)
     for hop in trace.hops if trace is not None else ():
         met.setdefault(hop.ttl, {}).update((plain(a.address), None) for a in hop.answers if a.address is not None)
-    subjects = (facts.endpoint(address), facts.endpoint(second_look(address)))
+    subjects = [facts.endpoint(look) for look in (address, second_look(address), early_look(address))]
     paths = [facts.peek("tcp-path", TcpPathResult, subject) for subject in subjects]
     steps = [(s.ttl, s.icmp) for path in paths if path is not None for s in path.hops]
     flows = facts.peek("flows", FlowsResult, facts.endpoint(address))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from probes.failure import IcmpMeaning
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from troubleshoot.facts.address import (
+    early_look,
     plain,
     second_look,
 )
@@ -99,6 +100,26 @@ class Hops(Theme):
             for a in hop.answers
         )
 
+    def before_the_host(self, address: str) -> int | None:
+        """Return the TTL of the last device before the host, as traceroute shows it; ``None`` for none.
+
+        Where it did not get to the host that is the last router which said anything. :class:`NotYet` while it runs.
+        """
+        trace = self._path.trace(address)
+        if trace is None:
+            return None
+        if trace.reached_ttl is not None:
+            return trace.reached_ttl - 1 or None
+        died = [hop.ttl for hop in trace.hops if self.dies_at(address, hop.ttl)]
+        return max(died, default=None)
+
+    def taken_early(self, address: str) -> bool:
+        """Whether the one SYN that ends before the host was accepted, or passed on in the host's name."""
+        early = self._view.get("tcp-path", TcpPathResult, self._names.endpoint(early_look(address)))
+        senders = [hop.icmp.sender for hop in (early.hops if early is not None else ()) if hop.icmp is not None]
+        in_its_name = any(sender is not None and plain(sender) == plain(address) for sender in senders)
+        return early is not None and (early.final is TcpAnswer.ACCEPTED or in_its_name)
+
     @once
     def passes_on(self, address: str) -> int | None:
         """The least TTL at which the very address that SYNs were sent to answers *time exceeded*: it passes them on."""
@@ -118,6 +139,7 @@ class Hops(Theme):
     def accepted_early(self, address: str) -> int | None:
         """Return the TTL from which SYNs to the port are accepted, where other packets of that TTL go no further.
 
+        One SYN that ends before the host tells whether there is such a TTL, and only then are the others sent.
         Both walks need not be over: the least TTL is known once the one before it brought *time exceeded*, or once
         the SYNs of all before it have been on their way for much longer than an answer takes. :class:`NotYet` while
         it is not known.
@@ -126,6 +148,8 @@ class Hops(Theme):
         if route is None or route.on_link or self._machine.is_local(address):
             return None
         path = self._view.peek("tcp-path", TcpPathResult, self._names.endpoint(address))
+        if path is None and (self.before_the_host(address) is None or not self.taken_early(address)):
+            return None
         least = path.final_ttl if path is not None and path.final is TcpAnswer.ACCEPTED else None
         if least is None or path is None or not self._least_known(path, least):
             path = self._path.tcp_path(address)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from probes.failure import IcmpMeaning
+from probes.flows import FlowOutcome, FlowsResult
 from probes.ping import PingMethod, PingRequest, PingResult
 from probes.tcp_loss import TcpLossRequest
 from troubleshoot.facts import Facts, NotYet, plain
@@ -75,23 +76,30 @@ def measured(facts: Facts, address: str) -> bool:
 
 def _hinted(facts: Facts, address: str) -> bool:
     try:
-        return facts.service.losing(address)
+        return facts.service.losing(address) or _spread_lost(facts, address)
     except NotYet:
         return False
+
+
+def _spread_lost(facts: Facts, address: str) -> bool:
+    """Whether one of the connections from several ports lost a packet, and it is no limit that has set in."""
+    spread = facts.peek("flows", FlowsResult, facts.endpoint(address))
+    if spread is None or ("flows", facts.endpoint(address)) in facts.running:
+        return False
+    lost = spread.row.index(FlowOutcome.SILENCE) if FlowOutcome.SILENCE in spread.row else len(spread.row)
+    return False in spread.parted or FlowOutcome.ACCEPTED in spread.row[lost:]
 
 
 def series(facts: Facts, address: str) -> Iterator[Series]:
     """Name the series that are called for; :class:`NotYet` where that depends on whether the address answers pings.
 
-    Echoes cost a service nothing and go first. Connections do where echoes are not answered, and where something was
-    lost: only what SYNs and FINs meet too is a loss of the path.
+    Echoes cost a service nothing and go first. Connections do, and may meet a limit: they follow only where something
+    was lost, for only what SYNs and FINs meet too is a loss of the path.
     """
     if not measured(facts, address):
         return
     port, tcp = facts.port, facts.request.target.transport == "tcp"
-    ping = facts.peek("ping", PingResult, address)
     echoed = facts.path.echoes(address) is not None
-    by_udp = ping is not None and ping.method is PingMethod.UDP
     lost = any(sample.lost for sample in samples(facts, address)) or _hinted(facts, address)
     if echoed:
         subject = series_subject(address)
@@ -99,9 +107,9 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
         yield Series("ping", subject, _pings(address, 40 if facts.service.stalls(address) else 20))
         if lost:
             yield Series("ping", longer_subject(subject), _pings(address, 40))
-    elif not by_udp and facts.path.awaits_echo(address):
+    elif not _by_udp(facts, address) and facts.path.awaits_echo(address):
         raise NotYet(f"ping {address}")
-    if port is None or not tcp or (echoed and not lost):
+    if port is None or not tcp or not lost:
         return
     subject = f"{address} {port}"
     count = 20 if echoed or facts.service.stalls(address) else 10
@@ -111,6 +119,11 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
     connects_lost = any(sample.lost for sample in samples(facts, address) if sample.kind is not Kind.ECHO)
     if connects_lost and (not echoed or told(facts, address).limited):
         yield Series("tcp-loss", longer_subject(subject), TcpLossRequest(address, port, 20, wait_s=_CONNECT_S))
+
+
+def _by_udp(facts: Facts, address: str) -> bool:
+    ping = facts.peek("ping", PingResult, address)
+    return ping is not None and ping.method is PingMethod.UDP
 
 
 def _pings(address: str, count: int) -> PingRequest:

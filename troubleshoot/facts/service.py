@@ -138,6 +138,12 @@ class Service(Theme):
             raise NotYet(f"ping {address}")
         return False
 
+    def slow(self, address: str) -> bool:
+        """Whether answers, also to connections, take so long that none in time means nothing."""
+        found = self._attempts.reach(address)
+        late = found.reading is Reading.CONNECTED and found.heard_ms > LONGEST_RTT_MS and not self.syn_lost(address)
+        return late or self._path.slow(address)
+
     def syn_lost(self, address: str) -> bool:
         """Whether a SYN met silence while another was answered quickly."""
         result = self._view.peek("connect", ConnectResult, self._names.endpoint(address))

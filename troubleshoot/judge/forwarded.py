@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.failure import IcmpMeaning
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, plain
+from probes.tcp_path import TcpPathResult
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, describe, early_look, plain
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
 from troubleshoot.judge.model import Finding, values
 
@@ -112,12 +113,14 @@ def absent(facts: Facts, reach: Reach) -> Finding | None:
         for ms, error in facts.path.unreachables(address)
         if ms >= waited_ms and error.meaning is IcmpMeaning.HOST_UNREACHABLE
     ]
-    path = facts.path.tcp_path(address)
     senders = {error.sender for _, error in late}
-    if not late or path is None or len(senders) != 1 or facts.path.alive(address):
+    if not late or len(senders) != 1 or facts.path.alive(address):
         return None
     router = senders.pop()
-    met = [hop.ttl for hop in path.hops if hop.icmp is not None and hop.icmp.sender == router]
+    subjects = [facts.endpoint(look) for look in (address, early_look(address))]
+    paths = [facts.get("tcp-path", TcpPathResult, subject) for subject in subjects]
+    hops = [hop for path in paths if path is not None for hop in path.hops]
+    met = [hop.ttl for hop in hops if hop.icmp is not None and hop.icmp.sender == router]
     if router is None or not met:
         return None  # connections may take another way, on which the host is there
     reported = note("fact.host-absent", address=address, router=router, seconds=f"{late[0][0] / 1000:.1f}")

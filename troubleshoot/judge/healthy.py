@@ -8,7 +8,7 @@ from probes.base import Note, note
 from probes.failure import Failure
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
-from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses
+from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses, trials
 from troubleshoot.facts.ports import binds
 from troubleshoot.judge.model import Finding
 from troubleshoot.report import Confidence
@@ -98,7 +98,20 @@ def confidence(facts: Facts) -> Confidence:
     bound = binds(facts)
     if bound and all(trial.attempts[0].failure is not None for trial in bound):
         tried = False
-    return "certain" if clear and tried and not _contradicted(facts) and _data_moved(facts) else "likely"
+    seen = tried and _data_moved(facts) and _often_enough(facts)
+    return "certain" if clear and seen and not _contradicted(facts) else "likely"
+
+
+def _often_enough(facts: Facts) -> bool:
+    """Whether a code that only some connections may bring was held to so many that a limit or one machine would show.
+
+    Towards another network, that is: behind a router one address may be several machines.
+    """
+    if "now-and-then" not in facts.request.about or facts.port is None or facts.request.target.transport != "tcp":
+        return True
+    connected = [r.address for r in facts.attempts.reaches() if r.reading is Reading.CONNECTED]
+    far = [a for a in connected if (route := facts.link.peek_route(a)) is not None and route.gateway is not None]
+    return all(trials.made(facts, a) >= facts.threshold("connections_sure") for a in far[:1])
 
 
 def _contradicted(facts: Facts) -> bool:
@@ -139,6 +152,8 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
         notes.append(note("verdict.unchecked-port"))
     elif not _data_moved(facts):
         notes.append(note("verdict.unchecked-data"))
+    if not _often_enough(facts):
+        notes.append(note("verdict.unchecked-often"))
     spoken = (ServiceOutcome.TLS_OK, ServiceOutcome.TLS_ALERT)
     services = [o.result for o in facts.of("service") if isinstance(o.result, ServiceResult)]
     if facts.request.tls and not any(result.outcome in spoken for result in services):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.failure import IcmpMeaning
-from probes.flows import FlowOutcome, FlowsResult
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, flows, is_loopback, plain
-from troubleshoot.judge import forwarded, one_way
+from troubleshoot.judge import forwarded, one_machine, one_way
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
 from troubleshoot.judge.evidence.refuser import Place, find
 from troubleshoot.judge.model import Finding, first_step, rule, values
@@ -62,12 +61,14 @@ def _resets(facts: Facts) -> Finding | None:
         asks.failed.wire,
         asks.connected.flows,
         asks.connected.losses,
+        asks.connected.service,
+        asks.connected.large_packets,
         asks.machine.listeners,
     ),
 )
 def no_listener(facts: Facts) -> Finding | None:
     """The host itself refuses: nothing listens on that port, or not on every machine that shares the address."""
-    return _nobody_there(facts) or one_way.refuses(facts) or _now_and_then(facts) or _nobody_listens(facts)
+    return _nobody_there(facts) or one_way.refuses(facts) or one_machine.refuses(facts) or _nobody_listens(facts)
 
 
 def _nobody_there(facts: Facts) -> Finding | None:
@@ -90,38 +91,6 @@ def _nobody_there(facts: Facts) -> Finding | None:
         hop=0,
         address=facts.targets[0],
     )
-
-
-#: So many refusals among connections that are accepted are no accident of one moment.
-_REFUSALS = 2
-
-
-def _now_and_then(facts: Facts) -> Finding | None:
-    """Some connections are accepted and some refused, whatever port they come from: several machines take turns.
-
-    Where all that follow a refusal are refused as well, a limit has set in, and that is no matter of the machines.
-    """
-    for reach in facts.attempts.reaches():
-        if reach.reading is not Reading.CONNECTED or flows.split(facts, reach.address) is not None:
-            continue  # it does depend on the port: one of several ways
-        result = facts.get("flows", FlowsResult, facts.endpoint(reach.address))
-        met = [flow.tries[0] for flow in (result.flows if result is not None else ())]
-        refused = met.count(FlowOutcome.RESET)
-        if refused < _REFUSALS or FlowOutcome.ACCEPTED not in met[met.index(FlowOutcome.RESET) :]:
-            continue
-        return Finding(
-            cause="no-listener",
-            confidence="likely",
-            step=step_of(facts),
-            evidence=(
-                attempt_evidence(facts, reach),
-                (step_of(facts), note("fact.some-refused", count=refused, total=len(met), port=facts.port)),
-            ),
-            values=values(found=f"{refused}/{len(met)}"),
-            variant="some-connections",
-            address=reach.address,
-        )
-    return None
 
 
 def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:

@@ -9,7 +9,7 @@ from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
-from troubleshoot.judge import forwarded, one_way, way_to_servers
+from troubleshoot.judge import forwarded, one_machine, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.icmp import router_error
@@ -30,11 +30,13 @@ from troubleshoot.report import Confidence
         asks.around.subnet,
         asks.connected.flows,
         asks.connected.losses,
+        asks.connected.service,
+        asks.connected.large_packets,
     ),
 )
 def firewall_drop(facts: Facts) -> Finding | None:
     """This port vanishes silently while other traffic reaches the host: always, or on one of several ways."""
-    return one_way.drops(facts) or _drops(facts)
+    return one_way.drops(facts) or one_machine.silent(facts) or _drops(facts)
 
 
 def _drops(facts: Facts) -> Finding | None:

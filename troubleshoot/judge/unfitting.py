@@ -76,4 +76,5 @@ def _finding(
         values=values(address=reach.address, found=sender),
         variant=variant,
         address=sender,
+        also=(("nat-loopback", note("verdict.open-hairpin")),) if variant in ("counted", "address") else (),
     )

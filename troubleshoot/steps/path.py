@@ -27,6 +27,7 @@ from troubleshoot.facts import (
     neighbour_alive,
     neighbour_dead,
     rungs,
+    trials,
 )
 from troubleshoot.facts.losses import Kind
 from troubleshoot.facts.rungs import Ending, Rung
@@ -148,7 +149,7 @@ def ping_beyond_router(facts: Facts) -> StepView:
     return view
 
 
-@step("ping-remote", asks=(asks.connected.losses,))
+@step("ping-remote", asks=(asks.connected.losses, asks.connected.flows))
 def ping_remote(facts: Facts) -> StepView:
     """Does the target answer?"""
     address = address_in_question(facts)
@@ -233,7 +234,9 @@ def traceroute(facts: Facts) -> StepView:
     return StepView("warning" if connected else "failed", describe.trace(result), None, keys)
 
 
-@step("connect", asks=(asks.connected.flows, asks.connected.losses, asks.connected.service))
+@step(
+    "connect", asks=(asks.connected.flows, asks.connected.losses, asks.connected.service, asks.connected.large_packets)
+)
 def connect(facts: Facts) -> StepView:
     """Does the port answer?"""
     if facts.request.target.host is None:
@@ -270,6 +273,10 @@ def connect(facts: Facts) -> StepView:
         if (split := flows.split(facts, reach.address)) is not None:
             keys = (*keys, ("flows", facts.endpoint(reach.address)))
             return StepView("failed" if split.proven else "warning", describe.split(split), why, keys)
+        if (limit := trials.limit(facts, reach.address)) is not None:
+            return StepView(
+                "failed", trials.told(limit, facts.port), why, (*keys, ("flows", facts.endpoint(reach.address)))
+            )
     view = None
     if transport == "tcp":
         view = _once_connected(facts, good, keys)

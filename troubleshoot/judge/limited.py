@@ -1,0 +1,58 @@
+"""The first connections pass and no further one does: ``rate-limited``."""
+
+from __future__ import annotations
+
+from probes.base import note
+from probes.flows import UNTIL_A_LIMIT, FlowsResult
+from troubleshoot import asks
+from troubleshoot.facts import Facts, NotYet, Reach, Reading, flows, losses, plain, trials
+from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
+from troubleshoot.judge.model import Finding, rule, values
+
+#: Silence in a row that a loss brings more often than this may be one.
+_BY_LOSS = 0.02
+
+
+@rule(
+    "rate-limited",
+    asks=(asks.connected.flows, asks.connected.losses, asks.connected.service, asks.connected.large_packets),
+    holds_up="healthy",
+)
+def rate_limited(facts: Facts) -> Finding | None:
+    """Connections are made, then all are refused or meet silence, whatever port they come from."""
+    for reach in facts.attempts.reaches():
+        if reach.reading is Reading.CONNECTED and (found := _limits(facts, reach)) is not None:
+            return found
+    return None
+
+
+def _limits(facts: Facts, reach: Reach) -> Finding | None:
+    address = reach.address
+    watched = ("service", facts.service.subject(address)) in facts.running
+    talked = ("transfer", facts.endpoint(address)) in facts.running
+    if trials.pending(facts, address, watched=watched, talked=talked):
+        raise NotYet("connections")
+    spread = facts.get("flows", FlowsResult, facts.endpoint(address))
+    limit = trials.limit(facts, address)
+    if spread is None or limit is None or flows.split(facts, address) is not None:
+        return None
+    by_loss = limit.silent and min(1.0, 2 * losses.at_most(facts, address)) ** limit.count > _BY_LOSS
+    alike = len(set(trials.since_first_failure(facts, address))) == 1
+    sure = limit.count >= UNTIL_A_LIMIT and alike and not by_loss
+    sender = spread.refused_by.sender if spread.refused_by is not None else None
+    on_the_way = sender is not None and plain(sender) != plain(address)
+    hop = facts.hops.hop_of(address, sender) if on_the_way else facts.hops.distance(address)
+    rival = "firewall-drop" if limit.silent else "no-listener"
+    return Finding(
+        cause="rate-limited",
+        confidence="likely" if sure else "possible",
+        scope="path" if on_the_way else "remote-host",
+        step=step_of(facts),
+        evidence=(attempt_evidence(facts, reach), (step_of(facts), trials.told(limit, facts.port))),
+        values=values(address=address, made=limit.made, count=limit.count),
+        variant="silent" if limit.silent else "default",
+        hop=None if limit.silent else hop,
+        address=sender if on_the_way else address,
+        unsettles=not sure,
+        also=((rival, note("verdict.open-several-machines")),),
+    )
