@@ -19,9 +19,8 @@ from troubleshoot.facts.rungs import Ending, Rung
 _SHORT_S = 1.2
 #: The distance between two greetings of a service that may turn away one connection in several, seconds.
 _APART_S = 1.0
-#: Alerts, and errors of the library, behind which another version of TLS or another cipher may be taken.
+#: Alerts behind which another version of TLS or another cipher may be taken.
 _NO_COMMON = frozenset({"protocol_version", "handshake_failure", "insufficient_security", "inappropriate_fallback"})
-_NO_COMMON_ERRORS = ("UNSUPPORTED_PROTOCOL", "VERSION", "CIPHER", "DH_KEY", "KEY_TOO_SMALL", "LEGACY", "NO_PROTOCOLS")
 #: Alerts that may be about the name that was asked for.
 _ABOUT_THE_NAME = frozenset({"unrecognized_name", "internal_error", "handshake_failure", "access_denied"})
 #: A name that belongs to nobody (RFC 2606).
@@ -152,7 +151,7 @@ def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceReques
         yield replace(_hello(facts, address, rungs.ANNOUNCED), announce=True)
     if not facts.names.is_literal and (mute or shown.alert in _ABOUT_THE_NAME):
         yield replace(_hello(facts, address, rungs.OTHER_NAME), server_name=_NOBODYS)
-    if shown.alert in _NO_COMMON or any(word in (shown.error or "") for word in _NO_COMMON_ERRORS):
+    if shown.alert in _NO_COMMON or (result.outcome is ServiceOutcome.TLS_FAILED and done.speaks == "tls"):
         for version in rungs.VERSIONS:
             yield replace(_hello(facts, address, f"{rungs.TLS} {version}"), version=version)
 

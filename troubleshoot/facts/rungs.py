@@ -25,16 +25,16 @@ PLAIN, GET, ANNOUNCED, OTHER_NAME, START, AGAIN = "plain", "get", "announced", "
 #: Each version of TLS by itself.
 VERSIONS: Final = ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 #: An alert or a message of a handshake, in a record of any version (RFC 8446, section 5.1).
-_TLS_RECORD: Final = re.compile(rb"[\x15\x16]\x03[\x00-\x04]")
+_TLS_RECORD: Final = r"[\x15\x16]\x03[\x00-\x04]"
 #: How servers say that they were spoken to in the clear on a port for TLS: nginx, Apache, Go, HAProxy and others.
-_TO_A_TLS_PORT: Final = re.compile(
-    rb"(?i)plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|requires TLS"
-    rb"|sent an HTTP request to an HTTPS server|HTTP request (?:received )?on (?:an )?(?:HTTPS|TLS)"
+_TO_A_TLS_PORT: Final = (
+    r"(?i).*?(?:plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|requires TLS"
+    r"|sent an HTTP request to an HTTPS server|HTTP request (?:received )?on (?:an )?(?:HTTPS|TLS))"
 )
 #: How an HTTP server says that it does not understand a request (RFC 9110, section 15.5 and 15.6).
 _NOT_UNDERSTOOD: Final = frozenset({400, 405, 414, 431, 501, 505})
 #: From how many characters on printable bytes are words, and how many of them are quoted.
-_WORD: Final = re.compile(rb"[\x20-\x7e]{4,}")
+_WORD: Final = r"[\x20-\x7e]{4,}"
 _QUOTED: Final = 160
 
 
@@ -115,10 +115,10 @@ def _read(
 ) -> tuple[Ending, str | None, str | None]:
     """Return the ending, what a refusal means, and the protocol that was recognised."""
     inside = result.outcome is ServiceOutcome.TLS_OK
-    if not inside and _TLS_RECORD.match(said):
+    if not inside and _matches(_TLS_RECORD, said):
         return Ending.ELSE, None, "tls"
     if result.http is not None or said.startswith(b"HTTP/"):
-        if not inside and _TO_A_TLS_PORT.search(said):
+        if not inside and _matches(_TO_A_TLS_PORT, said):
             return Ending.ELSE, None, "tls"
         if manner is None or "HTTP" in manner.well:
             return (*_page(said), "http")
@@ -165,7 +165,7 @@ def quote(said: bytes) -> str:
 
     Of PostgreSQL's messages it is the field that is meant for people.
     """
-    words = [found.decode("ascii") for found in _WORD.findall(said)]
+    words = [found.decode("ascii") for found in _expression(_WORD).findall(said)]
     if said[:1] == b"E" and b"SFATAL\0" in said:
         words = [word[1:] for word in words if word.startswith("M")] or words
     return " ".join(words)[:_QUOTED].strip()

@@ -108,7 +108,7 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
         step=step_of(facts),
         evidence=shown(facts, reach, first, *taken),
         values=values(
-            found=tls.alert or (tls.error or "").lower().replace("_", " ") or quoted(first),
+            found=_reason(first, tls),
             name=facts.request.target.host,
             versions=", ".join(versions) or None,
         ),
@@ -123,6 +123,15 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
         hop=hop_of(facts, reach.address),
         address=reach.address,
     )
+
+
+def _reason(first: Rung, tls: TlsFacts) -> str:
+    """Return why there was no handshake, in the words of the service or of the TLS library where it has any."""
+    if tls.alert is not None:
+        return tls.alert
+    if tls.error is None or not tls.error.isupper():
+        return quoted(first) if first.quote else "handshake failure"
+    return tls.error.lower().replace("_", " ")
 
 
 def _explained(facts: Facts, reach: Reach, first: Rung, tls: TlsFacts) -> bool:
