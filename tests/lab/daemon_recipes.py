@@ -24,7 +24,7 @@ def _openssh(kit: Kit) -> Start:
         f"Port {kit.port}\nHostKey {key}\nPidFile none\nUsePAM no\nLogLevel VERBOSE\nMaxStartups {limit}\n"
         "LoginGraceTime 110\nPasswordAuthentication no\nUseDNS no\n",
     )
-    binds = {}
+    binds = kit.known()  # it looks up who asks
     if kit.state == "hosts-deny":
         binds["/etc/hosts.deny"] = kit.write("hosts.deny", "ALL: ALL\n")
         binds["/etc/hosts.allow"] = kit.write("hosts.allow", "")

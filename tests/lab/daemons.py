@@ -22,6 +22,8 @@ from tests.lab.topology import Lab, LabError
 
 #: How long a program may take until it listens, seconds: a data base makes its files first, on a busy machine.
 STARTS_WITHIN_S = 40.0
+#: What refuses by TCP wrappers hangs up after five seconds (clean_exit() of libwrap).
+HANGS_UP_WITHIN_S = 7.0
 #: The same until it shows the state that was asked for.
 SHOWS_WITHIN_S = 15.0
 
@@ -41,6 +43,12 @@ class Kit:
         """The machine's IPv4 and its IPv6 address."""
         near = self.lab.plan[self.node].near
         return near.address(4), near.address(6)
+
+    def known(self) -> dict[str, Path]:
+        """Return a hosts file for the program in which the client and the server's neighbour have names."""
+        near = [(name, self.lab.plan[name].near) for name in ("client", "mate")]
+        lines = [f"{port.address(family)} {name}.test\n" for name, port in near for family in (4, 6)]
+        return {"/etc/hosts": self.write("hosts", "127.0.0.1 localhost\n" + "".join(lines))}
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         """Write a file of the configuration."""
@@ -141,10 +149,13 @@ class Daemon:
     def verify(self, lab: Lab) -> None:
         """Say what a client says, from the server's neighbour, and hold the answer to what the state shows."""
         wanted, port, got = self.recipe.states[self.state], int(lab.fill(self.port)), b""
+        require(bool(listeners(lab, self.node, str(port))), f"{self}: ss shows no listener")
         end = time.monotonic() + SHOWS_WITHIN_S
         while time.monotonic() < end:
-            got = _answer(lab, self.node, port, self.recipe.says)
-            if (wanted is None and not got) or (wanted is not None and re.search(wanted, got, re.DOTALL)):
+            got, ended = _answer(
+                lab, self.node, port, self.recipe.says, 1.5 if wanted is not None else HANGS_UP_WITHIN_S
+            )
+            if (wanted is None and not got and ended) or (wanted is not None and re.search(wanted, got, re.DOTALL)):
                 return
             time.sleep(0.3)
         require(False, f"{self}: {got[:300]!r} {[log_of(f, self.recipe)[-800:] for f in lab.folders]}")
@@ -174,7 +185,8 @@ def _wrapped(started: Start, folder: Path) -> list[str]:
     if started.user:
         lines.append(f"chown -R {started.user}: {' '.join((*started.folders, *started.owns))}")
     lines += [f"mount --bind {path} {there}" for there, path in started.binds.items()]
-    lines.append(f'exec "$@" >>{folder}/stderr 2>&1')
+    # the shell stays: some programs, as the first of their namespace, end when orphans of theirs do
+    lines.append(f'"$@" >>{folder}/stderr 2>&1 & wait $!')
     drop = ["setpriv", f"--reuid={started.user}", f"--regid={started.user}", "--init-groups"] if started.as_user else []
     inside = ["sh", "-c", "\n".join(lines), "sh", *drop, *started.argv]
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", *inside]
@@ -185,14 +197,19 @@ def _connected(lab: Lab, node: str, port: int) -> socket.socket:
         return socket.create_connection((lab.plan[node].near.address(4), port), 5.0)
 
 
-def _answer(lab: Lab, node: str, port: int, says: bytes) -> bytes:
-    """Return what comes back until the far end is quiet for a moment or hangs up."""
+def _answer(lab: Lab, node: str, port: int, says: bytes, wait_s: float) -> tuple[bytes, bool]:
+    """Return what comes back until the far end is quiet for a moment, and whether it hangs up."""
     got = b""
     there = (lab.plan[node].near.address(4), port)
-    with lab.inside("mate"), suppress(OSError), socket.create_connection(there, 3.0) as asking:
-        asking.settimeout(1.5)
-        asking.sendall(says)
-        while data := asking.recv(4096):
-            got += data
-            asking.settimeout(0.3)
-    return got
+    with lab.inside("mate"), socket.create_connection(there, 3.0) as asking:
+        asking.settimeout(wait_s)
+        try:
+            asking.sendall(says)
+            while data := asking.recv(4096):
+                got += data
+                asking.settimeout(0.3)
+        except TimeoutError:
+            return got, False
+        except OSError:
+            return got, True
+    return got, True

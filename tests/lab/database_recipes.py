@@ -33,11 +33,7 @@ def _mariadb(kit: Kit) -> Start:
     if kit.state == "blocked":
         argv[argv.index("--skip-name-resolve")] = "--skip-name-resolve=0"
         argv.append("--max-connect-errors=1")
-    # it counts the errors of those whose names it finds
-    near = [(name, kit.lab.plan[name].near) for name in ("client", "mate")]
-    lines = [f"{port.address(family)} {name}.test\n" for name, port in near for family in (4, 6)]
-    hosts = kit.write("hosts", "127.0.0.1 localhost\n" + "".join(lines))
-    return Start(tuple(argv), binds={"/etc/hosts": hosts})
+    return Start(tuple(argv), binds=kit.known())  # it counts the errors of those whose names it finds
 
 
 def _errors(kit: Kit) -> None:

@@ -118,8 +118,11 @@ class Scenario:
     stepwise: bool = False
 
     def lacks(self) -> str | None:
-        """Why this cannot be played here: a service whose package is not installed."""
-        found = (missing(fault["daemon"]) for fault in self.faults if fault["kind"] == "daemon")
+        """Why this cannot be played here: a package that is not installed."""
+        found = [missing(fault["daemon"]) for fault in self.faults if fault["kind"] == "daemon"]
+        preloaded = self.environment.get("LD_PRELOAD")
+        if preloaded and not Path(preloaded).exists():
+            found.append(f"no {preloaded}: apt-get install libfaketime")
         return next(filter(None, found), None)
 
     def lab(self, seed: int | None = None) -> Lab:

@@ -157,7 +157,8 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
         return None
     first, result = met
     transfer = facts.peek("transfer", TransferResult, facts.endpoint(reach.address))
-    if any(trial.received for trial in (transfer.trials if transfer is not None else ())):
+    turned_away = facts.service.peek_rung(reach.address, rungs.ANNOUNCED).ending is Ending.NO
+    if not turned_away and any(trial.received for trial in (transfer.trials if transfer is not None else ())):
         return None  # it speaks: in shorter packets, or late
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
     connect_ms = result.connect_ms or 0.0
