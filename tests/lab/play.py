@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tests.lab.daemons import complaints
 from tests.lab.faults import require, try_tcp
 from tests.lab.scenario import CONFIDENCE, Expected, Scenario
 from tests.lab.topology import ROOT, Lab
@@ -119,6 +120,8 @@ def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
             return _crashed(scenario, who, f"status {done.returncode}: {done.stderr.strip()[-600:]}", lab, wall_ms)
         symptom(scenario, lab)
         grade, trouble = judge(scenario, who, report, lab)
+        for complaint in troubled(scenario, lab):
+            grade, trouble = "wrong", f"{trouble}; a service's log: {complaint}".lstrip("; ")
         status = {"healthy": 0, "fault": 1, "inconclusive": 3}[report["verdict"]["outcome"]]
         if done.returncode != status:
             grade, trouble = "wrong", f"{trouble}; exit status {done.returncode}".lstrip("; ")
@@ -133,6 +136,12 @@ def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
             up_ms=lab.up_ms,
             report=report,
         )
+
+
+def troubled(scenario: Scenario, lab: Lab) -> list[str]:
+    """Return what real services that are well complain of in their logs, once the program has looked at them."""
+    real = [fault["daemon"] for fault in scenario.faults if fault["kind"] == "daemon" and fault.get("state") == "well"]
+    return [line for daemon in real for line in complaints(lab, daemon)]
 
 
 def _crashed(scenario: Scenario, who: str, trouble: str, lab: Lab, wall_ms: float) -> Outcome:
