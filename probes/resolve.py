@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from probes.base import Probe
-from probes.system.dns import ABSENT_NAME, KNOWN_NAME, SILENT, Answer, ResolverConfiguration, ServerAnswer
+from probes.system.dns import ABSENT_NAME, KNOWN_NAME, SILENT, Answer, ResolverConfiguration, ServerAnswer, Unfit
 from probes.system.late import body_of
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ResolverConfiguration",
     "ServerAnswer",
     "SystemAnswer",
+    "Unfit",
 ]
 
 #: Three servers, each asked for two kinds of addresses of up to seven names of a search list, with few repetitions.

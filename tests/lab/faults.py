@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tests.lab.topology import Lab, NameServer, Service
+from tests.lab.topology import UNFIT, Lab, NameServer, Service
 from troubleshoot.knowledge.registry import enter
 
 
@@ -409,6 +409,11 @@ class NameServerFault:
                 outcome = self._ask(lab, address)
                 wanted = errno.ECONNREFUSED if self.mode == "closed" else None
                 require(outcome == wanted, f"{self}: {node}: {outcome}")
+            elif self.mode in UNFIT:
+                said = lab.run(
+                    "mate", "dig", "+tries=1", "+time=1", f"@{address}", lab.values["name"], check=False
+                ).stdout
+                require(self._ask(lab, address) == 0 and "ANSWER SECTION" not in said, f"{self}: {said}")
             elif self.mode == "ok":
                 self._holds(lab, address)
             else:

@@ -5,7 +5,8 @@ Kinds over TCP: ``echo``, ``banner`` (speaks first), ``bulk`` (sends 64 KiB at o
 TLS hello with the alert handshake_failure), ``tls`` (a handshake with a certificate), ``page`` (HTTP with 6 KiB),
 ``silent`` (accepts, says nothing), ``reset`` and ``close`` (at once after accepting), ``slow-accept`` (after half a
 second), ``full`` (never accepts, queue kept full), ``ftp:ADDRESS:PORT`` (greets and gives that for PASV and EPSV);
-over UDP: ``echo``, ``silent``; and ``dns:RCODE`` over both, which answers every question with that rcode.
+over UDP: ``echo``, ``silent``; over both ``dns:RCODE``, which answers every question with that rcode, and the ways of
+``UNFIT``, which send back what is no answer to a question.
 """
 
 from __future__ import annotations
@@ -86,6 +87,15 @@ def ftp_reply(data: bytes, address: str, port: str) -> bytes:
     return known.get(data[:4].upper(), "530 Please login\r\n").encode("ascii")
 
 
+#: What a broken or hostile name server sends back for a question: no answer to it.
+UNFIT: dict[str, Callable[[bytes], bytes]] = {
+    "wrong-id": lambda query: bytes([query[0] ^ 0x55]) + dns_reply(query, 0)[1:],
+    "wrong-question": lambda query: dns_reply(query[:12] + b"\x05other\x04test\0\0\1\0\1", 0),
+    "sent-back": bytes,
+    "noise": lambda query: query[:2] + b"\x81\x80" + b"\xff" * 40,
+}
+
+
 class Server:
     """All the services of one lab, on one selector."""
 
@@ -139,6 +149,7 @@ class Server:
         data, sender = opened.recvfrom(4096)
         if kind.startswith("dns:"):
             data = dns_reply(data, int(kind[4:]))
+        data = UNFIT[kind](data) if kind in UNFIT else data
         if kind != "silent":
             opened.sendto(data, sender)
 
@@ -180,6 +191,9 @@ class Server:
         elif kind == "tls-alert":
             connection.sendall(bytes([21, 3, 3, 0, 2, 2, 40]))  # RFC 8446, sections 5.1 and 6.2
             self.drop(connection)
+        elif kind in UNFIT:
+            reply = UNFIT[kind](data[2:])
+            connection.sendall(struct.pack("!H", len(reply)) + reply)
         elif kind.startswith("dns:"):
             reply = dns_reply(data[2:], int(kind[4:]))
             connection.sendall(struct.pack("!H", len(reply)) + reply)

@@ -76,13 +76,18 @@ class Service:
     hosts: tuple[str, ...] = ()
 
 
+#: Ways of a name server whose messages are no answers (services.py).
+UNFIT = ("wrong-id", "wrong-question", "sent-back", "noise")
+
+
 @dataclass(frozen=True)
 class NameServer:
     """How one name server behaves.
 
     ``mode``: ``ok`` (a real dnsmasq or unbound with the zone), ``refused`` (a real unbound that refuses everybody),
     ``servfail``, ``formerr``, ``notimp`` (every answer has that rcode), ``silent`` (takes questions and says nothing),
-    ``closed`` (the machine runs and nothing listens), ``off`` (the machine is off the network).
+    ``wrong-id``, ``wrong-question``, ``sent-back``, ``noise`` (what comes back is no answer), ``closed`` (the machine
+    runs and nothing listens), ``off`` (the machine is off the network).
     ``records`` are what its zone holds instead of the lab's own.
     """
 
@@ -466,8 +471,8 @@ class Lab:
         if mode in ("ok", "refused"):
             real = _dnsmasq if node == "ns2" and mode == "ok" else _unbound
             self.servers[node] = self.spawn(node, real(self, node, mode, self.records(behaviour)))
-        elif mode in rcodes or mode == "silent":
-            kind = f"dns:{rcodes[mode]}" if mode in rcodes else "silent"
+        elif mode in rcodes or mode in ("silent", *UNFIT):
+            kind = f"dns:{rcodes[mode]}" if mode in rcodes else mode
             entries = [Service(53, kind=kind, node=node, transport=transport) for transport in ("udp", "tcp")]
             self.servers[node] = self._launch(entries)
             if wait:

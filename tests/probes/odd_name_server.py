@@ -41,6 +41,10 @@ def wrong_question(query: Message) -> Iterator[bytes]:
     yield good(other).to_wire()
 
 
+def sent_back(query: Message) -> Iterator[bytes]:
+    yield query.to_wire()
+
+
 def garbage(query: Message) -> Iterator[bytes]:
     yield b""
     yield b"\0"
@@ -145,6 +149,7 @@ WAYS: dict[str, Callable[[Message], Iterator[bytes]]] = {
     for way in (
         wrong_id,
         wrong_question,
+        sent_back,
         garbage,
         junk_then_good,
         flood,

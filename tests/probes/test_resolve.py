@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from probes.base import Context, NotApplicable, ProbeTarget
 from probes.bodies.resolve import observe
-from probes.resolve import PROBE, Answer, ResolverConfiguration, ResolveRequest, ResolveResult, ServerAnswer
+from probes.resolve import PROBE, Answer, ResolverConfiguration, ResolveRequest, ResolveResult, ServerAnswer, Unfit
 from probes.system.dns import names
 from probes.system.dns.message import Question, Sent, load, read
 from probes.system.dns.names import to_ascii
@@ -326,6 +326,7 @@ ODD = {
     "10.78.0.44": "notauth",
     "10.78.0.45": "nothing",
     "10.78.0.46": "elsewhere",
+    "10.78.0.47": "sent_back",
     "fe80::2%ve": "fine",
 }
 GOOD, OTHER, UNBOUND, FORWARDER, CLOSED, SILENT, TCP_ONLY = (f"10.78.0.{n}" for n in (2, 3, 4, 5, 6, 7, 8))
@@ -847,24 +848,25 @@ def test_a_local_firewall_shows_as_such(lab: Lab) -> None:
 
 @pytest.mark.lab
 @pytest.mark.parametrize(
-    ("way", "expected"),
+    ("way", "expected", "why"),
     [
-        ("wrong_id", Answer.MALFORMED),
-        ("wrong_question", Answer.MALFORMED),
-        ("garbage", Answer.MALFORMED),
-        ("flood", Answer.MALFORMED),
-        ("alias_loop", Answer.MALFORMED),
-        ("junk_then_good", Answer.ADDRESSES),
-        ("notauth", Answer.OTHER_RCODE),
-        ("notimp", Answer.NOTIMP),
-        ("nothing", Answer.NXDOMAIN),
-        ("elsewhere", Answer.NO_ANSWER),
+        ("wrong_id", Answer.MALFORMED, Unfit.NUMBER),
+        ("wrong_question", Answer.MALFORMED, Unfit.QUESTION),
+        ("sent_back", Answer.MALFORMED, Unfit.NO_RESPONSE),
+        ("garbage", Answer.MALFORMED, Unfit.UNREADABLE),
+        ("flood", Answer.MALFORMED, Unfit.NUMBER),
+        ("alias_loop", Answer.MALFORMED, Unfit.UNREADABLE),
+        ("junk_then_good", Answer.ADDRESSES, None),
+        ("notauth", Answer.OTHER_RCODE, None),
+        ("notimp", Answer.NOTIMP, None),
+        ("nothing", Answer.NXDOMAIN, None),
+        ("elsewhere", Answer.NO_ANSWER, None),
     ],
 )
-def test_hostile_and_broken_servers(lab: Lab, way: str, expected: Answer) -> None:
+def test_hostile_and_broken_servers(lab: Lab, way: str, expected: Answer, why: Unfit | None) -> None:
     server = next(address for address, odd in ODD.items() if odd == way)
     run = lab.ask("a.test", server, wait_s=0.4)
-    assert run.of(server).answer is expected
+    assert (run.of(server).answer, run.of(server).unfit) == (expected, why)
     assert run.took_s < 4
 
 

@@ -297,6 +297,8 @@ def server_answer(found: ServerAnswer) -> Note:
         return note("fact.dns-addresses", **values, addresses=", ".join(found.addresses), ms=milliseconds(found.rtt_ms))
     if found.answer in (Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE):
         return note(f"fact.dns-{found.answer.value}", **values, transport=found.transport)
+    if found.answer is Answer.MALFORMED:
+        return note(f"fact.dns-{found.unfit or 'unreadable'}", **values)
     error = f" ({found.extended_error})" if found.extended_error else ""
     rcode = (found.rcode or found.answer.value.upper()) + error
     if found.aliases:

@@ -31,6 +31,18 @@ class Answer(enum.StrEnum):
     MALFORMED = "malformed"
 
 
+class Unfit(enum.StrEnum):
+    """Why what came is no answer to the question: it has another number, asks or answers something else, or is broken.
+
+    A resolver passes over all of them (RFC 5452, section 9.1), whoever sent them.
+    """
+
+    NUMBER = "wrong-id"
+    QUESTION = "wrong-question"
+    NO_RESPONSE = "no-response"
+    UNREADABLE = "unreadable"
+
+
 #: The answers that no message of the server stands behind.
 SILENT = frozenset({Answer.NO_ANSWER, Answer.PORT_CLOSED, Answer.UNREACHABLE})
 
@@ -62,6 +74,8 @@ class ServerAnswer(msgspec.Struct, frozen=True):
     upstream answer or refuse that themselves. A server that has addresses for the name is also asked for one that
     nobody can have, and where it has addresses even for that, for one that everybody knows.
 
+    ``unfit`` tells why the first of the messages behind ``malformed`` is no answer.
+
     ``edns`` tells whether the answered question carried EDNS; the second transmission never does, for there are
     firewalls that drop it and glibc does not use it. ``transmissions`` counts datagrams sent for the question.
     """
@@ -87,6 +101,7 @@ class ServerAnswer(msgspec.Struct, frozen=True):
     edns: bool = True
     recursion_available: bool = False
     transmissions: int = 1
+    unfit: Unfit | None = None
 
 
 class ResolverConfiguration(msgspec.Struct, frozen=True):

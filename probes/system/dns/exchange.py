@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from probes.base import Context
 from probes.failure import Failure, classify, errno_name, number_of
-from probes.system.dns import Answer, ServerAnswer
-from probes.system.dns.message import Question, Sent, read_aside, unanswered
+from probes.system.dns import Answer, ServerAnswer, Unfit
+from probes.system.dns.message import Question, Sent, read_aside, unanswered, unfit
 from probes.system.linux import errqueue
 
 _MAX_JUNK = 16
@@ -93,9 +93,9 @@ async def _receive(sock: socket.socket, server: Server, sent: dict[int, Sent], u
     is ``MALFORMED``.
     """
     loop = asyncio.get_running_loop()
-    junk = 0
+    junk: list[Unfit] = []
     first = next(iter(sent.values()))
-    while junk < _MAX_JUNK:
+    while len(junk) < _MAX_JUNK:
         try:
             async with asyncio.timeout_at(until):
                 data = await loop.sock_recv(sock, 65535)
@@ -108,8 +108,8 @@ async def _receive(sock: socket.socket, server: Server, sent: dict[int, Sent], u
             answer = await read_aside(data, matching, server.text, "udp", loop.time())
             if answer is not None:
                 return answer
-        junk += 1
-    return unanswered(server.text, first.question, "udp", Answer.MALFORMED) if junk else None
+        junk.append(unfit(data, matching or first))
+    return replace(unanswered(server.text, first.question, "udp", Answer.MALFORMED), unfit=junk[0]) if junk else None
 
 
 async def ask_tcp(
@@ -145,7 +145,7 @@ async def ask_tcp(
     fits = len(data) >= 12 and int.from_bytes(data[:2], "big") == outgoing.query.id
     got = await read_aside(data, outgoing, server.text, "tcp", loop.time()) if fits else None
     if got is None:
-        return replace(blank, answer=Answer.MALFORMED)
+        return replace(blank, answer=Answer.MALFORMED, unfit=unfit(data, outgoing))
     return replace(got, connected=True, truncated=truncated)
 
 

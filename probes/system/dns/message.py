@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.system.blocking import aside
-from probes.system.dns import Answer, ServerAnswer
+from probes.system.dns import Answer, ServerAnswer, Unfit
 from probes.system.dns.names import printable
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _MAX_ADDRESSES = 256
 _SMALL = 4096
 _EDNS_PAYLOAD = 1232  # fits every path without fragments (RFC 9715, appendix A)
 _TRUNCATED = 0x0200
+#: The header of a message, bytes.
+_HEADER = 12
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -109,6 +111,24 @@ def read(data: bytes, sent: Sent, server: str, transport: str, now: float) -> Se
         authoritative=bool(message.flags & dns.flags.AA),
         recursion_available=bool(message.flags & dns.flags.RA),
     )
+
+
+def unfit(data: bytes, sent: Sent) -> Unfit:
+    """Say why a message is no answer to what was sent; called for those that :func:`read` does not take."""
+    import dns.flags  # noqa: PLC0415 - loaded by load
+    import dns.message  # noqa: PLC0415
+
+    if len(data) < _HEADER:
+        return Unfit.UNREADABLE
+    if int.from_bytes(data[:2], "big") != sent.query.id:
+        return Unfit.NUMBER
+    if not int.from_bytes(data[2:4], "big") & dns.flags.QR:
+        return Unfit.NO_RESPONSE
+    try:
+        question = dns.message.from_wire(data, ignore_trailing=True, question_only=True).question
+    except Exception:  # noqa: BLE001 - a parser of hostile data: whatever it trips over is the sender's doing
+        return Unfit.UNREADABLE
+    return Unfit.UNREADABLE if question == sent.query.question else Unfit.QUESTION
 
 
 def _content(blank: ServerAnswer, message: dns.message.Message) -> ServerAnswer:
