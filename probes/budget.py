@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -306,6 +307,15 @@ class Budget:
         """Wait until ``count`` more packets may be sent."""
         while not self.take(count):  # noqa: ASYNC110 - time alone makes room
             await asyncio.sleep((count - self._tokens) / self._rate)
+
+
+#: The budgets of event loops whose diagnoses were given none.
+_OF_LOOPS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Budget]] = WeakKeyDictionary()
+
+
+def of_loop() -> Budget:
+    """Return the budget that everybody in the running event loop shares who brings none."""
+    return _OF_LOOPS.setdefault(asyncio.get_running_loop(), Budget())
 
 
 class Share(Budget):

@@ -20,7 +20,7 @@ class PathMtuRequest(msgspec.Struct, frozen=True):
     address: str
     largest: int | None = None
     wait_s: float = 0.5
-    packets: int = 16
+    packets: int = 20
 
 
 class MtuStep(msgspec.Struct, frozen=True):

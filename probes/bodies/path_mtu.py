@@ -29,6 +29,8 @@ LONGEST: Final = 65535
 REFILL_S: Final = 1.1
 #: A router whose limit others use up too has had its turn after this long, seconds.
 PATIENCE_S: Final = 2.2
+#: Of so many pairs of a large and a small datagram so many must show a hole: one may by chance.
+_PAIRS, _SHOWN = 3, 2
 
 
 class _EchoLane:
@@ -120,6 +122,7 @@ class _Search:
         self._rtt_s: float | None = None
         self._answered_s: float | None = None
         self._silent_s = 0.0
+        self._late: set[int] = set()
 
     async def run(self, largest: int) -> PathMtuResult:
         """Search, and return all that was found."""
@@ -166,13 +169,28 @@ class _Search:
             if (await self._ask(size)).answer == "reached":
                 self._reached(size)
             told = self._told()
-            self.found = replace(self.found, black_hole=self.found.mtu == low and not told)
+            black_hole = self.found.mtu == low and not told
+            if black_hole and self.lane.name == "udp":
+                self.found = replace(self.found, black_hole=False)  # where the packets do not last
+                black_hole = await self._swallowed(size, low)
+            self.found = replace(self.found, black_hole=black_hole)
+
+    async def _swallowed(self, large: int, small: int) -> bool:
+        """Whether a large datagram stays silent while a small one right behind it, which a limit would hit, does not."""
+        shown = 0
+        for _ in range(_PAIRS):
+            await self._wait_until((self._answered_s or 0.0) + REFILL_S)
+            await self._send(large)
+            shown += (await self._once(small)).answer == "reached"
+            if large in self._late:
+                self._reached(large)
+                return False
+            if shown == _SHOWN:
+                return True
+        return False
 
     def _told(self) -> bool:
-        """Whether a router has said that packets are too big, to us or to another program.
-
-        One that limits its reports may have owed one at first: told once is told.
-        """
+        """Whether a router has said that packets are too big: once is enough, of one that limits its reports."""
         known = self._known()
         smallest = min((step.size for step in self.found.steps if step.answer == "silence"), default=0)
         if known is not None and known < smallest:
@@ -232,14 +250,14 @@ class _Search:
         self.progress(self.found)
         return step
 
-    async def _once(self, size: int) -> MtuStep:
+    async def _send(self, size: int) -> MtuStep | None:
+        """Send one packet; what the local stack says of it, where it does not take it."""
         if self._packets >= self.request.packets:
             raise _Spent
         number = self._packets
         self._packets += 1
         self._sizes[number] = size
         await self.context.sending()
-        sent = errqueue.now()
         try:
             self.lane.send(number, size)
         except OSError as error:
@@ -247,6 +265,13 @@ class _Search:
                 return MtuStep(size, "local", mtu=self.found.interface_mtu)
             if error.errno != errno_module.ENOBUFS:  # the interface dropped it: lost like any other (send(2))
                 raise
+        return None
+
+    async def _once(self, size: int) -> MtuStep:
+        """Send one packet and wait for what comes of it."""
+        if (refused := await self._send(size)) is not None:
+            return refused
+        sent = errqueue.now()
         patience = self.request.wait_s
         if self._rtt_s is not None:
             patience = min(patience, max(0.15, 4 * self._rtt_s))
@@ -254,7 +279,9 @@ class _Search:
         while True:
             for answered, icmp in self.lane.heard():
                 if self._sizes.get(answered) != size:
-                    continue  # late, for another size
+                    if icmp is None:
+                        self._late.add(self._sizes.get(answered, 0))
+                    continue  # for another size
                 self._answered_s = errqueue.now().monotonic_s
                 self._rtt_s = max(self._rtt_s or 0.0, errqueue.elapsed_ms(sent) / 1000)
                 return _step(size, icmp)
@@ -293,7 +320,7 @@ def _mtu_of(opened: socket.socket) -> int:
 
 
 def _known_mtu(context: Context, target: Endpoint) -> int:
-    """Return what the kernel has learnt by now; nothing is sent. Raises ``OSError`` where there is no way."""
+    """Return what the kernel has learnt by now; nothing is sent. ``OSError`` where there is no way."""
     with context.socket(target.family, socket.SOCK_DGRAM) as opened:
         opened.connect(target.at(9))
         return _mtu_of(opened)
@@ -354,7 +381,6 @@ async def observe(
                 return replace(result, failure=classify(number), errno=errno_name(number))
             with Watch() as watch:
                 watch.add(lane.socket)
-                before = replace(result, failure=None, errno=None)
                 result = await _Search(
                     request=request,
                     target=target,
@@ -362,7 +388,7 @@ async def observe(
                     lane=lane,
                     watch=watch,
                     progress=progress,
-                    result=before,
+                    result=replace(result, failure=None, errno=None),
                 ).run(largest)
             if result.mtu is not None:
                 break

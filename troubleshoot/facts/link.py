@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 
+from probes.failure import IcmpMeaning
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighboursResult, NeighbourState
 from probes.route import RouteKind, RouteResult
@@ -121,3 +122,14 @@ class Link(Theme):
         prefix = 24 if family_of(address) == 4 else 64
         own = ipaddress.ip_network(f"{plain(route.source)}/{prefix}", strict=False)
         return ipaddress.ip_address(plain(address)) not in own
+
+    def passed_on(self, found: LinkResult) -> bool:
+        """Whether the router took packets for the address farther, when they were put to it on the wire.
+
+        One that reports the host itself as unreachable looked for it on a link of its own: that says nothing of a mask.
+        """
+        error = found.via_router_icmp
+        if error is None:
+            return bool(found.via_router)
+        by_router = error.sender is not None and plain(error.sender) in {plain(router) for router in self.routers}
+        return not (by_router and error.meaning is IcmpMeaning.HOST_UNREACHABLE)

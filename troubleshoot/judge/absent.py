@@ -67,7 +67,7 @@ def _absent_here(facts: Facts, reach: Reach) -> Finding | None:
         return None
     route = facts.link.route(reach.address)
     link = facts.link.on_wire(reach.address)
-    if link is not None and (link.mac is not None or link.via_router or link.via_router_icmp):
+    if link is not None and (link.mac is not None or facts.link.passed_on(link)):
         return None
     neighbour = facts.link.peek_neighbour(reach.address)
     name = route.interface if route else None

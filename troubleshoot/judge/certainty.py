@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from probes.service import ServiceResult
 from troubleshoot.facts import Facts, Key
 from troubleshoot.judge import Conclusion, judge
 from troubleshoot.knowledge.catalogue import Judgement as Order
@@ -29,8 +30,16 @@ def weigh(facts: Facts, order: Order, unseen: Iterable[Key]) -> Conclusion:
         conclusion = _less_sure(conclusion)
     if not missing or _stands(conclusion, facts, order, missing):
         return conclusion
+    if conclusion.outcome == "healthy" and _beside_the_point(facts, missing):
+        conclusion = replace(conclusion, outcome="inconclusive")
     decisive = tuple(key for key in sorted(missing) if not _stands(conclusion, facts, order, frozenset({key})))
     return replace(_less_sure(conclusion), unseen=decisive or tuple(sorted(missing)))
+
+
+def _beside_the_point(facts: Facts, missing: frozenset[Key]) -> bool:
+    """Whether only the opening of a connection was seen, where the code is one that open connections bring."""
+    watched = any(isinstance(record.result, ServiceResult) for record in facts.of("service"))
+    return facts.service.established and not watched and any(probe == "service" for probe, _ in missing)
 
 
 def elsewhere(facts: Facts) -> bool:

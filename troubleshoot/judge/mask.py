@@ -56,10 +56,10 @@ def _too_wide(facts: Facts, address: str, route: RouteResult) -> Finding | None:
         evidence=(way, *tried),
         values=values(address=address, interface=route.interface, mask=_own_mask(facts, route)),
     )
-    if link is not None and link.mac is None and (link.via_router or link.via_router_icmp is not None):
+    if link is not None and link.mac is None and facts.link.passed_on(link):
         shown = (way, ("subnet-mask", describe.link(link)), *tried)
         return replace(found, confidence="certain" if link.via_router else "likely", evidence=shown)
-    if link is not None and link.via_router is False:
+    if link is not None and (link.via_router is False or link.via_router_icmp is not None):
         return None
     source = route.source or (route.defaults[0].gateway if route.defaults else None)
     if not any(d.gateway for d in route.defaults) or source is None or _same_conventional_subnet(source, address):

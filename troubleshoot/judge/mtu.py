@@ -170,7 +170,9 @@ def _by_datagrams(
     through = ordinary is not None and max(ordinary.said, ordinary.received) > hole.mtu
     service = facts.service.peek(hole.address)
     shaken = service is not None and service.outcome is ServiceOutcome.TLS_OK
-    return "possible" if through or shaken else "likely"
+    # A connection that is ended before anybody has said anything had no long packet in it.
+    ended = service is not None and service.outcome in (ServiceOutcome.RESETS, ServiceOutcome.CLOSES)
+    return "possible" if through or shaken or ended else "likely"
 
 
 def _place(

@@ -1,8 +1,9 @@
 """Run the probes that the facts call for, side by side, until the verdict stands; then compose the report.
 
 The engine is a library: :func:`diagnose` can be awaited any number of times at once in one event loop, under one
-shared :class:`probes.base.Budget`; it keeps no global state. :func:`run` is the same for a program without a loop,
-and lets Ctrl-C end the wait and still returns what is known. :func:`replay` judges a saved report again.
+shared :class:`probes.base.Budget`, the loop's own where none is given; nothing else is kept. :func:`run` is the same
+for a program without a loop, and lets Ctrl-C end the wait and still returns what is known. :func:`replay` judges a
+saved report again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from probes.base import Budget, Context, Observation, Status, load, note
+from probes.budget import of_loop
 from probes.statistics import StatisticsRequest
 from probes.system import can_send_raw, loop, platform_name
 from troubleshoot.asks.model import Job
@@ -67,8 +69,8 @@ async def diagnose(
 
     ``code`` is anything that the command line takes (``10061``, ``WSAECONNREFUSED``, ``ECONNREFUSED``, …),
     ``target`` likewise, or a parsed :class:`Target`. ``options.timeout_s`` bounds the run in seconds. Many
-    diagnoses may share one ``budget`` of sockets and packets: each begins, and its time with it, when it can have its
-    share. ``interrupted``, once set, ends the run. ``stand_ins`` carry out the probes where the failing program stands.
+    diagnoses share one ``budget``, without one that of their event loop: each begins, and its time with it, when it can
+    have its share. ``interrupted``, once set, ends the run. ``stand_ins`` look from where the failing program stands.
 
     Raises :class:`troubleshoot.errors.UserError` for a code, a target or an option that means nothing, before any
     packet.
@@ -80,7 +82,7 @@ async def diagnose(
     if not isinstance(target, (str, Target)):
         raise Refusal("usage.argument-kind", name="target", value=str(target)[:80], kind="'example.com:21'")
     catalogue = catalogue or installed()
-    given = context or Context(budget=budget or Budget())
+    given = context or Context(budget=budget or of_loop())
     context = hiding_secrets(options, catalogue, given)
     name = parse_code(code, catalogue)
     parsed = parse_target(target, catalogue) if isinstance(target, str) else target
