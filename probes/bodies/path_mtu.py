@@ -176,7 +176,7 @@ class _Search:
             self.found = replace(self.found, black_hole=black_hole)
 
     async def _swallowed(self, large: int, small: int) -> bool:
-        """Whether a large datagram stays silent while a small one right behind it, which a limit would hit, does not."""
+        """Whether a large datagram stays silent and a small one right behind it, which limits would hit, does not."""
         shown = 0
         for _ in range(_PAIRS):
             await self._wait_until((self._answered_s or 0.0) + REFILL_S)

@@ -16,14 +16,6 @@ RESOLV_CONF = "/etc/resolv.conf"
 #: Where systemd-resolved listens (systemd-resolved.service(8)).
 RESOLVED_STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 FAILURES = frozenset({Answer.SERVFAIL, Answer.OTHER_RCODE, Answer.MALFORMED})
-#: What is said of messages that are no answer; old reports do not tell why they are none.
-UNFIT = {
-    None: "unreadable",
-    Unfit.UNREADABLE: "unreadable",
-    Unfit.NUMBER: "wrong-id",
-    Unfit.QUESTION: "wrong-question",
-    Unfit.NO_RESPONSE: "no-response",
-}
 
 
 def _name(facts: Facts) -> str:
@@ -233,7 +225,14 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
         cause=cause,
         # What is no answer to the question need not be the server's.
         confidence="certain" if first.answer is not Answer.MALFORMED else "likely",
-        variant=UNFIT[first.unfit] if first.answer is Answer.MALFORMED else "default",
+        variant={
+            Unfit.NUMBER: "wrong-id",
+            Unfit.QUESTION: "wrong-question",
+            Unfit.NO_RESPONSE: "no-response",
+            Unfit.UNREADABLE: "unreadable",
+        }[first.unfit or Unfit.UNREADABLE]
+        if first.answer is Answer.MALFORMED
+        else "default",
         step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(words), *(system_said(result) if result else ())),
         values=values(name=_name(facts), server=first.server, found=first.rcode or first.answer.value.upper()),
