@@ -223,21 +223,35 @@ def _server_trouble(facts: Facts, cause: str, kinds: frozenset[Answer]) -> Findi
     result = facts.names.resolved()
     return Finding(
         cause=cause,
-        # What is no answer to the question need not be the server's.
-        confidence="certain" if first.answer is not Answer.MALFORMED else "likely",
-        variant={
-            Unfit.NUMBER: "wrong-id",
-            Unfit.QUESTION: "wrong-question",
-            Unfit.NO_RESPONSE: "no-response",
-            Unfit.UNREADABLE: "unreadable",
-        }[first.unfit or Unfit.UNREADABLE]
-        if first.answer is Answer.MALFORMED
-        else "default",
+        confidence="certain",
         step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(words), *(system_said(result) if result else ())),
         values=values(name=_name(facts), server=first.server, found=first.rcode or first.answer.value.upper()),
         address=first.server,
         warning=not stopped and "check-dns" not in facts.request.reference_steps,
+    )
+
+
+def _failing_server(facts: Facts) -> Finding | None:
+    """A server that cannot find out; what is no answer to the question at all need not be the server's own."""
+    found = _server_trouble(facts, "nameserver-failure", FAILURES)
+    word = next((w for w in _words(facts) if found is not None and w.server == found.address), None)
+    if found is None or word is None or word.answer is not Answer.MALFORMED:
+        return found
+    return Finding(
+        cause="nameserver-failure",
+        confidence="likely",
+        step=first_step(facts, "check-dns", "resolve-name"),
+        evidence=found.evidence,
+        values=values(name=_name(facts), server=word.server),
+        variant={
+            Unfit.NUMBER: "wrong-id",
+            Unfit.QUESTION: "wrong-question",
+            Unfit.NO_RESPONSE: "no-response",
+            Unfit.UNREADABLE: "unreadable",
+        }[word.unfit or Unfit.UNREADABLE],
+        address=word.server,
+        warning=found.warning,
     )
 
 
@@ -268,7 +282,7 @@ def _known_failure(facts: Facts) -> Finding | None:
 @rule("nameserver-failure", holds_up="complete")
 def nameserver_failure(facts: Facts) -> Finding | None:
     """SERVFAIL and kin: the server is there and cannot find out."""
-    return _known_failure(facts) or _server_trouble(facts, "nameserver-failure", FAILURES)
+    return _known_failure(facts) or _failing_server(facts)
 
 
 @rule("nameserver-refuses", holds_up="complete")
