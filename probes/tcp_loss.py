@@ -51,7 +51,7 @@ _RETRANSMISSIONS: Final = 1
 async def observe(
     request: TcpLossRequest, context: Context, progress: Callable[[TcpLossResult], None]
 ) -> TcpLossResult:
-    """Connect again and again, and close at once, until one is refused.
+    """Connect again and again, and close at once, until one is refused after others were made.
 
     Raises :class:`NotApplicable` for an address that is no literal.
     """
@@ -80,8 +80,9 @@ async def observe(
         for number in range(max(1, request.count)):
             if number:
                 await asyncio.sleep(request.interval_s)
-            if any(dial.answered and not dial.connected for dial in dials):
-                break  # a limit is not to be prolonged, and what is refused counts no loss
+            refused = any(dial.answered and not dial.connected for dial in dials)
+            if refused and any(dial.connected for dial in dials):
+                break  # a limit has set in, and is not to be prolonged
             dials.append(Dial(target, retransmissions=_RETRANSMISSIONS, part_s=request.wait_s))
             tasks.append(asyncio.create_task(attempt(number)))
         for task in tasks:
