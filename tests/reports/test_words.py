@@ -45,7 +45,8 @@ def test_the_parser_takes_what_the_table_says(command: str | None) -> None:
         assert params[name].is_flag == (not OPTIONS[name].metavar)
         if OPTIONS[name].metavar:
             assert params[name].metavar == OPTIONS[name].metavar
-            assert params[name].default == OPTIONS[name].default
+            assert (params[name].default or None) == OPTIONS[name].default
+            assert params[name].multiple == OPTIONS[name].many
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

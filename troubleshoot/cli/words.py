@@ -99,8 +99,8 @@ COMMANDS = {
             *("show_secrets", "errno", "advice_for", "lang", "verbose", "quiet", "help"),
         ),
     ),
-    "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
     "explain": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
+    "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
     "probe": Command(
         arguments=("name", "target"),
