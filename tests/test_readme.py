@@ -258,3 +258,44 @@ def test_files_that_are_named_exist() -> None:
     ):
         if "NUMBER" not in name and "ID." not in name:
             assert (ROOT / name).exists(), name
+
+
+def test_the_first_command_prints_what_is_said(closed_port: int) -> None:
+    """Its block, but for the port and the machine's name."""
+    said = re.findall(r"^```text\n(10061 WSAECONNREFUSED, localhost:21\n.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-m", "troubleshoot", "10061", f"localhost:{closed_port}"],
+        cwd=ROOT,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    block = done.stdout.partition("\n\n")[0].replace(str(closed_port), "21")
+    shown = re.sub(r"seen from \S+", "seen from vm", block)
+    assert done.returncode == 1
+    assert shown.split() == said[0].split()
+
+
+def test_the_recipes_hold_what_exists(help_page: str) -> None:
+    """Each command of the three recipes has words that the program knows: those that need no network are run."""
+    recipes = [commands(block) for block in blocks("sh")[2:5]]
+    assert all(0 < len(block) <= 10 for block in recipes)
+    for line in (line for block in recipes for line in block):
+        words = shlex.split(line, comments=True)
+        assert words[0] == "wsadiag"
+        named = re.search(rf"^  {words[1]} ", help_page, re.MULTILINE)
+        page = help_page
+        if named:
+            page = subprocess.run(
+                [sys.executable, "-m", "troubleshoot", words[1], "--help"],
+                cwd=ROOT,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=60,
+                check=True,
+            ).stdout
+        for word in words:
+            if word.startswith("-"):
+                assert word in page, line

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +123,34 @@ def test_a_refusal_reads_as_a_sentence() -> None:
 )
 def test_the_locale_chooses_the_language(environment: dict[str, str], language: str) -> None:
     assert preferred_language(environment) == language
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({"LANGUAGE": "ko:en", "LANG": "en_US.UTF-8"}, "ko"),
+        ({"LANGUAGE": "fr:en:ko", "LANG": "ko_KR.UTF-8"}, "en"),
+        ({"LANGUAGE": "ko", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANGUAGE": "ko", "LANG": "POSIX"}, "en"),
+        ({"LANGUAGE": "ko"}, "en"),
+        ({"LANGUAGE": "fr", "LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANGUAGE": "", "LANG": "ko_KR.UTF-8"}, "ko"),
+    ],
+)
+def test_the_list_of_languages_comes_before_the_locale(environment: dict[str, str], language: str) -> None:
+    assert preferred_language(environment) == language
+
+
+def test_korean_that_cannot_be_shown_is_told() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "troubleshoot", "codes", "10061", "--lang", "ko"],
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        encoding="ascii",
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert done.stderr.startswith("wsadiag: --lang ko: ")
+    assert "Connection refused" in done.stdout

@@ -140,7 +140,14 @@ def _diagnose(
 
 
 @app.command("explain", cls=Command)
-def _explain(ctx: typer.Context, code: _Code, json: _Json = False, errno: _Errno = None, lang: _Lang = None) -> int:
+def _explain(
+    ctx: typer.Context,
+    code: _Code,
+    json: _Json = False,
+    errno: _Errno = None,
+    advice_for: _For = None,
+    lang: _Lang = None,
+) -> int:
     return _run(ctx)
 
 

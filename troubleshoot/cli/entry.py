@@ -19,6 +19,7 @@ from troubleshoot.cli.output import (
     STARVED,
     NotWritten,
     complain,
+    korean_in_vain,
     language_of,
     sentence,
     style,
@@ -98,6 +99,8 @@ def _run(argv: list[str]) -> int:
     from troubleshoot.cli.session import Session  # noqa: PLC0415
 
     session = Session(language_of(argv))
+    if korean_in_vain(argv, session.language):
+        complain(session.wording["usage.lang-unshown"])
     plain = None if "_WSADIAG_COMPLETE" in os.environ else read(argv)
     if plain is None:
         from troubleshoot.cli.app import run  # noqa: PLC0415

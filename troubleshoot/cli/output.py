@@ -69,6 +69,11 @@ def language_of(argv: list[str]) -> Language:
     return asked if asked == "en" or can_show("한국어") else "en"
 
 
+def korean_in_vain(argv: list[str], language: Language) -> bool:
+    """Whether Korean was asked for by name and standard output cannot show it."""
+    return language == "en" and ("--lang=ko" in argv or " --lang ko " in f" {' '.join(argv)} ")
+
+
 def complain(text: str, prefix: str = "wsadiag: ") -> None:
     """Write a line to standard error; where that is closed or full, the status alone has to tell."""
     if sys.stderr is None:

@@ -99,7 +99,7 @@ COMMANDS = {
             *("show_secrets", "errno", "advice_for", "lang", "verbose", "quiet", "help"),
         ),
     ),
-    "explain": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
+    "explain": Command(arguments=("code",), options=("json", "errno", "advice_for", "lang", "help")),
     "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
     "probe": Command(

@@ -70,8 +70,7 @@ class Catalogue(Sayings):
     @functools.cached_property
     def numbers(self) -> dict[str, int]:
         """Code name → number, of every code."""
-        found: dict[str, int] = self._source.part("numbers")
-        return found
+        return dict(self._source.part("numbers"))
 
     def names_of(self, number: int) -> tuple[str, ...]:
         """Return the names that share ``number``, the described one first."""
@@ -129,10 +128,7 @@ class Catalogue(Sayings):
 
     @functools.cached_property
     def _added(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = self._source.part("added")
-        return found
-
-    # -- the rest ------------------------------------------------------------------------------------------
+        return dict(self._source.part("added"))
 
     @functools.cached_property
     def posix(self) -> dict[str, PosixNumbers]:
@@ -143,6 +139,11 @@ class Catalogue(Sayings):
     def commands(self) -> dict[str, CommandEntry]:
         """Command id → its forms on each system."""
         return {name: CommandEntry.of(entry) for name, entry in self._source.part("commands").items()}
+
+    @functools.cached_property
+    def functions(self) -> dict[str, list[str]]:
+        """Family of functions → its members."""
+        return dict(self._source.part("functions"))
 
     @functools.cached_property
     def steps(self) -> dict[str, StepEntry]:

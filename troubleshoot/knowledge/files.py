@@ -46,6 +46,7 @@ class Folder:
             "added": lambda: checked(self._steps.get(_ADDED, {}), dict[str, tuple[str, ...]], "steps.toml", _ADDED),
             "causes": lambda: sorted(self._names("causes")),
             "commands": lambda: self._table("commands", CommandEntry),
+            "functions": lambda: checked(self._toml("functions"), dict[str, tuple[str, ...]], "functions.toml"),
             "judgement": lambda: self._record("judgement", Judgement),
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),

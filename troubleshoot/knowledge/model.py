@@ -57,6 +57,7 @@ class CodeText(Record):
     berkeley: str | None = None
     tcpip: str | None = None
     developer_hints: tuple[str, ...] = ()
+    qualifiers: dict[str, str] = {}
 
 
 class CodeEntry(Record):
@@ -66,6 +67,8 @@ class CodeEntry(Record):
     the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
     of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it. ``windows``
     says what may be behind it on Windows alone, and which command tells, best first.
+    ``also_any`` names families of functions (``functions.toml``) that bring it as well, without those of
+    ``also_except``; ``qualifiers`` says of a function when it does. ``user`` is what to do about this very code.
     ``sentences`` are what systems say for it, in small letters and as far as nobody else says it, by system or
     by the language of Windows; ``words`` what people look for.
     """
@@ -90,6 +93,10 @@ class CodeEntry(Record):
     developer_hints: tuple[str, ...] = ()
     notes: tuple[SourcedNote, ...] = ()
     windows: tuple[Words, ...] = ()
+    also_any: tuple[str, ...] = ()
+    also_except: tuple[str, ...] = ()
+    qualifiers: dict[str, str] = {}
+    user: tuple[Words, ...] = ()
     checklist: tuple[ChecklistLine, ...] = ()
     ko: CodeText = CodeText()
 
@@ -104,6 +111,7 @@ class CodeEntry(Record):
             berkeley=self.berkeley and (ko.berkeley or self.berkeley),
             tcpip=self.tcpip and (ko.tcpip or self.tcpip),
             developer_hints=ko.developer_hints if whole else self.developer_hints,
+            qualifiers={**self.qualifiers, **ko.qualifiers},
         )
 
     @property
@@ -140,10 +148,11 @@ class CommandEntry(Record):
 
 
 class StepEntry(Record):
-    """One step id of the contract: its title, what it tells, and the command that does it by hand."""
+    """One step id of the contract: title, question, what an answer ``tells``, and the command that does it by hand."""
 
     title: Words
     purpose: Words
+    tells: Words | None = None
     by_hand: str | None = None
 
 

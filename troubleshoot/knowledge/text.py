@@ -143,11 +143,16 @@ def read_back(text: str, sentence: str) -> dict[str, str] | None:
 
 
 def preferred_language(environment: Mapping[str, str]) -> Language:
-    """Return the language that the environment's locale asks for (POSIX.1-2024, 8.2: LC_ALL, LC_MESSAGES, LANG)."""
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = environment.get(variable)
-        if value:
-            return "ko" if re.match(r"ko([_.@-]|$)", value.lower()) else "en"
+    """Return the language that the environment's locale asks for (POSIX.1-2024, 8.2: LC_ALL, LC_MESSAGES, LANG).
+
+    Before it comes LANGUAGE, a list of languages, best first, unless the locale is C (gettext manual, 2.3.3).
+    """
+    locale = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environment.get(name))), "C")
+    wanted = [] if re.match(r"(c|posix)([_.@-]|$)", locale.lower()) else environment.get("LANGUAGE", "").split(":")
+    for name in (*wanted, locale):
+        found = re.match(r"(ko|en)([_.@-]|$)", name.lower())
+        if found:
+            return "ko" if found[1] == "ko" else "en"
     return "en"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from troubleshoot.knowledge.text import fill
+from troubleshoot.render import user
 from troubleshoot.render.layout import cells, pad, wrap
 from troubleshoot.reproduce.claims import SUCCESS, Reproducible
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from troubleshoot.knowledge.catalogue import Catalogue
-    from troubleshoot.knowledge.kinds import Language
+    from troubleshoot.knowledge.kinds import Language, System
     from troubleshoot.knowledge.model import CodeEntry
     from troubleshoot.render.style import Style
 
@@ -31,14 +32,18 @@ def _posix_names(entry: CodeEntry, catalogue: Catalogue) -> list[str]:
 
 
 def code_document(
-    name: str, catalogue: Catalogue, language: Language, shown: Reproducible | None = None
+    name: str,
+    catalogue: Catalogue,
+    language: Language,
+    shown: Reproducible | None = None,
+    *,
+    system: System = "windows",
 ) -> dict[str, Any]:
     """Return the entry as ``wsadiag/code/1``, inherited checklists filled in; ``shown`` is what can be reproduced.
 
     Title, meaning and the checklist's titles are in ``language``, all else is English whatever it is.
-
-    Beyond the contract: ``described``, ``aliases``, ``posix_numbers``, ``notes``, ``reproducible`` with
-    ``not_reproducible`` (why), and ``added`` on steps of ours.
+    Beyond the contract: ``user`` (with the commands of ``system``), ``qualifiers``, ``described``, ``aliases``,
+    ``notes``, ``posix_numbers``, ``reproducible`` with ``not_reproducible`` (why), and ``added`` on steps of ours.
     """
     shown = shown or Reproducible()
     entry = catalogue.code(name)
@@ -55,10 +60,12 @@ def code_document(
         "berkeley": full.berkeley,
         "tcpip": full.tcpip,
         "functions": list(full.functions),
-        "also_raised_by": list(full.also_raised_by),
+        "also_raised_by": user.raised_by(full, catalogue),
+        "qualifiers": dict(full.qualifiers),
         "see_also": list(full.see_also),
         "kind": full.kind,
         "checklist": _steps(name, catalogue, language),
+        "user": list(user.steps(full, catalogue, language, system)),
         "developer_hints": list(full.developer_hints),
         "described": full.described,
         "aliases": [other for other in catalogue.names_of(entry.number) if other != name],
@@ -85,7 +92,13 @@ def _steps(name: str, catalogue: Catalogue, language: Language) -> list[dict[str
 
 
 def code_page(
-    name: str, catalogue: Catalogue, language: Language, style: Style, shown: Reproducible | None = None
+    name: str,
+    catalogue: Catalogue,
+    language: Language,
+    style: Style,
+    shown: Reproducible | None = None,
+    *,
+    system: System = "windows",
 ) -> str:
     """Return the entry as a page of text; ``shown`` is what of it can be made to happen."""
     ui = labels_in(catalogue.wording(language))
@@ -95,18 +108,7 @@ def code_page(
     lines = [style.heading(line) for line in lines]
     rows = [(ui["number"], f"{entry.number} = {entry.hex}, {ui['hresult']} {entry.hresult} = {_signed(entry.hresult)}")]
     rows += [(ui["posix"] if n == 0 else "", text) for n, text in enumerate(_posix(full, catalogue, ui))]
-    others = [other for other in catalogue.names_of(entry.number) if other != name]
-    if others:
-        rows.append((ui["also-called"], ", ".join(others)))
-    if full is not entry:
-        rows.append((ui["same-as"], full.name))
-    rows.append((ui["kind"], ui[f"kind-{full.kind}"]))
-    if full.functions:
-        rows.append((ui["functions"], ", ".join(full.functions)))
-    if full.also_raised_by:
-        rows.append((ui["also-raised-by"], ", ".join(full.also_raised_by)))
-    if full.see_also:
-        rows.append((ui["see-also"], ", ".join(full.see_also)))
+    rows += _names(name, catalogue, language, ui)
     column = max(cells(label) for label, _ in rows) + 2
     for label, value in rows:
         lines += wrap(value, style.width, pad(label, column))
@@ -121,6 +123,9 @@ def code_page(
     section("berkeley", [text.berkeley] if text.berkeley else [])
     section("tcpip", [text.tcpip] if text.tcpip else [])
     lines += _checklist(name, catalogue, language, style)
+    guide = list(user.lines(full, catalogue, language, system, style.width))
+    if guide:
+        lines += ["", style.heading(fill(ui["user"], {"system": user.NAMES[system]})), *guide]
     section("hints", text.developer_hints, "  - ")
     notes = (note.in_(language) for note in full.notes)
     section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in notes], "  - ")
@@ -129,6 +134,33 @@ def code_page(
     if full.kind not in ("api-misuse", "no-network-meaning"):
         lines += ["", fill(ui["run-it"], {"number": str(entry.number)})]
     return "\n".join(lines) + "\n"
+
+
+def _names(name: str, catalogue: Catalogue, language: Language, ui: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the rows of names: others for the code, what it is about, who raises it, what to see as well."""
+    entry = catalogue.code(name)
+    full = _described(entry, catalogue)
+    rows = []
+    others = [other for other in catalogue.names_of(entry.number) if other != name]
+    if others:
+        rows.append((ui["also-called"], ", ".join(others)))
+    if full is not entry:
+        rows.append((ui["same-as"], full.name))
+    rows.append((ui["kind"], ui[f"kind-{full.kind}"]))
+    if full.functions:
+        rows.append((ui["functions"], _qualified(full.functions, full, language)))
+    others_too = user.raised_by(full, catalogue)
+    if others_too:
+        rows.append((ui["also-raised-by"], _qualified(others_too, full, language)))
+    if full.see_also:
+        rows.append((ui["see-also"], ", ".join(full.see_also)))
+    return rows
+
+
+def _qualified(names: Iterable[str], entry: CodeEntry, language: Language) -> str:
+    """Return functions in a row, each with when it brings the code where that is not always so."""
+    said = entry.text(language).qualifiers
+    return ", ".join(f"{name} ({said[name]})" if name in said else name for name in names)
 
 
 def _reproducible(entry: CodeEntry, shown: Reproducible, ui: dict[str, str], style: Style) -> list[str]:
