@@ -27,7 +27,7 @@ VALUES = {
     "host": "files.example.org", "name": "files.example.org", "alias": "www.example.org", "address": "192.0.2.21",
     "router": "192.0.2.1", "server": "192.0.2.53", "port": "8080", "interface": "eth0", "service": "ftp",
     "kind": "blackhole", "found": "192.0.2.0/24", "file": "/etc/hosts", "line": "7", "code": "WSAECONNREFUSED",
-    "pid": "4711",
+    "pid": "4711", "expected": "8080", "transport": "tcp",
 }  # fmt: skip
 #: What finds the same thing in another form.
 INSTEAD = {"ask-server-kind": {"kind": "AAAA"}, "smaller-packets": {"found": "1400"}}

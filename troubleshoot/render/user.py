@@ -53,7 +53,7 @@ def lines(entry: CodeEntry, catalogue: Catalogue, language: Language, system: Sy
         head = f"{step['title']}: " if step["title"] else ""
         yield from wrap(head + step["text"], width, first)
         for command in step["commands"]:
-            yield " " * (len(first) + 2) + command
+            yield f"{' ' * (len(first) + 2)}`{command}`"
 
 
 def raised_by(entry: CodeEntry, catalogue: Catalogue) -> list[str]:
