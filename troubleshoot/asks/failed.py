@@ -19,11 +19,12 @@ from probes.other_route import OtherRouteRequest
 from probes.own_filter import OwnFilterRequest
 from probes.ping import PingRequest, PingResult
 from probes.route import RouteKind
+from probes.sockets import SocketsResult
 from probes.stray_ack import StrayAckRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.wire import WireRequest
 from troubleshoot.asks.model import Job, ask
-from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, neighbour_dead, plain
+from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback, neighbour_dead, plain
 from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
@@ -158,6 +159,17 @@ def _walked(facts: Facts, address: str) -> bool:
     record = facts.observation(*key)
     patience_ms = facts.threshold("look_around_ms") + 3 * facts.path.rtt_ms(address)
     return key not in facts.running or (record is not None and record.duration_ms >= patience_ms)
+
+
+@ask("own-filter")
+def stays_here(facts: Facts, address: str) -> Iterator[Job]:
+    """Does a connection to an address of this machine's own, where nobody listens, stay on loopback?"""
+    if not facts.machine.is_local(address) or is_loopback(address) or facts.request.target.transport != "tcp":
+        return
+    sockets = facts.peek("sockets", SocketsResult, str(facts.port))
+    unheard = sockets is not None and not any(e.state == "listen" for e in sockets.entries)
+    if unheard and facts.port is not None and facts.attempts.reach(address).reading is Reading.RESET:
+        yield Job("own-filter", facts.endpoint(address), OwnFilterRequest(address, facts.port, "lo", 1.0, 2, 2))
 
 
 @ask("own-filter")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.failure import IcmpMeaning
+from probes.own_filter import OwnFilterResult
 from probes.sockets import SocketsResult
 from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
@@ -59,6 +60,7 @@ def _resets(facts: Facts) -> Finding | None:
         asks.failed.reset_ttl,
         asks.failed.tcp_path_again,
         asks.failed.wire,
+        asks.failed.stays_here,
         asks.connected.flows,
         asks.connected.losses,
         asks.connected.service,
@@ -104,6 +106,8 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
     listening = [e for e in (sockets.entries if sockets else ()) if e.state in waiting]
     if listening:
         return None
+    if _leaves(facts, reach.address):
+        return _passed_on(facts, reach, step)
     # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
     binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
     named = facts.names.here_by_dns()
@@ -120,6 +124,31 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
         hop=0,
         address=reach.address,
         also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),
+    )
+
+
+def _leaves(facts: Facts, address: str) -> bool:
+    """Whether loopback did not carry a connection to this machine itself: other traffic could only add to its count."""
+    counted = None if is_loopback(address) else facts.get("own-filter", OwnFilterResult, facts.endpoint(address))
+    if counted is None or counted.control is None or not counted.control.sent:
+        return False
+    return any(one.sent == 0 for one in counted.attempts)
+
+
+def _passed_on(facts: Facts, reach: Reach, step: str) -> Finding:
+    """A rule of this machine's own passes the port on, and whoever gets it refuses."""
+    return Finding(
+        cause="no-listener",
+        confidence="likely",
+        step=step,
+        evidence=(
+            attempt_evidence(facts, reach),
+            (step, note("fact.not-listening", port=facts.port)),
+            ("connect", note("fact.not-over-loopback", address=reach.address)),
+        ),
+        variant="forwarded",
+        hop=0,
+        address=reach.address,
     )
 
 

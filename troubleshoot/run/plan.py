@@ -96,7 +96,11 @@ ORDER = (
     Group(when=_tried, each=target.looked_into, asks=(path.echoes, path.neighbour, path.traceroute, path.tcp_path)),
     Group(when=_tried, asks=(around.routers, around.local_host)),
     Group(when=_tried, each=target.looked_into, asks=(around.beyond_router, around.subnet)),
-    Group(when=_tried, each=failed.in_focus, asks=(failed.second_look, failed.no_way_out, failed.not_even_here)),
+    Group(
+        when=_tried,
+        each=failed.in_focus,
+        asks=(failed.second_look, failed.no_way_out, failed.not_even_here, failed.stays_here),
+    ),
     Group(
         when=_tried,
         each=failed.unanswered,

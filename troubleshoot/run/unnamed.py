@@ -14,11 +14,13 @@ def healthy(facts: Facts) -> Note:
     request, target = facts.request, facts.request.target.input or "?"
     if "state" in request.about:
         return note("verdict.healthy-state", target=target, code=request.code)
-    if facts.port is None and request.kind == "network" and not request.to_bind:
+    met = any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
+    named = request.kind == "name-service"
+    if facts.port is None and not request.to_bind and (request.kind == "network" or (met and not named)):
         return note("verdict.healthy-ping", target=target)
-    if any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches()):
+    if met and (facts.port is not None or not named):
         return note("verdict.healthy", target=target)
-    if request.kind == "name-service":
+    if named:
         return note("verdict.healthy-name", target=target)
     bound = any(trial.attempts[0].failure is None for trial in binds(facts))
     return note("verdict.healthy-bind", target=target) if bound else note("verdict.healthy-local")
