@@ -68,5 +68,5 @@ finally:
     passed, plain = reports
     assert (cause(passed), cause(plain)) == ("no-listener", "no-listener")
     assert "passes port 5000 on" in passed["verdict"]["summary"]
-    assert "does not pass over loopback" in facts(passed)
+    assert "do not pass over loopback" in facts(passed)
     assert "Nothing listens on port 5001 of this machine" in plain["verdict"]["summary"]
