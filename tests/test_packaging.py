@@ -90,13 +90,15 @@ def test_wheel_ships_two_packages_and_no_catalogue_of_its_own(dist: Path) -> Non
         names = set(wheel.namelist())
     tops = {name.partition("/")[0] for name in names}
     (metadata,) = (top for top in tops if top.endswith(".dist-info"))
-    assert tops == {"troubleshoot", "probes", metadata}
+    data = metadata.replace(".dist-info", ".data")
+    assert tops == {"troubleshoot", "probes", metadata, data}
+    assert [name for name in names if name.startswith(f"{data}/")] == [f"{data}/data/share/man/man1/wsadiag.1"]
     assert f"{metadata}/licenses/LICENSE" in names
 
 
 def test_wheel_holds_every_module_and_the_whole_catalogue(dist: Path) -> None:
     with zipfile.ZipFile(wheel_of(dist)) as wheel:
-        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name and ".data/" not in name}
         compiled = Parts(wheel.read("troubleshoot/_catalogue"))
     assert names == {"troubleshoot/_catalogue", *tracked("troubleshoot", "probes")}
     files = Folder(str(ROOT / "catalogue"))
