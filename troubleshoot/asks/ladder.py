@@ -128,7 +128,7 @@ def _after_plain(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequ
 def _again(facts: Facts, address: str) -> Iterator[ServiceRequest]:
     """Greet once more, and again: who turns away one connection in several shows it so."""
     first = _first(facts, address, facts.port or 0)
-    for number in (2, 3):
+    for number in (2, 3, 4):  # three in a row, whatever other connections were made beside the first greeting
         rung = f"{rungs.AGAIN} {number}"
         yield replace(first, rung=rung, delay_s=_APART_S)
         done = facts.service.climbed(address, rung)
