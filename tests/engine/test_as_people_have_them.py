@@ -5,6 +5,9 @@ Each fault is made in a network namespace of its own, as root and as an ordinary
 
 from __future__ import annotations
 
+import textwrap
+from typing import Any
+
 import pytest
 
 from tests.engine.test_local_faults import LOOPBACK, cause, facts, situation
@@ -113,13 +116,33 @@ def test_an_address_that_another_machine_has_cannot_be_bound(nobody: bool) -> No
     assert "(dadfailed)" in facts(report)
 
 
+#: A listener whose program takes whoever comes: one that leaves them waiting is a fault of its own.
+TAKING = """
+import threading
+
+def taking(opened):
+    kept = []
+    def take():
+        with contextlib.suppress(OSError):
+            while True:
+                kept.append(opened.accept()[0])
+    threading.Thread(target=take, daemon=True).start()
+    return opened
+"""
+
+
+def taking_situation(code: str) -> Any:
+    return situation(TAKING + textwrap.dedent(code))
+
+
 @pytest.mark.lab
 def test_a_port_alone_is_one_of_this_machine() -> None:
-    nothing, one, elsewhere = situation(
+    nothing, one, elsewhere = taking_situation(
         """
         nothing = wsadiag(10061, ":8080")
-        held = listen("127.0.0.1", 8080)
+        held = taking(listen("127.0.0.1", 8080))
         one = wsadiag(10061, ":8080")
+        held.shutdown(socket.SHUT_RDWR)
         held.close()
         other = listen("127.0.0.9", 8080)
         result = nothing, one, wsadiag(10061, ":8080")
@@ -148,9 +171,9 @@ def test_what_the_connection_fails_with_is_the_cause(code: str) -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize("code", ["10035", "10036", "10004"])
 def test_a_state_is_no_fault_of_anybody(code: str) -> None:
-    here, untried = situation(
+    here, untried = taking_situation(
         f"""
-        held = listen("127.0.0.1", 8080)
+        held = taking(listen("127.0.0.1", 8080))
         result = wsadiag("{code}", "127.0.0.1:8080"), wsadiag("{code}", ":8080")
         """
     )
@@ -178,14 +201,17 @@ def test_a_broken_pipe_is_a_connection_that_the_peer_closed() -> None:
 
 
 @pytest.mark.lab
-def test_what_is_tried_from_here_says_little_of_a_program_in_another_network() -> None:
-    report = situation(
+def test_the_network_of_the_program_is_looked_at_and_said_where_it_cannot_be() -> None:
+    ours, theirs = taking_situation(
         """
-        held = listen("127.0.0.1", 5432)
-        other = subprocess.Popen(["unshare", "--net", "sleep", "60"])
-        result = wsadiag(10061, "127.0.0.1:5432", "--pid", other.pid)
+        held = taking(listen("127.0.0.1", 5432))
+        other = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up; exec sleep 60"])
+        time.sleep(1)
+        words = 10061, "127.0.0.1:5432", "--pid", other.pid
+        result = wsadiag(*words, nobody=True), wsadiag(*words)
         other.kill()
         """
     )
-    assert (report["verdict"]["outcome"], report["verdict"]["confidence"]) == ("healthy", "likely")
-    assert any("network namespace" in said for said in report["verdict"]["not_checked"])
+    assert (ours["verdict"]["outcome"], ours["verdict"]["confidence"]) == ("healthy", "likely")
+    assert any("network namespace" in said for said in ours["verdict"]["not_checked"])
+    assert cause(theirs) == "no-listener"

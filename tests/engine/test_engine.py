@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +37,24 @@ QUICK = Options(timeout_s=5.0)
 
 @contextmanager
 def listening(address: str = "127.0.0.1", backlog: int = 64) -> Iterator[int]:
+    """Listen on a port of the system's choice, and take whoever comes."""
     with socket.create_server((address, 0), backlog=backlog) as server:
-        yield server.getsockname()[1]
+        taken: list[socket.socket] = []
+
+        def take() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+            for each in taken:
+                each.close()
 
 
 def closed_port() -> int:
