@@ -23,7 +23,7 @@ _MOST_LINES = 400
 #: As much of a line is shown.
 _SHOWN = 160
 # Two characters that stand for a line break where a text was written as one line (JSON, a table).
-_ESCAPED = re.compile(r"\\n(?=[\s\"'A-Z#{}]|\\[nt]|$)|\\r\\n")
+_ESCAPED = re.compile(r"\\n(?=[\s\"'A-Z#{}]|\\[nt]|0x[0-9a-fA-F]|$)|\\r\\n")
 _TAB = re.compile(r"\\t(?=[\sA-Z(]|\\t)")
 _INNER = ("caused by", "--->", "inner exception", "reason:", "[cause]")
 
