@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
+import re
 import socket
+import sys
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -246,7 +248,7 @@ async def _by_http(
     if not tunnel:
         lines.append("Connection: close")
     if server.user is not None:
-        word = base64.b64encode(f"{server.user}:{server.password}".encode()).decode("ascii")
+        word = base64.b64encode(_as_set(f"{server.user}:{server.password}")).decode("ascii")
         lines.append(f"Proxy-Authorization: Basic {word}")
     await line.say("\r\n".join([*lines, "", ""]).encode("utf-8", "replace"))
     head = await line.head()
@@ -257,11 +259,12 @@ def _read_http(so_far: ProxyWayResult, head: bytes) -> ProxyWayResult:
     """Read the answer's head."""
     lines = head.decode("latin-1").split("\r\n\r\n")[0].splitlines()
     words = lines[0].split(None, 2) if lines else []
-    status = int(words[1]) if len(words) > 1 and words[0].startswith("HTTP/") and words[1].isdecimal() else None
-    if status is None or status > 999:
+    found = re.fullmatch(r"[0-9]{1,3}", words[1]) if len(words) > 1 and words[0].startswith("HTTP/") else None
+    if found is None:
         return replace(so_far, outcome=ProxyOutcome.OTHER, reason=_words(head[:_KEPT].decode("latin-1")))
     headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines[1:])]
     own = any(name in _OWN_HEADERS for name, _ in headers)
+    status = int(found[0])
     said = replace(
         so_far, outcome=ProxyOutcome.PASSES, status=status, reason=_words(words[2] if len(words) > 2 else "")
     )
@@ -318,7 +321,7 @@ async def _by_socks5(
         return replace(so_far, outcome=ProxyOutcome.OTHER, reason=_words(chosen.decode("latin-1")))
     refused = replace(so_far, outcome=ProxyOutcome.REFUSES)
     if chosen[1] == 2 and server.user is not None:
-        user, password = server.user.encode()[:255], server.password.encode()[:255]
+        user, password = _as_set(server.user)[:255], _as_set(server.password)[:255]
         await line.say(bytes([1, len(user)]) + user + bytes([len(password)]) + password)
         verdict = await line.exactly(2)
         if verdict[-1] != 0:
@@ -347,7 +350,7 @@ async def _by_socks4(
         if ":" in request.ask:
             raise NotApplicable("reason.no-proxy") from None  # SOCKS 4 knows IPv4 alone
         address, name = b"\0\0\0\x01", request.ask.encode("ascii", "replace") + b"\0"  # SOCKS 4a
-    user = (server.user or "").encode()
+    user = _as_set(server.user or "")
     await line.say(b"\x04\x01" + request.port.to_bytes(2, "big") + address + user + b"\0" + name)
     reply = await line.exactly(8)
     if len(reply) < 2 or reply[0] != 0 or not 90 <= reply[1] <= 93:
@@ -356,6 +359,11 @@ async def _by_socks4(
         return replace(so_far, outcome=ProxyOutcome.PASSES, status=90)
     refusal, reason = _SOCKS4[reply[1]]
     return replace(so_far, outcome=ProxyOutcome.REFUSES, refusal=refusal, status=reply[1], reason=reason)
+
+
+def _as_set(word: str) -> bytes:
+    """Return a word of the environment as its bytes, which need not be UTF-8."""
+    return word.encode("utf-8", sys.getfilesystemencodeerrors())
 
 
 def _words(text: str) -> str:
