@@ -154,6 +154,13 @@ def _seeds() -> dict[str, list[bytes]]:
         "files-of-proc": [b"Tcp: RtoAlgorithm RtoMin\nTcp: 1 200\n", b"32768 60999", b"Seccomp:\t2\n", b"install sctp /bin/true\n"],
         "certificates": [_certificate()],
         "answers-of-services": [b"\x15\x03\x03\0\2\2\x28", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"220 x\r\n"],
+        "answers-of-proxies": [
+            b"http://user:secret@proxy.example:3128/\nHTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n\r\n",
+            b"10.0.0.0/8,.b\nHTTP/1.1 503 X\r\nX-Squid-Error: ERR_DNS_FAIL 0\r\n\r\n",
+            b"socks5://us\xfcr:w@[::1]:1080\n\x05\x02\x01\x00\x05\x05\0\x01",
+            b"socks4a://u@h\n\0\x5b\0\0\0\0\0\0",
+            b"x\nHTTP/1.1 " + b"9" * 5000 + b" x\r\n\r\n",
+        ],
         "tls-hellos": [_hello(), b"\x15\x03\x03\0\2\2\x28", b"\x16\x03\x03\0\x04\x02\0\0\0", b"HTTP/1.1 400 Bad\r\n\r\n"],
         "reports": [path.read_bytes() for path in sorted(_DATA.glob("reports/*.json")) + sorted(_DATA.glob("connected/*.json"))],
         "pasted-texts": texts,

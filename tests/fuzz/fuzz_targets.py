@@ -17,8 +17,9 @@ from typing import Any
 
 from probes import hosts_file, proxy, services_file, statistics
 from probes.base import CannotObserve, Context
-from probes.bodies import service, transfer
-from probes.system import certificate
+from probes.bodies import proxy_way, transfer
+from probes.proxy_way import ProxyOutcome, ProxyWayRequest, ProxyWayResult
+from probes.system import certificate, http_answer, proxy_rules, tls_line
 from probes.system.dns import message, names, resolv_conf
 from probes.system.linux import errqueue, frames, icmp, local_ports, modules, netlink, rtnetlink, sockdiag
 from probes.transfer import Dialogue, TransferRequest
@@ -208,11 +209,50 @@ def certificates(data: bytes) -> Any:
 @target
 def answers_of_services(data: bytes) -> Any:
     line = object.__new__(transfer._Line)
-    found: list[Any] = [service._alert_in(data)]
+    found: list[Any] = [tls_line.alert_in(data), tls_line._messages(data), http_answer.read(data)]
     for dialogue in Dialogue:
         vars(line).update(request=TransferRequest("192.0.2.1", 443, dialogue=dialogue), data=data)
         found += [line._may_be_over()]
     return found
+
+
+class _Proxy:
+    """A proxy that says ``data``, whatever it is asked, and then closes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.left = data
+        self.agreed = False
+
+    async def say(self, data: bytes) -> None:
+        pass
+
+    async def exactly(self, count: int) -> bytes:
+        said, self.left = self.left[:count], self.left[count:]
+        if not said:
+            raise proxy_way._Ended
+        return said
+
+    async def head(self) -> bytes:
+        return await self.exactly(proxy_way._LONGEST_HEAD)
+
+
+@target
+def answers_of_proxies(data: bytes) -> Any:
+    """The first line is the variable, what follows it the proxy's answer, which is read for every kind of proxy."""
+    first, _, answer = data.partition(b"\n")
+    value = first.decode("utf-8", "surrogateescape")
+    names_it = {"http_proxy": value, "no_proxy": value}
+    ways = [rules(names_it, "http", host, 80) for rules in proxy_rules.RULES.values() for host in ("192.0.2.1", "a.b")]
+    server = proxy_rules.read(value) or proxy_rules.Server("http", "192.0.2.9", None)
+    found: list[Any] = []
+    for ask in ("192.0.2.1", "2001:db8::1", "www.example.test"):
+        for scheme in ("http", "https"):
+            request = ProxyWayRequest("curl", scheme, ask, 80, ask, "")
+            begun = ProxyWayResult(ProxyOutcome.SILENT, ask, server.kind)
+            for speak in (proxy_way._by_http, proxy_way._by_socks5, proxy_way._by_socks4):
+                with contextlib.suppress(proxy_way._Ended, CannotObserve):
+                    found.append(at_once(speak(begun, _Proxy(answer), server, request)))  # type: ignore[arg-type]
+    return server.port_for("curl"), ways, found
 
 
 @target
@@ -227,7 +267,7 @@ def tls_hellos(data: bytes) -> Any:
     try:
         session.do_handshake()
     except ssl.SSLError as error:
-        return str(error.reason), service._alert_in(data)
+        return str(error.reason), tls_line.alert_in(data)
     return None
 
 
