@@ -116,7 +116,7 @@ def test_a_refusal_on_this_machine(windows: wine.Windows, tmp_path: Path) -> Non
     document = report(windows, "10061", "127.0.0.1:1")
     # neither interfaces nor routes can be read there
     assert (document["verdict"]["cause"], document["verdict"]["confidence"]) == ("no-listener", "likely")
-    assert document["reproduction"] == {"outcome": "same", "observed": 10061}
+    assert document["reproduction"] == {"outcome": "same", "observed": 10061, "said": None}
     for name in ("statistics", "interface", "router-configured"):
         assert step(document, name)["status"] == "unavailable"
         assert "is not available on Windows" in step(document, name)["why"]
@@ -156,7 +156,7 @@ def test_a_port_that_another_program_holds(windows: wine.Windows) -> None:
         holder.communicate()
     assert document["verdict"]["cause"] == "port-in-use"
     assert "0.0.0.0:8080" in "".join(item["fact"] for item in document["verdict"]["evidence"])
-    assert document["reproduction"] == {"outcome": "same", "observed": 10048}
+    assert document["reproduction"] == {"outcome": "same", "observed": 10048, "said": None}
 
 
 def test_a_port_that_is_free(windows: wine.Windows) -> None:
