@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "ip link set lo up"
 
 _PRELUDE = f"""
-import contextlib, errno, json, os, resource, socket, subprocess, sys, time
+import contextlib, errno, json, os, resource, socket, subprocess, sys, threading, time
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
 
 def wsadiag(*words, nobody=False, wrap=()):
@@ -53,6 +53,16 @@ def listen(address, port, family=socket.AF_INET, v6_only=None, reuse_port=False,
     opened.bind((address, port))
     opened.listen()
     return opened
+
+# Greets everybody: a service that takes no connection and says nothing is not healthy.
+def serve(address, port):
+    listener = listen(address, port)
+    def greet():
+        kept = []  # it does not hang up either
+        while True:
+            kept.append(listener.accept()[0])
+            kept[-1].sendall(b"220 hello\\r\\n")
+    threading.Thread(target=greet, daemon=True).start()
 """
 
 
@@ -94,7 +104,7 @@ def test_the_owner_of_a_port_is_named() -> None:
     assert cause(report) == "port-in-use"
     assert report["verdict"]["confidence"] == "certain"
     assert report["verdict"]["failed_step"] == "port-owner"
-    assert report["reproduction"] == {"outcome": "same", "observed": 10048}
+    assert report["reproduction"] == {"outcome": "same", "observed": 10048, "said": None}
     assert f"(pid {pid})" in report["verdict"]["summary"]
     said = facts(report)
     for part in ("127.0.0.1:8080", "127.0.0.2:8080", f"(pid {pid})", "user root", "was started as", "-W error -c"):
@@ -276,7 +286,7 @@ def test_broadcast_takes_an_option(target: str) -> None:
     assert "SO_BROADCAST" in report["verdict"]["summary"]
     assert report["verdict"]["actions"][0].startswith("Have the program set SO_BROADCAST")
     assert report["verdict"]["failed_step"] == "address-valid"
-    assert report["reproduction"] == {"outcome": "same", "observed": 10013}
+    assert report["reproduction"] == {"outcome": "same", "observed": 10013, "said": None}
 
 
 @pytest.mark.lab
@@ -306,7 +316,7 @@ def test_a_filter_of_ours_refuses_with_the_same_code() -> None:
         + "; nft 'table ip t { chain o { type filter hook output priority 0; ip daddr 127.0.0.6 drop; }; }'",
     )
     assert cause(filtered) == "local-firewall"
-    assert filtered["reproduction"] == {"outcome": "same", "observed": 10013}
+    assert filtered["reproduction"] == {"outcome": "same", "observed": 10013, "said": None}
     assert (cause(both), both["verdict"]["confidence"]) == ("port-not-permitted", "likely")
     assert "local-firewall" in {other["cause"] for other in both["verdict"]["alternatives"]}
 
@@ -440,8 +450,8 @@ def test_datagrams_run_out_of_ports_too(code: int, nobody: bool) -> None:
             while True:
                 held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
                 held[-1].bind(("0.0.0.0", 0))
-        server = listen("127.0.0.1", 5432)
-        result = [wsadiag({code}, where + "127.0.0.1:5432", nobody={nobody}) for where in ("udp://", "")]
+        serve("127.0.0.1", 5000)
+        result = [wsadiag({code}, where + "127.0.0.1:5000", nobody={nobody}) for where in ("udp://", "")]
         """,
         setup=_FEW_PORTS,
     )
@@ -464,9 +474,7 @@ def test_a_port_of_ours_that_can_be_bound_convicts_nobody(code: int) -> None:
 
 @pytest.mark.lab
 def test_ports_taken_towards_one_destination_leave_another_alone() -> None:
-    report = situation(
-        _TAKEN + 'other = listen("127.0.0.2", 6000)\nresult = wsadiag(10055, "127.0.0.2:6000")', setup=_FEW_PORTS
-    )
+    report = situation(_TAKEN + 'serve("127.0.0.2", 5000)\nresult = wsadiag(10055, "127.0.0.2:5000")', setup=_FEW_PORTS)
     assert cause(report) is None
     assert report["verdict"]["outcome"] == "healthy"
 
@@ -474,7 +482,7 @@ def test_ports_taken_towards_one_destination_leave_another_alone() -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize("nobody", [False, True])
 def test_a_machine_with_buffers_and_ports_accuses_nobody(nobody: bool) -> None:
-    report = situation(f'held = listen("127.0.0.1", 80)\nresult = wsadiag(10055, "127.0.0.1:80", nobody={nobody})')
+    report = situation(f'serve("127.0.0.1", 5000)\nresult = wsadiag(10055, "127.0.0.1:5000", nobody={nobody})')
     assert cause(report) is None
     # inside a network namespace the pools cannot be read: that is said
     assert "cannot be read inside a network namespace" in step(report, "buffers")["why"]
@@ -509,9 +517,10 @@ def test_full_buffers_of_the_process_are_told_socket_by_socket() -> None:
     named, unnamed, hidden, numbers, pid = situation(
         _STUCK
         + """
+serve("127.0.0.1", 5000)
 result = (
-    wsadiag(10055, "127.0.0.1:7100", "--pid", hog.pid), wsadiag(10055, "127.0.0.1:7100"),
-    wsadiag(10055, "127.0.0.1:7100", "--pid", hog.pid, nobody=True), numbers, hog.pid,
+    wsadiag(10055, "127.0.0.1:5000", "--pid", hog.pid), wsadiag(10055, "127.0.0.1:5000"),
+    wsadiag(10055, "127.0.0.1:5000", "--pid", hog.pid, nobody=True), numbers, hog.pid,
 )
 """
         + _END
@@ -872,8 +881,10 @@ def test_the_sockets_of_the_program_are_held_to_the_code() -> None:
         10038: None,
         10041: None,
     }
+    # its own listener takes nothing up, which is a fault of another kind: the target is one that answers
     ask = f"""
-reports = {{code: wsadiag(code, "127.0.0.1:7000", "--pid", hog.pid) for code in {list(expected)}}}
+serve("127.0.0.1", 5000)
+reports = {{code: wsadiag(code, "127.0.0.1:5000", "--pid", hog.pid) for code in {list(expected)}}}
 result = reports, numbers, hog.pid
 """
     reports, numbers, pid = situation(_PROGRAM + ask + _END, setup=_SILENT)

@@ -19,14 +19,6 @@ def process(*command):
     started.stdout.readline()
     return started
 
-def serve(address, port):
-    listener = listen(address, port)
-    def greet():
-        while True:
-            listener.accept()[0].sendall(b"220 hello\\r\\n")
-    import threading
-    threading.Thread(target=greet, daemon=True).start()
-
 def seen_by(*command, code, target, nobody=False):
     with process(*command) as program:
         report = wsadiag(code, target, "--pid", program.pid, nobody=nobody)

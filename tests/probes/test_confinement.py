@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -155,7 +156,9 @@ def test_a_diagnosis_runs_without_the_rest(words: list[str], left: int) -> None:
                     continue
             time.sleep(0.02)
         assert running.returncode == 1, running.stdout and running.stdout.read()
+    # no_new_privs is set first, by the only thread there is then: what is seen between the two calls is not the end
     confined_ones = [one for one in seen if one["NoNewPrivs"]]
+    confined_ones = list(itertools.dropwhile(lambda one: one["CapPrm"] & ~SCARCE != left, confined_ones))
     assert len(confined_ones) > 10
     assert {one["CapPrm"] & ~SCARCE for one in confined_ones} == {left}
 
@@ -184,7 +187,8 @@ def test_root_still_sees_whose_a_port_is(listener: int) -> None:
     )
     report = json.loads(done.stdout)
     (sockets,) = [one for one in report["probes"] if one["probe"] == "sockets"]
-    (entry,) = sockets["result"]["entries"]
+    # a connection of somebody else's may rest in TIME_WAIT on the same port: it has no owner
+    (entry,) = [one for one in sockets["result"]["entries"] if one["state"] == "listen"]
     assert (entry["owners"][0]["user"], entry["owner_hidden"]) == ("nobody", False)
 
 
