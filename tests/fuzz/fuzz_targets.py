@@ -327,12 +327,18 @@ def words_of_the_command_line(data: bytes) -> Any:
     ]
 
 
+class _Utf8(io.StringIO):
+    """A text that is said to be UTF-8, so that Korean is shown; what no encoding could write is seen in it."""
+
+    encoding = "utf-8"
+
+
 def _carried_out(command: str, *words: str) -> int:
     """Run the console script with these words, in this process; nothing of it sends or starts anything."""
     argv, streams = sys.argv, (sys.stdout, sys.stderr)
     if command.startswith("reproduce"):
         words = tuple(f"x{word}" for word in words)  # no code: it is refused
-    out, err = io.StringIO(), io.StringIO()
+    out, err = _Utf8(), _Utf8()
     try:
         sys.argv, sys.stdout, sys.stderr = ["wsadiag", *command.split(), *words], out, err
         status = entry.main()
