@@ -296,32 +296,46 @@ def test_when_the_last_goes_the_probe_ends() -> None:
 # -- and all of it -----------------------------------------------------------------------------------------------
 
 
+#: A process of its own: its connections are no descriptors of the test's.
+_GREETS = """
+import socket
+server, kept = socket.create_server(("127.0.0.1", 0), backlog=1024), []
+print(server.getsockname()[1], flush=True)
+while True:
+    kept.append(server.accept()[0])
+    kept[-1].send(b"220 hello\\r\\n")
+"""
+
+
 def test_many_diagnoses_leave_nothing_behind() -> None:
-    async def main() -> None:
+    async def main(good: int) -> None:
         budget, options = Budget(), Options(timeout_s=20)
-        with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
-            good = server.getsockname()[1]
-            ports = [good if n % 2 else port for n, port in enumerate(closed_ports(30))]
+        ports = [good if n % 2 else port for n, port in enumerate(closed_ports(30))]
 
-            async def all_of_them() -> list[Report]:
-                return await asyncio.gather(
-                    *(diagnose("10061", f"127.0.0.1:{p}", options=options, budget=budget) for p in ports)
-                )
+        async def all_of_them() -> list[Report]:
+            return await asyncio.gather(
+                *(diagnose("10061", f"127.0.0.1:{p}", options=options, budget=budget) for p in ports)
+            )
 
-            await all_of_them()  # what is loaded once
-            gc.collect()
-            before = (threads(), descriptors(), len(asyncio.all_tasks()))
-            reports = await all_of_them()
-            gc.collect()
-            await asyncio.sleep(0.05)
-            assert (threads(), descriptors(), len(asyncio.all_tasks())) == before
+        await all_of_them()  # what is loaded once
+        gc.collect()
+        before = (threads(), descriptors(), len(asyncio.all_tasks()))
+        reports = await all_of_them()
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert (threads(), descriptors(), len(asyncio.all_tasks())) == before
         for port, report in zip(ports, reports, strict=True):
             wanted = ("healthy", None) if port == good else ("fault", "no-listener")
             assert (report.verdict.outcome, report.verdict.cause) == wanted
         assert not budget.moments
         assert not budget.active
 
-    asyncio.run(main())
+    with subprocess.Popen([sys.executable, "-c", _GREETS], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            asyncio.run(main(int(server.stdout.readline())))
+        finally:
+            server.kill()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="builds a network: needs root and nft")

@@ -105,8 +105,8 @@ def test_a_program_beside_us_is_as_sure_as_we_are(apart: tuple[str, ...]) -> Non
     command = ("unshare", *apart) if apart else ("env",)
     report = place(
         f"""
-serve("127.0.0.1", 8080)
-result = seen_by(*{command!r}, code=10061, target="127.0.0.1:8080")
+serve("127.0.0.1", 21)
+result = seen_by(*{command!r}, code=10061, target="127.0.0.1:21")
 """
     )
     verdict = report["verdict"]
@@ -129,10 +129,10 @@ assert library.prctl(22, word(2), ctypes.c_char_p(program), word(0), word(0)) ==
 print(flush=True)
 time.sleep(100)
 '''
-serve("127.0.0.1", 8080)
+serve("127.0.0.1", 21)
 program = subprocess.Popen([sys.executable, "-c", filtered], stdout=subprocess.PIPE)
 program.stdout.readline()
-result = wsadiag(10061, "127.0.0.1:8080", "--pid", program.pid)
+result = wsadiag(10061, "127.0.0.1:21", "--pid", program.pid)
 program.kill()
 """
     )
