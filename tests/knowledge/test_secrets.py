@@ -118,7 +118,8 @@ def wsadiag(*words: str) -> subprocess.CompletedProcess[str]:
 def test_no_output_holds_the_secrets_of_another_program(listener: int, how: tuple[str, ...]) -> None:
     done = wsadiag("10048", f"127.0.0.1:{listener}", *how)
     assert done.returncode == 1, done.stderr
-    assert "--n=plain" in done.stdout
+    # The short screen cuts long facts; the command line stands in the others.
+    assert ("--n=plain" in done.stdout) == (how in (("--json",), ("-v",)))
     assert "geheim" not in done.stdout + done.stderr
 
 
@@ -191,5 +192,5 @@ def test_the_live_view_holds_no_secret(listener: int) -> None:
         except OSError:  # EIO: the other end is closed
             pass
     os.close(main)
-    assert b"--n=plain" in seen
+    assert b"/?***" in seen
     assert b"geheim" not in seen

@@ -131,7 +131,7 @@ def test_the_verdict_says_that_it_crashed(tmp_path: Path, language: str, told: s
     server = "dnsmasq --port=53 --no-resolv --no-hosts --listen-address=127.0.0.1 --bind-interfaces --pid-file="
     server += f" --user=root --address=/name.test/127.0.0.1 --keep-in-foreground --log-facility={tmp_path}/log"
     script = f'{server} & sleep 0.5; "$@"; status=$?; kill $!; exit $status'
-    program = [sys.executable, "-m", "troubleshoot", "10061", "name.test:1", "--lang", language]
+    program = [sys.executable, "-m", "troubleshoot", "10061", "name.test:1", "-v", "--lang", language]
     done = in_a_machine(tmp_path, DEADLY, "env", "COLUMNS=200", "LC_ALL=C.UTF-8", "sh", "-c", script, "sh", *program)
     if done.returncode == 1:
         pytest.skip("this C library survives a long search domain")
@@ -192,7 +192,8 @@ def test_nobody_waits_for_a_resolver_that_waits(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["duration_ms"] < 2000
     (record,) = [one for one in report["probes"] if one["probe"] == "resolve"]
-    assert record["result"]["system"] is None or record["result"]["system"]["crashed"] is None
+    system = (record["result"] or {}).get("system")  # cut short, it may have nothing to tell at all
+    assert system is None or system["crashed"] is None
 
 
 def test_a_slot_is_given_back_however_it_ends() -> None:

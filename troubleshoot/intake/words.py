@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from probes.base import Note, note
+from troubleshoot.errors import UserError
 from troubleshoot.intake.caller import caller_system
 from troubleshoot.intake.codes import is_plain, parse_code
 from troubleshoot.intake.forms import rewritten
@@ -70,7 +71,18 @@ def _one_word(target: str, catalogue: Catalogue) -> str:
     plainer = rewritten(target)
     if plainer is not None:
         return plainer[0]
+    if all(_is_whole(word, catalogue) for word in target.split()):
+        return target  # two targets: which one is meant is not ours to say
     return read_text(target, catalogue).target or target
+
+
+def _is_whole(word: str, catalogue: Catalogue) -> bool:
+    """Whether a word by itself is a target with its port."""
+    try:
+        found = parse_target(word, catalogue)
+    except UserError:
+        return False
+    return found.port is not None
 
 
 def _swapped(words: Sequence[str], catalogue: Catalogue) -> tuple[str, str] | None:
