@@ -26,7 +26,7 @@ HANGUL = re.compile("[가-힣]")
         (["replay"], "REPORT.json 인수가 없습니다"),
         (["10061", "host:21", "--nosuch"], "--nosuch: 그런 옵션은 없습니다"),
         (["10061", "host:21", "--jsn"], "비슷한 것은 --json"),
-        (["10061", "host:21", "more", "words"], "남는 인수가 있습니다(more words)"),
+        (["10061", "host:21", "more", "words"], "한 단어가 아닙니다"),
         (["10061", "host:21", "--timeout"], "--timeout 옵션에는 값이 필요합니다"),
         (["10061", "host:21", "--json=yes"], "--json 옵션에는 값을 줄 수 없습니다"),
     ],
@@ -70,7 +70,7 @@ def test_json_of_a_code_is_english_but_for_titles_and_meaning() -> None:
         json.loads(wsadiag("explain", "10057", "--json", "--lang", language).stdout) for language in ("en", "ko")
     )
     differing = {key for key in english if english[key] != korean[key]}
-    assert differing == {"title", "meaning", "checklist"}
+    assert differing == {"title", "meaning", "checklist", "user"}
 
 
 def reproduced(claim: Claim, remark: str) -> Reproduction:
