@@ -280,3 +280,16 @@ def test_a_machine_without_a_way_out_is_told_once() -> None:
     assert ended.returncode == 5
     assert [target["status"] for target in found["targets"]] == ["environment"] * 3
     assert len(found["groups"]) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a mount needs root")
+def test_a_file_that_is_a_mount_is_written_in_place(tmp_path: Path) -> None:
+    """As a CI system hands its summary to a job that runs in a container."""
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.touch()
+    inside.touch()
+    script = f"mount --bind {outside} {inside} && {PROGRAM} check --no-diagnosis --format tap={inside} 127.0.0.1:1"
+    ended = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert outside.read_text().startswith("TAP version 14")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "outside"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from troubleshoot.check.run import Plan
     from troubleshoot.cli.session import Session
 
+#: Where nothing can be put in the place of a file, it is written to.
+_IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
 #: Files of targets are not longer than this.
 _MOST_BYTES = 8 << 20
 
@@ -228,17 +231,26 @@ def _write(report: CheckReport, places: list[tuple[str, str | None]], session: S
 
 
 def _replace(file: str, data: bytes) -> None:
-    """Write a file whole or not at all; what is no plain file (a pipe, a device) is written to as it is."""
+    """Write a file whole or not at all, as far as its place allows that.
+
+    A pipe or a device is written to as it is, and so is a file that is a mount of its own, or stands in a folder that
+    takes no others: what a CI system hands to its jobs.
+    """
     if os.path.exists(file) and not os.path.isfile(file):
-        with open(file, "wb") as opened:
-            opened.write(data)
+        _write_to(file, data)
         return
     beside = f"{file}.part{os.getpid()}"
     try:
-        with open(beside, "wb") as opened:
-            opened.write(data)
+        _write_to(beside, data)
         os.replace(beside, file)
-    except OSError:
+    except OSError as error:
         if os.path.exists(beside):
             os.unlink(beside)
-        raise
+        if error.errno not in _IN_PLACE:
+            raise
+        _write_to(file, data)
+
+
+def _write_to(file: str, data: bytes) -> None:
+    with open(file, "wb") as opened:
+        opened.write(data)
