@@ -24,11 +24,11 @@ def test_the_page_is_what_the_words_give() -> None:
 
 def test_every_command_and_option_is_there() -> None:
     text = FILE.read_text(encoding="utf-8")
-    for name in COMMANDS:
-        assert name == DEFAULT or f"\\fB{name}\\fR" in text
-    for name in COMMANDS[DEFAULT].options:
-        for word in OPTIONS[name].names:
-            assert word.replace("-", "\\-") in text
+    for name, command in COMMANDS.items():
+        assert name == DEFAULT or f".SS wsadiag {name}\n" in text
+        for option in command.options:
+            for word in OPTIONS[option].names:
+                assert f"\\fB{word.replace('-', chr(92) + '-')}\\fR" in text
 
 
 def test_a_formatter_of_manual_pages_has_no_complaint() -> None:

@@ -12,7 +12,7 @@ from troubleshoot.cli.words import ARGUMENTS, COMMANDS, DEFAULT, OPTIONS, TOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _STATUSES = (
     ("0", "healthy"), ("1", "a fault was found"), ("2", "bad usage; no packet was sent"), ("3", "inconclusive"),
@@ -46,15 +46,13 @@ def _lines(wording: Mapping[str, str]) -> Iterator[str]:
         if text:
             yield from (".TP", f"\\fI{_roff(argument.metavar)}\\fR", _roff(text))
     yield ".SH OPTIONS"
-    for name in (*COMMANDS[DEFAULT].options, *TOP):
-        option = OPTIONS[name]
-        names = ", ".join(f"\\fB{_roff(word)}\\fR" for word in option.names)
-        yield from (".TP", f"{names} \\fI{_roff(option.metavar)}\\fR" if option.metavar else names)
-        yield _roff(wording[f"usage.help-{name.replace('_', '-')}"])
+    yield from _options((*COMMANDS[DEFAULT].options, *TOP), DEFAULT, wording)
     yield ".SH COMMANDS"
-    for name in COMMANDS:
+    for name, command in COMMANDS.items():
         if name != DEFAULT:
-            yield from (".TP", f"\\fB{_roff(name)}\\fR", _roff(wording[f"usage.command-{name}"]))
+            yield from (f".SS wsadiag {_roff(name)}", _roff(wording[f"usage.command-{name}"]))
+            # What the diagnosis takes, too, has been said.
+            yield from _options((o for o in command.options if o not in COMMANDS[DEFAULT].options), name, wording)
     yield ".SH EXIT STATUS"
     for status, text in _STATUSES:
         yield from (".TP", f"\\fB{status}\\fR", text)
@@ -67,6 +65,15 @@ def _lines(wording: Mapping[str, str]) -> Iterator[str]:
     yield from (".TP", "\\fBNO_COLOR\\fR", "Turns colour off.")
     yield ".SH EXAMPLES"
     yield from (".nf", *(_roff(line) for line in wording["usage.help-examples"].strip().splitlines()), ".fi")
+
+
+def _options(names: Iterable[str], command: str, wording: Mapping[str, str]) -> Iterator[str]:
+    for name in names:
+        option = OPTIONS[name]
+        words = ", ".join(f"\\fB{_roff(word)}\\fR" for word in option.names)
+        yield from (".TP", f"{words} \\fI{_roff(option.metavar)}\\fR" if option.metavar else words)
+        key = f"usage.help-{name.replace('_', '-')}"
+        yield _roff(wording.get(f"{key}-{command}") or wording[key])
 
 
 def _roff(text: str) -> str:
