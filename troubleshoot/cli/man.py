@@ -48,11 +48,11 @@ def _lines(wording: Mapping[str, str]) -> Iterator[str]:
     yield ".SH OPTIONS"
     yield from _options((*COMMANDS[DEFAULT].options, *TOP), DEFAULT, wording)
     yield ".SH COMMANDS"
-    for name, command in COMMANDS.items():
+    for name, shape in COMMANDS.items():
         if name != DEFAULT:
             yield from (f".SS wsadiag {_roff(name)}", _roff(wording[f"usage.command-{name}"]))
             # What the diagnosis takes, too, has been said.
-            yield from _options((o for o in command.options if o not in COMMANDS[DEFAULT].options), name, wording)
+            yield from _options((o for o in shape.options if o not in COMMANDS[DEFAULT].options), name, wording)
     yield ".SH EXIT STATUS"
     for status, text in _STATUSES:
         yield from (".TP", f"\\fB{status}\\fR", text)
