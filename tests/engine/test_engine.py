@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 import probes.ping
 import troubleshoot
@@ -27,6 +27,7 @@ from troubleshoot.errors import UserError
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import from_json, to_json
+from troubleshoot.run import plan
 from troubleshoot.run.engine import replay, run
 from troubleshoot.run.events import StepEvent
 from troubleshoot.run.worker import Worker
@@ -216,6 +217,24 @@ def test_a_bug_in_one_probe_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> N
     assert ping.status == "unavailable"
     assert "of our own making" in ping.summary
     assert [p["status"] for p in report.probes if p["probe"] == "ping"] == ["broken"]
+
+
+def test_a_bug_in_one_ask_harms_no_other() -> None:
+    def broken(*_: object) -> Iterator[Job]:
+        raise ZeroDivisionError("of our own making")
+
+    (pings,) = {one for group in plan.ORDER for one in group.asks if one.name == "path.echoes"}
+    whole = pings.jobs
+    force_setattr(pings, "jobs", broken)
+    try:
+        report = run("10061", f"127.0.0.1:{closed_port()}", QUICK)
+        again = replay(from_json(to_json(report)), "en")
+    finally:
+        force_setattr(pings, "jobs", whole)
+    for judged in (report, again):
+        assert judged.verdict.cause == "no-listener"
+    (told,) = [p for p in report.probes if p["probe"] == "ping"]
+    assert (told["status"], told["error"]) == ("broken", "ZeroDivisionError: of our own making")
 
 
 def test_no_probe_runs_twice_and_packets_are_counted() -> None:

@@ -37,7 +37,7 @@ from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.conclude import conclude, views_of
 from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
-from troubleshoot.run.plan import wanted
+from troubleshoot.run.plan import BrokenAsk, wanted
 from troubleshoot.run.saved import load_observations, request_from
 from troubleshoot.run.stand_in import StandIns
 from troubleshoot.run.telling import OnEvent, Teller
@@ -260,7 +260,7 @@ class _Run:
                 continue
             try:
                 worker = self._worker(job)
-            except Exception as bug:  # noqa: BLE001 - a probe that cannot even be imported is a bug like any other
+            except Exception as bug:  # noqa: BLE001 - an ask that raises, a probe that cannot be imported: bugs like others
                 self.observations[job.key] = not_run(job, Status.BROKEN, error=f"{type(bug).__name__}: {bug}")
             else:
                 if worker.most <= self._left():
@@ -280,6 +280,8 @@ class _Run:
         return self.packet_limit - _sent(self.workers) - still
 
     def _worker(self, job: Job) -> Worker:
+        if isinstance(job.request, BrokenAsk):
+            raise job.request.bug
         return self.stand_ins.worker(job, load(job.probe), self.context, self._hear)
 
     def _hear(self, observation: Observation[Any]) -> None:

@@ -150,6 +150,12 @@ def in_order(steps: tuple[str, ...]) -> tuple[Group, ...]:
     return (*(replace(group, asks=tuple(one for one in group.asks if one in known)) for group in ORDER), last)
 
 
+class BrokenAsk(msgspec.Struct, frozen=True):
+    """What stands in a request's place where an ask raised ``bug``."""
+
+    bug: Exception
+
+
 def wanted(facts: Facts) -> tuple[Job, ...]:
     """Return every job that the facts call for, in the order of their usefulness, each once."""
     found: dict[tuple[str, str], Job] = {}
@@ -164,4 +170,7 @@ def _jobs(facts: Facts) -> Iterator[Job]:
             continue
         for given in [()] if group.each is None else [(a,) for a in group.each(facts)]:
             for one in group.asks:
-                yield from one.jobs(facts, *given)
+                try:
+                    yield from one.jobs(facts, *given)
+                except Exception as bug:  # noqa: BLE001 - it harms no other: its probe is recorded as broken
+                    yield Job(one.probes[0], one.name, BrokenAsk(bug))
