@@ -14,12 +14,13 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.engine.test_engine import listening
 
 ROOT = Path(__file__).resolve().parents[2]
 Document = Mapping[str, Any]
@@ -182,28 +183,9 @@ def pages(pool: str) -> int:
 @contextlib.contextmanager
 def filled(transport: str) -> Iterator[tuple[int, int, int]]:
     """Fill sockets of a process with unread data; give its number, a port that is listened on, and the pool's pages."""
-    with taking() as port, program(_FILLS, transport) as hog:
+    with listening() as port, program(_FILLS, transport) as hog:
         heard(hog)
         yield hog.pid, port, pages(f"{transport}:")
-
-
-@contextlib.contextmanager
-def taking() -> Iterator[int]:
-    """Listen on a port and take whoever comes: a program that leaves them waiting would be a fault of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as taken:
-
-        def take() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.enter_context(server.accept()[0])
-
-        thread = threading.Thread(target=take, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
 
 
 def told(report: Document, pid: int, transport: str, used: int) -> None:

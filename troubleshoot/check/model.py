@@ -135,7 +135,7 @@ class Group(msgspec.Struct, kw_only=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole check, targets in the order given. ``undecided_why`` says why some were left open."""
+    """The whole check, targets in the order given."""
 
     started: str
     duration_ms: float

@@ -19,29 +19,19 @@ from troubleshoot.check.group import grouped, network_of
 from troubleshoot.check.model import Check, CheckReport, Group, Outcome, Reading, Status
 from troubleshoot.check.names import Names
 from troubleshoot.check.triage import triage
+from troubleshoot.intake.codes import is_plain
+from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.options import Options
 from troubleshoot.report import Confidence, Report
 from troubleshoot.run.engine import diagnose
 
-#: What a diagnosis is asked about, by what this machine's own calls said.
+#: What a diagnosis is asked about where the error itself is no code.
 _CODES: Final = {
     Reading.REFUSED: "WSAECONNREFUSED",
     Reading.SILENT: "WSAETIMEDOUT",
     Reading.REJECTED: "WSAEHOSTUNREACH",
     Reading.UNRESOLVED: "WSAHOST_NOT_FOUND",
     Reading.LOCAL: "WSAENETUNREACH",
-}
-_BY_ERROR: Final = {
-    "ENETUNREACH": "WSAENETUNREACH",
-    "EACCES": "WSAEACCES",
-    "EPERM": "WSAEACCES",
-    "EADDRNOTAVAIL": "WSAEADDRNOTAVAIL",
-    "EAFNOSUPPORT": "WSAEAFNOSUPPORT",
-    "EMFILE": "WSAEMFILE",
-    "ENOBUFS": "WSAENOBUFS",
-    "EAI_AGAIN": "WSATRY_AGAIN",
-    "EAI_FAIL": "WSANO_RECOVERY",
-    "EAI_NODATA": "WSANO_DATA",
 }
 #: The scopes of a cause that lie on this machine's side: where one of them is at fault nothing is known of a target.
 _OWN: Final = ("this-machine",)
@@ -200,7 +190,8 @@ class _Whole:
 
     async def _diagnose(self, outcome: Outcome) -> Report:
         attempt = outcome.attempts[-1]
-        code = _BY_ERROR.get(attempt.error or "", _CODES[attempt.reading])
+        known = attempt.error is not None and is_plain(attempt.error, installed())
+        code = attempt.error if known and attempt.error is not None else _CODES[attempt.reading]
         return await diagnose(code, outcome.check.target, options=self.plan.options, context=self.context)
 
     def _file(

@@ -63,12 +63,16 @@ _NETWORK = re.compile(
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of a text: as it came, in plain small letters, and the same without spaces."""
+    """One line of a text: as it came, in plain small letters, and the same without spaces.
+
+    ``number`` counts the lines that are not empty from 0, ``place`` all of them from 1.
+    """
 
     number: int
     text: str
     plain: str
     tight: str
+    place: int = 1
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import msgspec
+from msgspec.structs import replace
 
 from troubleshoot.intake.evidence import MEANT, SURELY, Found, Line, folded, in_line, line_of
 from troubleshoot.intake.places import Place, places
@@ -29,13 +30,17 @@ _INNER = ("caused by", "--->", "inner exception", "reason:", "[cause]")
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A code that a text speaks for: how surely (1 to 4), how often, and the line that says it best."""
+    """A code that a text speaks for: how surely (1 to 4), how often, and the line that says it best.
+
+    ``number`` is that line's, counted from 1.
+    """
 
     code: str
     sure: int
     times: int
     line: str
     system: System | None = None
+    number: int = 1
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +80,8 @@ def read_text(text: str, catalogue: Catalogue, system: System | None = None) -> 
 
 def _lines(text: str) -> list[Line]:
     spread = _TAB.sub(" ", _ESCAPED.sub("\n", text[:LONGEST]))
-    written = [line for line in spread.splitlines() if line.strip()][:_MOST_LINES]
-    return [line_of(number, line) for number, line in enumerate(written)]
+    written = [(place, line) for place, line in enumerate(spread.splitlines(), 1) if line.strip()][:_MOST_LINES]
+    return [replace(line_of(number, line), place=place) for number, (place, line) in enumerate(written)]
 
 
 def _candidates(found: list[Found], lines: list[Line], catalogue: Catalogue) -> tuple[Candidate, ...]:
@@ -91,7 +96,8 @@ def _candidates(found: list[Found], lines: list[Line], catalogue: Catalogue) -> 
         systems = {one.system for one in spoken} - {None}
         system = next(iter(systems)) if len(systems) == 1 else None
         line = masked(lines[best.line].text.strip(), catalogue)
-        made.append(Candidate(code, best.sure, times, line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…", system))
+        shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+        made.append(Candidate(code, best.sure, times, shown, system, lines[best.line].place))
     inner = {code for code, spoken in by_code.items() if any(_is_inner(one, lines) for one in spoken)}
     return tuple(sorted(made, key=lambda one: (-one.sure, -one.times, one.code not in inner)))
 

@@ -40,19 +40,24 @@ def page(reading: Reading, catalogue: Catalogue, language: Language, style: Styl
 
 
 def document(reading: Reading, catalogue: Catalogue, language: Language) -> dict[str, Any]:
-    """Return what a text says as ``wsadiag/text/1``; ``code`` is ``null`` where several are as likely, or none is."""
+    """Return what a text says as ``wsadiag/parse/1``, candidates best first.
+
+    ``code`` is the one to take, ``null`` where several are as likely, or none is. ``line`` counts from 1.
+    """
     return {
-        "schema": "wsadiag/text/1",
+        "schema": "wsadiag/parse/1",
         "code": _code(reading.code, catalogue, language) if reading.clear and reading.code is not None else None,
         "target": reading.target,
-        "targets": list(reading.targets),
         "caller_system": reading.caller_system,
         "candidates": [
             {
                 **_code(one.code, catalogue, language),
-                "certainty": CERTAINTY[one.sure],
-                "line": one.line,
+                "target": reading.target,
+                "also_target": [target for target in reading.targets if target != reading.target],
+                "line": one.number,
+                "text": one.line,
                 "system": one.system,
+                "certainty": CERTAINTY[one.sure],
             }
             for one in reading.candidates
         ],

@@ -29,6 +29,8 @@ def run(session: Session, *, file: str | None, json: bool, errno: str | None) ->
     reading = read_text(text, session.catalogue, system_of(errno))
     if json:
         write_json(document(reading, session.catalogue, session.language))
+        if reading.code is not None:
+            return 0  # whoever reads it chooses
     elif reading.code is not None:
         sys.stdout.write(page(reading, session.catalogue, session.language, style()))
     if reading.clear:
