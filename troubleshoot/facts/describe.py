@@ -316,8 +316,16 @@ def holder(entry: SocketEntry) -> str:
 
 
 def socket_address(entry: SocketEntry) -> str:
-    """Return a socket's own address and port."""
-    return endpoint(entry.local_address, entry.local_port)
+    """Return a socket's own address and port, with the interface that it is bound to as ss(8) has it."""
+    device = f"%{entry.device}" if entry.device is not None and "%" not in entry.local_address else ""
+    return endpoint(f"{entry.local_address}{device}", entry.local_port)
+
+
+def listening(entries: Sequence[SocketEntry]) -> Note:
+    """Return where sockets listen, and the first process that can be seen to hold one."""
+    where = ", ".join(dict.fromkeys(socket_address(e) for e in entries))
+    owner = next((o for e in entries for o in e.owners), None)
+    return note("fact.listening", where=where, process=process(owner.name, owner.pid) if owner else "?")
 
 
 def excluded(trial: BindResult) -> Note:

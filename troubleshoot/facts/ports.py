@@ -54,6 +54,27 @@ def clashes(entry: SocketEntry, address: str) -> bool:
     return one in everywhere or other in everywhere or one.removeprefix("::ffff:") == other.removeprefix("::ffff:")
 
 
+def listeners(facts: Facts) -> tuple[SocketEntry, ...]:
+    """Return the sockets of this machine that wait for somebody on the target's port."""
+    result = facts.get("sockets", SocketsResult, str(facts.port))
+    states = ("listen",) if facts.request.target.transport == "tcp" else ("unconnected", "close", "bound", "listen")
+    return tuple(e for e in result.entries if e.state in states) if result is not None else ()
+
+
+def takes(entry: SocketEntry, address: str, interface: str | None) -> bool:
+    """Whether a listener would take a connection to ``address`` that comes in by that interface.
+
+    A socket that is bound to an interface (``SO_BINDTODEVICE``, socket(7)) takes nothing from another. Whether ``::``
+    takes IPv4 as well is only said where that could be seen.
+    """
+    if entry.device is not None and entry.device != interface:
+        return False
+    local, asked = plain(entry.local_address), plain(address)
+    if local == "::":
+        return family_of(address) == 6 or entry.v6_only is False
+    return local.removeprefix("::ffff:") in ((asked, "0.0.0.0") if family_of(address) == 4 else (asked,))
+
+
 def in_use(facts: Facts, trials: tuple[BindResult, ...]) -> tuple[BindResult, ...]:
     """Return the trials that found the port taken.
 

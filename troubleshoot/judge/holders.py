@@ -18,8 +18,10 @@ from troubleshoot.facts.ports import (
     held_by_one,
     in_the_way,
     in_use,
+    listeners,
     on_windows,
     refused,
+    takes,
 )
 from troubleshoot.intake.target import is_unspecified
 from troubleshoot.judge.evidence.attempt import attempt_evidence
@@ -323,12 +325,6 @@ def _denied(facts: Facts, trial: BindResult) -> Finding | None:
     )
 
 
-def _listeners(facts: Facts) -> tuple[SocketEntry, ...]:
-    result = facts.get("sockets", SocketsResult, str(facts.port))
-    states = ("listen",) if facts.request.target.transport == "tcp" else ("unconnected", "close", "bound", "listen")
-    return tuple(e for e in result.entries if e.state in states) if result is not None else ()
-
-
 @rule("listener-on-other-address", asks=(asks.machine.listeners,))
 def listener_on_other_address(facts: Facts) -> Finding | None:
     """The target is this machine and the service listens, but on another address or family."""
@@ -340,18 +336,16 @@ def listener_on_other_address(facts: Facts) -> Finding | None:
         return None
     if focus.reading not in (Reading.RESET, Reading.ICMP):
         return None
-    elsewhere = [e for e in _listeners(facts) if plain(e.local_address) != plain(focus.address)]
-    if not elsewhere:
-        return None
+    elsewhere = listeners(facts)
+    if not elsewhere or any(takes(e, focus.address, facts.link.interface(focus.address)) for e in elsewhere):
+        return None  # nobody listens; or somebody does just there, and a filter refuses in its place
     found = ", ".join(dict.fromkeys(describe.socket_address(e) for e in elsewhere))
-    owner = next((o for e in elsewhere for o in e.owners), None)
-    process = describe.process(owner.name, owner.pid) if owner else None
     return Finding(
         cause="listener-on-other-address",
         confidence="certain",
         step=first_step(facts, "listeners", "connect"),
         evidence=(
-            ("listeners", note("fact.listening", where=found, process=process or "?")),
+            ("listeners", describe.listening(elsewhere)),
             attempt_evidence(facts, focus),
         ),
         values=values(found=found),

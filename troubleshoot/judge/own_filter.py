@@ -9,7 +9,7 @@ from probes.own_filter import OwnFilterResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe
+from troubleshoot.facts import Facts, Reach, Reading, describe, ports
 from troubleshoot.judge import transmit
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import taken_by_chance
@@ -96,7 +96,12 @@ def _seen_on_wire(wire: WireResult) -> Confidence | None:
 
 
 def _stopped(
-    facts: Facts, focus: Reach, confidence: Confidence, *seen: tuple[str, Note], also: Evidence = ()
+    facts: Facts,
+    focus: Reach,
+    confidence: Confidence,
+    *seen: tuple[str, Note],
+    variant: str = "default",
+    also: Evidence = (),
 ) -> Finding:
     """Return the finding of a connection that this machine itself stops, with what was seen beside the attempt.
 
@@ -109,6 +114,7 @@ def _stopped(
         step="connect",
         evidence=(attempt_evidence(facts, focus), *seen),
         values=values(address=focus.address),
+        variant=variant,
         also=also,
     )
 
@@ -127,7 +133,16 @@ def _stopped_here(facts: Facts, counted: OwnFilterResult, focus: Reach) -> tuple
 
 
 def _filtered_to_self(facts: Facts, focus: Reach) -> Finding | None:
-    """Silence towards this machine itself: its filter, unless loopback is down or the queue is full."""
+    """This machine itself is silent, or refuses what one of its listeners would take.
+
+    Its filter, then, unless loopback is down or the queue is full.
+    """
+    if focus.reading in (Reading.RESET, Reading.ICMP):
+        interface = facts.link.interface(focus.address)
+        there = [e for e in ports.listeners(facts) if ports.takes(e, focus.address, interface)]
+        if not there:
+            return None
+        return _stopped(facts, focus, "likely", ("listeners", describe.listening(there)), variant="self")
     if focus.reading is not Reading.SILENT or facts.machine.loopback_down() or facts.machine.full_queue(facts.port):
         return None
     return _stopped(facts, focus, "likely")
