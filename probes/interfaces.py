@@ -36,7 +36,7 @@ class Interface(msgspec.Struct, frozen=True):
 
     Counters are totals since the interface came up; ``None`` where unknown. ``mac`` is ``None`` for those without.
     ``serves`` tells that another interface uses it (it is a port of a bridge or bond, or carries a VLAN): it needs no
-    address of its own.
+    address of its own. ``ipv6_off``: its own switch (``net.ipv6.conf.NAME.disable_ipv6``) keeps IPv6 from it.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Interface(msgspec.Struct, frozen=True):
     rx_dropped: int | None = None
     tx_dropped: int | None = None
     serves: bool = False
+    ipv6_off: bool = False
 
 
 class InterfacesResult(msgspec.Struct, frozen=True):
-    """All interfaces by index; ``ipv6_disabled`` where the kernel has IPv6 switched off for all of them."""
+    """All interfaces by index."""
 
     interfaces: tuple[Interface, ...]
-    ipv6_disabled: bool = False
 
 
 async def observe(
@@ -104,24 +104,22 @@ async def observe(
             rx_dropped=link.rx_dropped,
             tx_dropped=link.tx_dropped,
             serves=link.master is not None or link.index in below,
+            ipv6_off=_ipv6_off(context, link.name),
         )
         for link in links
     )
-    return InterfacesResult(interfaces, _ipv6_disabled(context, interfaces))
+    return InterfacesResult(interfaces)
 
 
-def _ipv6_disabled(context: Context, interfaces: tuple[Interface, ...]) -> bool:
-    """Tell whether no interface may carry IPv6: the kernel lacks it, or each one's own switch is off.
+def _ipv6_off(context: Context, name: str) -> bool:
+    """Tell whether the interface's own switch keeps IPv6 from it.
 
     ``conf/all`` alone decides nothing: it is copied to the interfaces when it is written (ip-sysctl).
     """
-    switches = []
-    for interface in interfaces:
-        try:
-            switches.append(context.read_text(f"/proc/sys/net/ipv6/conf/{interface.name}/disable_ipv6").strip())
-        except OSError:
-            continue  # an interface without IPv6, or a kernel without it
-    return all(switch == "1" for switch in switches)
+    try:
+        return context.read_text(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").strip() == "1"
+    except OSError:
+        return False  # an interface without IPv6, a kernel without it, or no /proc
 
 
 PROBE = Probe(

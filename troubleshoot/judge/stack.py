@@ -104,6 +104,9 @@ def _near_miss(facts: Facts, address: str) -> str | None:
 @rule("address-family-unavailable", asks=(asks.machine.families, asks.machine.port, asks.failed.no_way_out))
 def address_family_unavailable(facts: Facts) -> Finding | None:
     """The address family, or a protocol of it, is not available here."""
+    off = _switched_off_outside(facts)
+    if off is not None:
+        return off
     result = facts.get("address-family", AddressFamilyResult)
     if result is None:
         return None
@@ -134,6 +137,26 @@ def address_family_unavailable(facts: Facts) -> Finding | None:
         step="address-family",
         evidence=(*_refusals(lacking), *_reasons(facts, result)),
         values=values(family=", ".join(dict.fromkeys(c.protocol.removeprefix("IPPROTO_") for c in lacking))),
+    )
+
+
+def _switched_off_outside(facts: Facts) -> Finding | None:
+    """Every interface that leads out has IPv6 switched off, and the target has addresses of no other family."""
+    out = [i for i in facts.machine.interfaces() if i.up and not i.loopback and not i.serves]
+    away = [a for a in facts.targets if family_of(a) == 6 and not facts.machine.is_local(a)]
+    if not away or len(away) < len(facts.targets) or not out or not all(i.ipv6_off for i in out):
+        return None
+    failed = [facts.attempts.decided_reach(a) for a in away]
+    if not all(r.reading is Reading.LOCAL for r in failed):
+        return None
+    path = ", ".join(f"net.ipv6.conf.{i.name}.disable_ipv6" for i in out[:NAMED])
+    return Finding(
+        cause="address-family-unavailable",
+        confidence="certain",
+        step=first_step(facts, "address-family", "interface"),
+        evidence=(("interface", note("fact.family-disabled", path=path)), *attempted(facts)),
+        values=values(family="IPv6"),
+        variant="sysctl",
     )
 
 
