@@ -1,77 +1,43 @@
 """Take an observation out of a saved report and judge again: the verdict may become less sure, never differently sure.
 
 Whatever is missing, not possible or cut short may lower the confidence or leave the question open; it must not name
-another cause for certain, nor call the target healthy for certain. And no verdict may contradict its own record.
+another cause for certain, nor call the target healthy for certain. And no verdict may contradict its own record. What
+the lab's plays leave behind is held to the same (``tests/lab/test_scenarios.py``, ``tests/lab/knock_out.py``).
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
+import json
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
-from probes.base import Observation, Status
 from tests.lab.contradictions import CONTRADICTIONS, contradictions
-from troubleshoot.facts import Facts, Key
-from troubleshoot.intake.request import Request
-from troubleshoot.judge import healthy
-from troubleshoot.knowledge.catalogue import Catalogue
+from tests.lab.knock_out import Named, knock_outs
 from troubleshoot.report import from_json, to_json
-from troubleshoot.run.conclude import conclude
 from troubleshoot.run.engine import replay
-from troubleshoot.run.saved import load_observations, request_from
 
 DATA = Path(__file__).parents[1] / "data"
-CATALOGUE = Catalogue()
 REPORTS = sorted(p for folder in ("reports", "connected", "mtu") for p in (DATA / folder).glob("*.json"))
-
-Observations = Mapping[Key, Observation[Any]]
-
-
-def verdict(request: Request, observations: Observations) -> tuple[str, str]:
-    """What is named, and how surely."""
-    facts = Facts(request, CATALOGUE.judgement.thresholds, observations)
-    found = conclude(facts, CATALOGUE.judgement)
-    if found.finding is not None:
-        return found.finding.cause, found.finding.confidence
-    if found.outcome != "healthy":
-        return found.outcome, "possible"
-    return "healthy", healthy.confidence(facts) if not found.unseen else "likely"
-
-
-def without(observations: Observations, key: Key) -> Iterator[Observations]:
-    """The same without one observation: never made, and not possible here."""
-    yield {k: o for k, o in observations.items() if k != key}
-    gone = replace(observations[key], result=None, status=Status.NOT_APPLICABLE)
-    yield {**observations, key: gone}
+#: Drawn pairs of each report.
+PAIRS = 20
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)
 def test_what_is_not_seen_makes_nothing_else_certain(path: Path) -> None:
-    saved = from_json(path.read_bytes())
-    request, observations = request_from(saved, CATALOGUE), load_observations(saved)
-    whole, _ = verdict(request, observations)
-    for key in observations:
-        for rest in without(observations, key):
-            named, confidence = verdict(request, rest)
-            assert named == whole or confidence != "certain", f"without {key}: {named}"
+    tally = knock_outs(from_json(path.read_bytes()), PAIRS, path.stem)
+    assert tally.broken == []
+    assert tally.judged >= 2 * len(json.loads(path.read_bytes())["probes"])
 
 
-@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)
-def test_two_of_them_missing_make_nothing_else_certain(path: Path) -> None:
-    saved = from_json(path.read_bytes())
-    request, observations = request_from(saved, CATALOGUE), load_observations(saved)
-    whole, _ = verdict(request, observations)
-    keys = list(observations)
-    for _ in range(20 if len(keys) > 1 else 0):
-        pair = random.Random(f"{path.stem}{_}").sample(keys, 2)
-        named, confidence = verdict(request, {k: o for k, o in observations.items() if k not in pair})
-        assert named == whole or confidence != "certain", f"without {pair}: {named}"
+def test_what_else_may_not_be_certain() -> None:
+    whole = Named("firewall-drop", "certain", "path", 2)
+    assert whole.clashes(Named("healthy", "certain"))
+    assert whole.clashes(Named("no-listener", "certain", "remote-host", 4))
+    assert whole.clashes(Named("firewall-drop", "certain", "path", 1))
+    assert not whole.clashes(Named("firewall-drop", "certain", "path"))
+    assert not whole.clashes(Named("no-listener", "likely", "remote-host", 4))
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)

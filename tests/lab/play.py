@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tests.lab.contradictions import contradictions
 from tests.lab.daemons import complaints
 from tests.lab.faults import require, try_tcp
 from tests.lab.scenario import CONFIDENCE, Expected, Scenario
@@ -172,6 +173,7 @@ def judge(scenario: Scenario, who: str, report: Mapping[str, Any], lab: Lab) -> 
         if probe.get("status") == "broken"
     ]
     trouble += mismatches(expect, report, lab)
+    trouble += contradictions(report)
     firmness, sure = expect.firmness(who), CONFIDENCE.index(verdict["confidence"])
     if firmness and sure > CONFIDENCE.index(firmness[-1]):
         trouble.append(f"confidence {verdict['confidence']}, at most {firmness[-1]} can be known")

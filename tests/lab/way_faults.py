@@ -94,6 +94,26 @@ class SecondDefault:
         require(_over(lab, "e0", address, port), f"{self}: nothing answers by e0")
 
 
+@fault("spare-default")
+@dataclass(frozen=True)
+class SpareDefault:
+    """A second default route of the client, of a worse metric than the router's, leads by ``e9`` to a dead end."""
+
+    family: int = 4
+
+    def inject(self, lab: Lab) -> None:
+        _second_interface(lab, "neighbour")
+        _routes(lab, self.family, f"add default via {_FAR[self.family]} dev e9 metric 5000")
+
+    def verify(self, lab: Lab) -> None:
+        words = ["ip", "-n", lab.ns("client"), f"-{self.family}", "route", "show", "default"]
+        shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        require("dev e0" in shown and "dev e9" in shown, f"{self}: {shown}")
+        require(
+            not _over(lab, "e9", value(lab, "server", self.family), int(lab.values["port"])), f"{self}: e9 leads on"
+        )
+
+
 @fault("overlap")
 @dataclass(frozen=True)
 class Overlap:

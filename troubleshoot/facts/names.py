@@ -134,13 +134,6 @@ class Names(Theme):
         listed = {plain(e.address) for e in hosts.entries}
         return any(plain(a) in listed for a in self.targets)
 
-    def here_by_dns(self) -> bool:
-        """Whether a name server, and no file, says that the name stands for this machine's loopback address."""
-        if not self.has_name or self.resolve is None or self.resolve.own or self.hosts_override():
-            return False
-        given = {plain(a) for answer in self.resolve.answers if not answer.other_name for a in answer.addresses}
-        return any(is_loopback(a) and plain(a) in given for a in self.targets)
-
     @property
     def servers(self) -> tuple[str, ...]:
         """The configured name servers' addresses."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from probes.base import Note
+from probes.base import Note, note
 from probes.resolve import ABSENT_NAME, KNOWN_NAME, Answer, ServerAnswer
 from troubleshoot.facts import Facts, NotYet, Reading, describe, plain
 from troubleshoot.judge.evidence.attempt import attempt_evidence
@@ -138,11 +138,13 @@ def _blocked(facts: Facts, given: ServerAnswer) -> Finding | None:
     return Finding(
         cause="name-answered-falsely",
         # Names for this machine itself are in use, and look the same.
-        confidence="possible" if own else "certain",
+        confidence="likely" if own else "certain",
         step="resolve-name",
         evidence=(*_said(given), *(attempt_evidence(facts, facts.attempts.reach(a)) for a in own[:1])),
         values=values(name=given.name, server=given.server, found=given.addresses[0]),
+        variant="loopback" if own else "default",
         address=given.server,
+        also=(("no-listener", note("verdict.open-own-name")),) if own else (),
     )
 
 

@@ -142,6 +142,12 @@ def _agreed(words: list[ServerAnswer], answer: Answer) -> Confidence:
     return "certain" if all(w.answer is answer for w in words) else "likely"
 
 
+def _asks_devices(result: ResolveResult | None) -> bool:
+    """Whether the system also asks by multicast DNS (RFC 6762), where names under .local live."""
+    words = result.configuration.nsswitch_hosts if result is not None and result.configuration is not None else ()
+    return any(word.startswith("mdns") for word in words)
+
+
 @rule("name-does-not-exist", holds_up="complete")
 def name_does_not_exist(facts: Facts) -> Finding | None:
     """A server denies the name (NXDOMAIN) and none knows it."""
@@ -153,15 +159,18 @@ def name_does_not_exist(facts: Facts) -> Finding | None:
         return None  # the name is there: what its alias stands for is not
     result = facts.names.resolved()
     own = result is not None and result.own
+    bare = _name(facts).removesuffix(".").lower()
+    devices = bare.endswith(".local")
     tried = result.candidates if result is not None else ()
     more = (("resolve-name", note("fact.search-tried", names=", ".join(tried))),) if len(tried) > 1 else ()
     return Finding(
         cause="name-does-not-exist",
-        confidence=_agreed(words, Answer.NXDOMAIN),
+        # Devices under .local answer for themselves: where nobody asks them, that one is absent is not known.
+        confidence="likely" if devices and not _asks_devices(result) else _agreed(words, Answer.NXDOMAIN),
         step="resolve-name",
         evidence=(*_said(words, "resolve-name"), *more),
-        values=values(name=_name(facts), server=first.server),
-        variant="own" if own else "default",
+        values=values(name=_name(facts), server=first.server, file="/etc/nsswitch.conf"),
+        variant="own" if own else "devices" if devices else "default" if "." in bare else "undotted",
         address=first.server,
     )
 

@@ -110,10 +110,9 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
         return _passed_on(facts, reach, step)
     # Whoever met one of these codes may have wanted to bind the port: then nobody listens because of it.
     binding = not facts.request.about.isdisjoint({"permission", "bind-address"})
-    named = facts.names.here_by_dns()
     return Finding(
         cause="no-listener",
-        confidence="possible" if binding else "certain" if sockets is not None and not named else "likely",
+        confidence="possible" if binding else "certain" if sockets is not None else "likely",
         step=step,
         evidence=(
             attempt_evidence(facts, reach),
@@ -123,7 +122,6 @@ def _nobody_listens_here(facts: Facts, reach: Reach) -> Finding | None:
         variant="namespace" if facts.program.looks() else "local",
         hop=0,
         address=reach.address,
-        also=(("name-answered-falsely", note("verdict.open-blocked-name")),) if named else (),
     )
 
 
