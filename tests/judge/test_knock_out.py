@@ -8,6 +8,7 @@ the lab's plays leave behind is held to the same (``tests/lab/test_scenarios.py`
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,8 +26,11 @@ PAIRS = 20
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.stem)
-def test_what_is_not_seen_makes_nothing_else_certain(path: Path) -> None:
+def test_what_is_not_seen_makes_nothing_else_certain(
+    path: Path, record_property: Callable[[str, object], None]
+) -> None:
     tally = knock_outs(from_json(path.read_bytes()), PAIRS, path.stem)
+    record_property("knock-outs", tally.judged)
     assert tally.broken == []
     assert tally.judged >= 2 * len(json.loads(path.read_bytes())["probes"])
 

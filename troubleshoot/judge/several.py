@@ -5,6 +5,7 @@ from __future__ import annotations
 from probes.base import note
 from probes.failure import Failure, IcmpMeaning
 from probes.ping import PingResult
+from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
@@ -33,11 +34,13 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     route = facts.link.peek_route(first.address)
     gateway = gateway_of(route) if route is not None and not hop else None
     beside = facts.path.peek_ping(gateway) if gateway is not None else None
+    sure = hop is not None
     if route is not None and beside is not None and beside.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
+        sure = facts.peek("tcp-path", TcpPathResult, facts.endpoint(first.address)) is not None  # nobody behind it does
     return Finding(
         cause="address-family-path-broken",
-        confidence="certain" if hop else "likely",
+        confidence="certain" if sure else "likely",
         step=step_of(facts),
         evidence=(
             *(attempt_evidence(facts, r) for r in dead[:2]),
