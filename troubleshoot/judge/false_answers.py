@@ -52,7 +52,7 @@ def _gives(facts: Facts, control: ServerAnswer) -> bool:
     return bool({plain(a) for a in control.addresses} & {plain(a) for a in facts.targets})
 
 
-@rule("captive-portal", holds_up="complete")
+@rule("captive-portal", holds_up="healthy")
 def captive_portal(facts: Facts) -> Finding | None:
     """The name server gives the target's address for every name, also for one that the whole world knows."""
     given = _giver(facts)

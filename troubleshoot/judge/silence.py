@@ -7,11 +7,12 @@ from probes.drop_point import DropPointResult
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer
+from probes.wire import WireResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
 from troubleshoot.judge import forwarded, one_machine, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
-from troubleshoot.judge.evidence.counters import taken_by_chance
+from troubleshoot.judge.evidence.counters import taken_by_chance, thrown_by_chance
 from troubleshoot.judge.evidence.icmp import router_error
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.evidence.syns import passed_ttl
@@ -68,10 +69,11 @@ def _drops(facts: Facts) -> Finding | None:
     hop = passed if located and passed else None
     router = facts.hops.router_at(reach.address, hop) if hop else None
     behind = distance is not None and passed >= distance - 1
+    thrown = _segments_came(facts, reach.address)
     variant = "host" if behind else "default"
     return Finding(
         cause="firewall-drop",
-        confidence="certain" if located and not behind else "likely",
+        confidence="certain" if located and not behind and not thrown else "likely",
         scope="remote-host" if behind else "path",
         step=step_of(facts),
         evidence=(
@@ -83,8 +85,20 @@ def _drops(facts: Facts) -> Finding | None:
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
-        also=_same_silence(facts, reach.address) if behind else (),
+        also=(*(_same_silence(facts, reach.address) if behind else ()), *thrown),
     )
+
+
+def _segments_came(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
+    """What else it may be where TCP got a segment in each round with a connect, which other traffic may have brought.
+
+    As root the segments themselves were seen.
+    """
+    counted = facts.peek("own-filter", OwnFilterResult, facts.endpoint(address))
+    if facts.peek("wire", WireResult, facts.endpoint(address)) is not None or counted is None:
+        return ()
+    came = thrown_by_chance(counted) is not None
+    return (("unfitting-answers", note("verdict.open-thrown")),) if came else ()
 
 
 def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:

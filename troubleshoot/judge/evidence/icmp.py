@@ -38,7 +38,8 @@ def router_error(facts: Facts, reach: Reach) -> IcmpError | None:
 def refusers(facts: Facts, reach: Reach) -> int:
     """How many machines refused one packet, 0 where that is not known: a packet is refused by one (RFC 1812, 4.3.2).
 
-    As root they are seen; else the system's counter tells how many ICMP errors came in each round with one SYN.
+    As root they are seen; else the system's counter tells how many ICMP errors came in each round with one SYN. What
+    else was sent in a round may have been refused once, too.
     """
     if facts.port is None:
         ping = facts.path.peek_ping(reach.address)
@@ -50,7 +51,8 @@ def refusers(facts: Facts, reach: Reach) -> int:
     if wire is not None:
         return len(wire.refusers)
     counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(reach.address))
-    return min((one.refusals or 0 for one in counted.attempts), default=0) if counted is not None else 0
+    rounds = counted.attempts if counted is not None else ()
+    return max(0, min(((one.refusals or 0) - max(0, one.sent - 1) for one in rounds), default=0))
 
 
 def less_sure(facts: Facts, reach: Reach, confidence: Confidence) -> tuple[Confidence, tuple[Note, ...]]:
