@@ -13,12 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
-from tests.judge.test_knock_out import CATALOGUE, without
-from tests.judge.test_knock_out import verdict as judged
+from tests.lab.knock_out import knock_outs
 from troubleshoot.options import Options
 from troubleshoot.report import Report
 from troubleshoot.run.engine import replay, run
-from troubleshoot.run.saved import load_observations, request_from
 
 QUICK = Options(timeout_s=9.0)
 LOOPBACK = ("127.0.0.1", "::1")
@@ -111,11 +109,7 @@ def told(report: Report) -> tuple[str, str | None, str]:
     verdict = report.verdict
     again = replay(report, "ko").verdict
     assert (again.outcome, again.cause, again.confidence) == (verdict.outcome, verdict.cause, verdict.confidence)
-    request, observations = request_from(report, CATALOGUE), load_observations(report)
-    for key in [one for one in observations if one[0] in ("service", "connect", "transfer")]:
-        for rest in without(observations, key):  # what is not seen makes nothing else certain
-            named, sure = judged(request, rest)
-            assert named == (verdict.cause or verdict.outcome) or sure != "certain", f"without {key}: {named}"
+    assert knock_outs(report, probes=("service", "connect", "transfer")).broken == []
     return verdict.outcome, verdict.cause, verdict.confidence
 
 

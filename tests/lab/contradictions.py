@@ -36,6 +36,12 @@ def answered(report: Record, address: str | None) -> bool:
     return pinged or traced
 
 
+def speaks_for_another(report: Record, address: str | None) -> bool:
+    """Whether the address itself reports that a host is not reached: it passes the port on to another machine."""
+    errors = [a["icmp"] for _, r in _attempts(report) if r["address"] == address for a in r["attempts"] if a["icmp"]]
+    return any(error["sender"] == address for error in errors)
+
+
 def met(report: Record) -> set[str | None]:
     """The errors that attempts at the target's addresses met, where none of them connected."""
     return {a["errno"] for _, r in _attempts(report) if r["outcome"] == "failed" for a in r["attempts"]}
@@ -46,6 +52,19 @@ def names_answered(report: Record) -> bool:
     configured = [s for _, r in results(report, "resolve") for s in (r["configuration"] or {"servers": ()})["servers"]]
     answers = [a for _, r in results(report, "resolve") for a in r["answers"] if a["server"] in configured]
     return any(a["answer"] not in silent for a in answers)
+
+
+def bound(report: Record) -> bool:
+    """Whether the target's port was bound at every address where that was tried, and it was tried."""
+    port = report["target"]["port"]
+    tried = [r["attempts"][0]["failure"] for _, r in results(report, "bind") if r["port"] == port and r["attempts"]]
+    return bool(tried) and not any(tried)
+
+
+def looked_up(report: Record) -> bool | None:
+    """Whether the system's own look-up found an address; ``None`` where it was not made or did not end."""
+    ended = [r["system"] for _, r in results(report, "resolve") if r["system"] and r["system"]["finished"]]
+    return bool(ended[0]["addresses"]) if ended else None
 
 
 def _healthy_beside_its_code(report: Record) -> bool:
@@ -78,7 +97,9 @@ CONTRADICTIONS: dict[str, Callable[[Record], bool]] = {
     "healthy, and the attempt met the very code": _healthy_beside_its_code,
     "healthy (certain), and something failed": _healthy_and_certain_beside_a_failure,
     "answers, and was never asked": _answers_although_never_asked,
-    "the host is down, and it answered": lambda r: _named("host-down")(r) and answered(r, _at(r)),
+    "the host is down, and it answered": lambda r: (
+        _named("host-down")(r) and answered(r, _at(r)) and not speaks_for_another(r, _at(r))
+    ),
     "nothing gets through, and a connection was made": lambda r: (
         _named("interface-down", "no-route", "no-default-route", "router-down", "local-firewall", "host-down")(r)
         and connected(r)
@@ -97,6 +118,30 @@ CONTRADICTIONS: dict[str, Callable[[Record], bool]] = {
         _named("no-default-route")(r)
         and all(any(d["gateway"] for d in route["defaults"]) for _, route in results(r, "route"))
         and any(True for _ in results(r, "route"))
+    ),
+    "certain, and a rival stands beside it": lambda r: (
+        r["verdict"]["confidence"] == "certain"
+        and any(other["relation"] == "rival" for other in r["verdict"]["alternatives"])
+    ),
+    "filtered, and every connection was made": lambda r: (
+        _named("firewall-drop", "firewall-reset", "firewall-reject")(r)
+        and connected(r)
+        and not met(r)
+        and not list(results(r, "flows"))
+    ),
+    "no packet gets out, and the target answered": lambda r: (
+        _named("no-route", "no-default-route", "interface-down", "router-down")(r)
+        and r["target"]["port"] is None
+        and any(answered(r, a) for a in r["target"]["addresses"])
+    ),
+    "in use, and it can be bound": lambda r: _named("port-in-use", "port-in-time-wait")(r) and bound(r),
+    "the look-up is slow, and ended soon": lambda r: _named("lookup-slow")(r) and looked_up(r) is True,
+    "healthy, and the look-up failed": lambda r: r["verdict"]["outcome"] == "healthy" and looked_up(r) is False,
+    "healthy, and everything was refused": lambda r: (
+        r["verdict"]["outcome"] == "healthy" and bool(met(r)) and not connected(r) and r["target"]["port"] is not None
+    ),
+    "not attempted, and it was": lambda r: (
+        r["reproduction"]["outcome"] == "not-attempted" and (connected(r) or bool(met(r) - {None}))
     ),
     "certain, and something that could tell was not seen": lambda r: (
         r["verdict"]["confidence"] == "certain"

@@ -17,7 +17,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,9 +85,11 @@ def verdict(request: Request, observations: Observations) -> Named:
     return Named("healthy", healthy.confidence(facts) if not found.unseen else "likely")
 
 
-def singles(observations: Observations) -> Iterator[tuple[str, Observations]]:
-    """The record without one observation each time: never made, and not possible here."""
+def singles(observations: Observations, probes: Collection[str] = ()) -> Iterator[tuple[str, Observations]]:
+    """The record without one observation (of ``probes``, else of all) each time: never made, and not possible here."""
     for key, record in observations.items():
+        if probes and record.probe not in probes:
+            continue
         yield f"without {key}", {k: o for k, o in observations.items() if k != key}
         gone = replace(record, result=None, status=Status.NOT_APPLICABLE)
         yield f"{key} not possible", {**observations, key: gone}
@@ -101,11 +103,11 @@ def pairs(observations: Observations, count: int, seed: str) -> Iterator[tuple[s
         yield f"without {pair}", {k: o for k, o in observations.items() if k not in pair}
 
 
-def knock_outs(saved: Report, drawn: int = 0, seed: str = "") -> Tally:
-    """Take out every observation of a report by itself, and ``drawn`` pairs."""
+def knock_outs(saved: Report, drawn: int = 0, seed: str = "", probes: Collection[str] = ()) -> Tally:
+    """Take out every observation of a report (of ``probes``, else of all) by itself, and ``drawn`` pairs."""
     request, observations = request_from(saved, catalogue()), load_observations(saved)
     whole, tally = verdict(request, observations), Tally()
-    for taken, rest in (*singles(observations), *pairs(observations, drawn, seed)):
+    for taken, rest in (*singles(observations, probes), *pairs(observations, drawn, seed)):
         found = verdict(request, rest)
         tally.judged += 1
         tally.outcomes["same" if found == whole else "inconclusive" if found.what == "inconclusive" else "other"] += 1

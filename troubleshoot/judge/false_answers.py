@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from probes.base import Note, note
+from probes.base import Note
 from probes.resolve import ABSENT_NAME, KNOWN_NAME, Answer, ServerAnswer
 from troubleshoot.facts import Facts, NotYet, Reading, describe, plain
 from troubleshoot.judge.evidence.attempt import attempt_evidence
@@ -144,7 +144,6 @@ def _blocked(facts: Facts, given: ServerAnswer) -> Finding | None:
         values=values(name=given.name, server=given.server, found=given.addresses[0]),
         variant="loopback" if own else "default",
         address=given.server,
-        also=(("no-listener", note("verdict.open-own-name")),) if own else (),
     )
 
 

@@ -38,9 +38,12 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     if route is not None and beside is not None and beside.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
         sure = facts.peek("tcp-path", TcpPathResult, facts.endpoint(first.address)) is not None  # nobody behind it does
+    # What vanishes right before the host may be dropped by the host; the other family tells how far that is.
+    far = facts.hops.distance(living[0].address)
+    before = hop is not None and far is not None and hop < far - 1
     return Finding(
         cause="address-family-path-broken",
-        confidence="certain" if sure else "likely",
+        confidence="certain" if sure and before else "likely",
         step=step_of(facts),
         evidence=(
             *(attempt_evidence(facts, r) for r in dead[:2]),
@@ -50,7 +53,7 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
         values=values(family=f"IPv{families.pop()}"),
         hop=hop,
         address=router,
-        also=(("some-addresses-dead", note("verdict.open-family-host")),),
+        also=() if before else (("some-addresses-dead", note("verdict.open-family-host")),),
     )
 
 

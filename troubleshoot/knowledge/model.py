@@ -280,7 +280,8 @@ class ServiceEntry(Record):
 class Judgement(Record):
     """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others.
 
-    ``stop_everything`` names those that stop whatever leaves this machine: other faults may be mere consequences.
+    ``stop_everything`` names those that stop whatever leaves this machine, or lead it elsewhere: other faults may be
+    mere consequences.
     """
 
     order: tuple[str, ...]

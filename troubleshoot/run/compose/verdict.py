@@ -23,7 +23,9 @@ def of(case: Case) -> Verdict:
     here = finding is None or finding.scope == "this-machine"
     if here and case.conclusion.outcome != "inconclusive" and case.advice.asked and unseen_on_caller(case):
         return _of_another_machine(case)
-    others = sorted(case.conclusion.others, key=lambda f: (f.confidence == "possible", f.warning))
+    sure = finding is not None and finding.confidence == "certain"  # then the merely possible is excluded
+    others = [f for f in case.conclusion.others if not (sure and f.confidence == "possible")]
+    others.sort(key=lambda f: (f.confidence == "possible", f.warning))
     alternatives = [
         Alternative(cause=f.cause, confidence=f.confidence, why=_summary(case, f), relation=_relation(case, f))
         for f in others[:_MAX_ALTERNATIVES]
@@ -83,7 +85,7 @@ def _relation(case: Case, other: Finding) -> Relation:
         return "rival"
     if named.cause in case.catalogue.judgement.stop_everything and other.scope != named.scope:
         return "consequence"
-    return "further" if other.confidence == "certain" else "rival"
+    return "further" if "certain" in (other.confidence, named.confidence) else "rival"  # what is certain has no rival
 
 
 def _left_open(case: Case, finding: Finding, known: set[str]) -> list[Alternative]:
