@@ -179,7 +179,8 @@ def main() -> int:
                     options.save.mkdir(parents=True, exist_ok=True)
                     before = sum((o.scenario, o.who) == (outcome.scenario, outcome.who) for o in outcomes[:-1])
                     number = f".{before}" if before else ""
-                    path = options.save / f"{outcome.scenario}.{outcome.who}{number}.json"
+                    name = outcome.scenario.replace("/", "_")  # a variant's value may be an address with a scheme
+                    path = options.save / f"{name}.{outcome.who}{number}.json"
                     path.write_text(json.dumps(outcome.report, indent=1), encoding="utf-8")
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
