@@ -26,6 +26,7 @@ from troubleshoot.report import Confidence
     asks=(
         asks.failed.drop_point,
         asks.failed.own_filter,
+        asks.failed.wire,
         asks.failed.stray_ack,
         asks.failed.second_look,
         asks.around.subnet,
