@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -156,6 +157,21 @@ def test_what_is_no_error_gives_no_code(text: str) -> None:
     assert found.code is None or not found.clear
     with pytest.raises(Refusal):
         parse_code(text, CATALOGUE)
+
+
+PASTED = [
+    line.split("\t")
+    for line in (Path(__file__).parents[1] / "data/pasted.tsv").read_text(encoding="utf-8").splitlines()[1:]
+]
+
+
+@pytest.mark.parametrize(("text", "code", "target"), PASTED)
+def test_what_programs_print_is_read(text: str, code: str, target: str) -> None:
+    """Messages of some hundred programs, each as it is printed; some name no code or no target."""
+    written = re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1]), text)
+    found = read(written)
+    assert (found.code if found.clear else None) == (code or None)
+    assert found.target == target or not target
 
 
 def test_several_codes_are_listed_best_first_with_their_lines() -> None:

@@ -47,7 +47,8 @@ _ERROR_BEFORE = re.compile(
     r"(?: ?\(?(?:code|number|num|no\.?|nr\.?|id|코드|代码|代碼|コード))?[\s:=#(\['\"]{0,4}$"
 )
 _NO_ERROR_BEFORE = re.compile(
-    r"(?:curl|exit|status|http|return|response|zip|area)[ -]?(?:error |code|status)?[ -]?(?:code)?\W{0,3}$"
+    r"(?:ssl\w{0,30}error\W{0,3}|curl|exit|status|http|return|response|zip|area)"
+    r"[ -]?(?:error |code|status)?[ -]?(?:code)?\W{0,3}$"
 )
 _MEASURED_BEFORE = re.compile(
     r"(?:ports?|retries|retry|count|attempts?|timeout|pid|process|lines?:?|id|after|for|in|took|every|within|size|:|at|#)"
@@ -204,8 +205,8 @@ def _meant_by(
         return []
     if before.rstrip(" =:#'\"(").endswith("winerror"):
         return _of_win32(number, catalogue)
-    if not _ERRNO_BEFORE.search(before) and not _is_listed(before, behind):
-        return []
+    if not _ERRNO_BEFORE.search(before) and (number == -1 or not _is_listed(before, behind)):
+        return []  # -1 in brackets is what a call returned
     meanings = small_meanings(number, catalogue, system)
     sure = SAID if len({code for code, _ in meanings}) == 1 else OPEN
     return [(code, sure, whose) for code, whose in meanings]

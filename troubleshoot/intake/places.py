@@ -58,6 +58,10 @@ _FILES = frozenset(
 )
 
 
+#: IPv4 as a socket of both families shows it (RFC 4291, section 2.5.5.2).
+_MAPPED = re.compile(r"^::ffff:(?=[0-9]{1,3}(?:\.[0-9]{1,3}){3}$)", re.IGNORECASE)
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """An end that a text names; ``target`` is how it is written as TARGET. ``rank`` as in ``texts.toml``."""
 
@@ -130,7 +134,9 @@ def _written(groups: dict[str, str], entry: PlaceEntry, whole: str) -> tuple[str
     if "path" in groups:
         return f"unix:{groups['path'].rstrip('.')}", False
     if "url" in groups:
-        url = re.sub(r"://[^\s/@]{1,200}@", "://", groups["url"].rstrip(".,;:!?)"))  # who logs in is nobody's business
+        url = re.sub(
+            r"://[^\s/@]{1,200}@", "://", groups["url"].rstrip(".,;:!?)\\")
+        )  # who logs in is nobody's business
         return url if "[" in url else url.rstrip("]"), False
     host, address = groups.get("host", "").rstrip(".-") or None, groups.get("address", "").rstrip(".:") or None
     if host is not None and is_address(host):
@@ -156,7 +162,7 @@ def _name_is_meant(host: str, whole: str) -> bool:
 
 
 def _joined(host: str, port: str | None, transport: str) -> str:
-    bare = host.strip("[]")
+    bare = _MAPPED.sub("", host.strip("[]"))
     shown = f"[{bare}]" if ":" in bare and (port is not None or transport == "udp") else bare
     end = shown if port is None else f"{shown}:{int(port) if port.isdecimal() else port}"
     return f"udp://{end}" if transport == "udp" else end

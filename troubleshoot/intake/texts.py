@@ -125,7 +125,13 @@ def _with_port(ends: list[Place]) -> str | None:
     if not ends:
         return None
     best = ends[0].target
-    return next((end.target for end in ends[1:] if end.target.rpartition(":")[0] == best), best)
+    return next((end.target for end in ends[1:] if _host_of(end.target) == best), best)
+
+
+def _host_of(target: str) -> str:
+    """Return the host of a target that has a port, an empty text for one that has none."""
+    found = re.match(r"(?:[A-Za-z][\w.+-]{0,20}://)?([^/]{1,260}):[0-9]{1,5}(?![^/])", target)
+    return found[1] if found else ""
 
 
 def _system(found: list[Found], best: Candidate | None) -> System | None:
