@@ -26,7 +26,7 @@ TOUCHING = {
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 # The rooms of ``troubleshoot``, highest first, and whether what lives there is pure: same input, same output, nothing
-# touched. A module may import its own room and those below it. README's table says what lives in each.
+# touched. A module may import its own room and those below it. The table of docs/house.md says what lives in each.
 ROOMS = {
     "cli": False,
     "render": True,
@@ -127,19 +127,18 @@ def test_every_module_stands_in_exactly_one_room() -> None:
     assert [p for p in OURS if room_of(p) == "judge" and len(p.relative_to(ROOT).parts) > 1]
 
 
-def readme_rooms() -> dict[str, bool]:
-    """Return the rooms that the README's table names, in its order, and whether it calls them pure."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("\n## The house\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([a-z_]+)(/|\.py)` \| (pure)? ?\| (\S.*) \|$", section, flags=re.MULTILINE)
+def paper_rooms() -> dict[str, bool]:
+    """Return the rooms that the table of docs/house.md names, in its order, and whether it calls them pure."""
+    page = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)(/|\.py)` \| (pure)? ?\| (\S.*) \|$", page, flags=re.MULTILINE)
     for name, ending, *_ in rows:
-        assert (ROOT / "troubleshoot" / f"{name}{ending}").exists(), f"README, The house: there is no {name}{ending}"
+        assert (ROOT / "troubleshoot" / f"{name}{ending}").exists(), f"docs/house.md: there is no {name}{ending}"
     return {name: bool(pure) for name, _, pure, _ in rows}
 
 
-def test_the_readme_shows_the_rooms_as_they_are() -> None:
-    # As pairs, for the order counts. A room that is new stands in three places: its folder, ROOMS, README "The house".
-    assert list(readme_rooms().items()) == list(ROOMS.items())
+def test_the_paper_shows_the_rooms_as_they_are() -> None:
+    # As pairs, for the order counts. A room that is new stands in three places: its folder, ROOMS, docs/house.md.
+    assert list(paper_rooms().items()) == list(ROOMS.items())
 
 
 def test_every_room_says_what_lives_in_it() -> None:

@@ -1,4 +1,7 @@
-"""README.md says what is so: its commands, options, statuses, fields and example are held to the program."""
+"""README.md and the pages of docs/ say what is so: commands, options, statuses, fields and examples are played.
+
+After a change that is meant, ``WSADIAG_UPDATE_SCREENS=1 pytest tests/test_readme.py`` writes README's example anew.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.lab.play import afflict
+from tests.lab.scenario import load
+from tests.lab.topology import Lab, unavailable
 from troubleshoot import report
 from troubleshoot.cli import output
 
@@ -29,11 +35,9 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
-def section(heading: str) -> str:
-    """Return the text below one second-level heading."""
-    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-    assert found, heading
-    return found[1]
+def page(name: str) -> str:
+    """Return a page of docs/."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def commands(block: str) -> list[str]:
@@ -203,19 +207,12 @@ def test_the_first_command_as_an_ordinary_user_of_fish(stranger: Path) -> None:
 def test_options_are_those_of_the_help(help_page: str) -> None:
     options = help_page.partition("Options:")[2].partition("Commands:")[0]
     heads = [line[:29] for line in options.splitlines() if line.startswith("  -")]
-    table = [
-        line.partition("|")[2].partition("|")[0] for line in section("Use").splitlines() if line.startswith("| `-")
-    ]
+    table = [line.partition("|")[2].partition("|")[0] for line in page("use").splitlines() if line.startswith("| `-")]
     assert set(OPTION.findall(" ".join(table))) == set(OPTION.findall(" ".join(heads)))
 
 
-def test_commands_are_those_of_the_help(help_page: str) -> None:
-    listed = re.findall(r"^  ([a-z]+) ", help_page.partition("Commands:")[2], re.MULTILINE)
-    assert re.findall(r"^wsadiag ([a-z]+)", section("Use"), re.MULTILINE) == listed
-
-
 def test_exit_statuses() -> None:
-    told = {int(number) for number in re.findall(r"^\| (\d+) \|", section("How to read the verdict"), re.MULTILINE)}
+    told = {int(number) for number in re.findall(r"^\| (\d+) \|", page("verdict"), re.MULTILINE)}
     assert told == {
         *report.EXIT_STATUS.values(),
         2,
@@ -228,15 +225,15 @@ def test_exit_statuses() -> None:
 
 
 def test_every_field_of_the_report_is_named() -> None:
-    named = set(re.findall(r"`([a-z_]+)(?:\[\])?`", section("JSON")))
+    named = set(re.findall(r"`([a-z_]+)(?:\[\])?`", page("json")))
     parts = (report.Report, report.Verdict, report.Step, report.ErrorCode, report.TargetInfo, report.Reproduction)
     fields = {field.name for part in parts for field in msgspec.structs.fields(part)} - {"schema"}
     assert fields <= named
 
 
 def test_library_example_runs_and_prints_what_is_said(closed_port: int, tmp_path: Path) -> None:
-    (code,) = blocks("python")
-    (said,) = re.findall(r"^```python\n.*?^```\n\n^```text\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    parts = re.findall(r"^```python\n(.*?)^```\n\n^```text\n(.*?)^```$", page("library"), re.MULTILINE | re.DOTALL)
+    ((code, said),) = parts
     script = tmp_path / "example.py"
     script.write_text(code.replace(":21", f":{closed_port}"), encoding="utf-8")
     done = subprocess.run(
@@ -260,22 +257,99 @@ def test_files_that_are_named_exist() -> None:
             assert (ROOT / name).exists(), name
 
 
-def test_the_first_command_prints_what_is_said(closed_port: int) -> None:
-    """Its block, but for the port and the machine's name."""
-    said = re.findall(r"^```text\n(10061 WSAECONNREFUSED, localhost:21\n.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+def test_the_first_screen_is_short() -> None:
+    """What it is, where to run it, how to get it, what comes out; then the recipes, and where the rest is."""
+    first = TEXT.partition("\n## ")[0].splitlines()
+    assert TEXT.index("git clone") < TEXT.index("```sh") < TEXT.index("$ wsadiag 10061 example.com:21")
+    assert len(first) <= 75
+    assert len(TEXT.splitlines()) <= 140
+
+
+def test_every_page_of_docs_can_be_reached() -> None:
+    named = set(re.findall(r"\]\(docs/([a-z.]+)\)", TEXT))
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= named
+
+
+# -- the example and the recipes, in a lab ---------------------------------------------------------------------------
+
+#: What differs from one run to the next.
+CHANGES = ((r"\(\d+(\.\d+)? ms\)", "(4.12 ms)"), (r"^\S+, \d{4}-.*\n?.*$", "FOOT"), (r"seen from \S+", "seen from vm"))
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """The lab in which example.com answers and its FTP port refuses."""
+    reason = unavailable()
+    if reason:
+        pytest.skip(reason)
+    (scenario,) = load(ROOT / "tests/scenarios/no-listener-example.toml")
+    with scenario.lab() as made:
+        afflict(scenario, made)
+        yield made
+
+
+def in_lab(lab: Lab, line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of README on the lab's client, as an ordinary user; where it ends in ``> FILE`` that is written."""
+    command, _, file = line.partition(" > ")
+    _, *words = shlex.split(command, comments=True)
     done = subprocess.run(
-        [sys.executable, "-m", "troubleshoot", "10061", f"localhost:{closed_port}"],
-        cwd=ROOT,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        lab.command("client", [sys.executable, "-B", "-m", "troubleshoot", *words], unprivileged=True),
+        cwd=folder,
+        env={name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
+        | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=90,
         check=False,
     )
-    block = done.stdout.partition("\n\n")[0].replace(str(closed_port), "21")
-    shown = re.sub(r"seen from \S+", "seen from vm", block)
-    assert done.returncode == 1
-    assert shown.split() == said[0].split()
+    if file:
+        (folder / file).write_text(done.stdout, encoding="utf-8")
+    return done
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may read and write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def alike(text: str) -> str:
+    for pattern, word in CHANGES:
+        text = re.sub(pattern, word, text, flags=re.MULTILINE)
+    return " ".join(text.split())
+
+
+def test_the_example_is_what_a_run_prints(lab: Lab, open_folder: Path) -> None:
+    (said,) = re.findall(r"^```text\n\$ wsadiag 10061 example\.com:21\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    assert said
+    for _ in range(3):  # a busy machine loses a step now and then
+        done = in_lab(lab, "wsadiag 10061 example.com:21", open_folder)
+        if os.environ.get("WSADIAG_UPDATE_SCREENS"):
+            (ROOT / "README.md").write_text(TEXT.replace(said, done.stdout), encoding="utf-8")
+            said = done.stdout
+        if alike(done.stdout) == alike(said):
+            break
+    assert (done.returncode, done.stderr) == (1, "")
+    assert alike(done.stdout) == alike(said)
+
+
+@pytest.mark.timeout(240)
+def test_the_recipes_run(lab: Lab, open_folder: Path) -> None:
+    """Every line ends with a status of a verdict; services that never come are waited for a second."""
+    (open_folder / "message.txt").write_text("connect to example.com port 21: Connection refused", encoding="utf-8")
+    (open_folder / "targets.toml").write_text('[[check]]\ntarget = "localhost:1"\n', encoding="utf-8")
+    for line in (line for block in blocks("sh")[2:5] for line in commands(block)):
+        command = line.replace("files.example.org", "example.com").replace("--wait 30", "--wait 1")
+        if "curl" in command and not shutil.which("curl"):
+            continue
+        done = in_lab(lab, command, open_folder)
+        own = {0, 1, 3, 5} if " run " not in line else {7, 28, 60}  # curl's, which `run` passes on
+        assert done.returncode in own, (line, done.stdout, done.stderr)
+        assert done.stdout or "junit=" in line or " run " in line, line
+    assert (open_folder / "services.xml").exists()
 
 
 def test_the_recipes_hold_what_exists(help_page: str) -> None:

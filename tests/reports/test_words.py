@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from troubleshoot.cli import app, plain
 from troubleshoot.cli.help import page
+from troubleshoot.cli.output import clock_time
 from troubleshoot.cli.session import Session
 from troubleshoot.cli.words import ARGUMENTS, COMMANDS, DEFAULT, OPTIONS, TOP, is_negative
 from troubleshoot.errors import UserError
@@ -116,3 +118,25 @@ def test_numbers_are_told_from_options() -> None:
 def test_a_complaint_of_the_parser_is_the_users_trouble() -> None:
     with pytest.raises(UserError, match="No such option"):
         app.run(["10061", "host", "--no-such"], Session("en"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("UTC", ""),
+        ("Asia/Seoul", "2026-03-01 08:30:05 +09:00"),
+        ("America/New_York", "2026-02-28 18:30:05 -05:00"),
+        ("Asia/Kolkata", "2026-03-01 05:00:05 +05:30"),
+    ],
+)
+def test_a_moment_is_told_by_the_clock_of_whoever_reads_it(
+    zone: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert clock_time("2026-02-28T23:30:05.123Z") == shown
+        assert clock_time("no moment") == ""
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -103,11 +103,28 @@ def sentence(error: Exception, language: Language) -> str:
     return str(error)
 
 
-def style() -> Style:
-    """Return how standard output wants to be written to."""
+def style(instant: str = "") -> Style:
+    """Return how standard output wants to be written to, and ``instant`` (RFC 3339, UTC) as the clock here shows it."""
     from troubleshoot.render.style import style_of  # noqa: PLC0415
 
-    return style_of(sys.stdout, os.environ)
+    return style_of(sys.stdout, os.environ, clock_time(instant))
+
+
+def clock_time(instant: str) -> str:
+    """Return an instant (RFC 3339, UTC) in the time zone of this machine; an empty text where it is none, or is UTC."""
+    import time  # noqa: PLC0415
+
+    try:
+        parts = [int(instant[at : at + 2]) for at in (5, 8, 11, 14, 17)]
+        seconds = time.mktime((int(instant[:4]), *parts, 0, 0, 0)) - time.timezone  # type: ignore[arg-type]
+        there = time.localtime(seconds)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    if not instant.endswith("Z") or not there.tm_gmtoff:
+        return ""
+    hours, minutes = divmod(abs(there.tm_gmtoff) // 60, 60)
+    sign = "-" if there.tm_gmtoff < 0 else "+"
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', there)} {sign}{hours:02}:{minutes:02}"
 
 
 def write_json(document: object) -> None:

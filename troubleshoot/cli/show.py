@@ -38,7 +38,7 @@ def show(
         sys.stdout.write(text.headline(report, words))
     else:
         told = dict.fromkeys((*remarks, *_remarks(report, session)))
-        sys.stdout.write(text.screen(report, words, style(), verbose=verbose, remarks=tuple(told)))
+        sys.stdout.write(text.screen(report, words, style(report.started), verbose=verbose, remarks=tuple(told)))
     return report.exit_status
 
 

@@ -78,7 +78,7 @@ def page(checkup: Checkup, wording: Mapping[str, str], style: Style, version: st
     lines += ["", *wrap(safe(_summary(checkup, wording)), style.width), ""]
     packets = fill(wording["ui.packets"], {"packets": str(checkup.packets)})
     took = fill(wording["ui.took"], {"seconds": f"{checkup.duration_ms / 1000:.1f}"})
-    footer = f"{checkup.hostname}, {checkup.started[:19]}Z, {took}, {packets}, wsadiag {version}"
+    footer = f"{checkup.hostname}, {style.moment(checkup.started)}, {took}, {packets}, wsadiag {version}"
     lines += [style.dim(line) for line in wrap(safe(footer), style.width)]
     return "\n".join(lines) + "\n"
 

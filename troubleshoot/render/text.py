@@ -48,7 +48,7 @@ def _short(report: Report, lexicon: Lexicon, style: Style, taken: int, first: Bl
     ``taken`` is how many lines stand above.
     """
     steps = checklist.folded(report, lexicon, style)
-    end = [style.dim(line) for line in wrap(safe(_footer(report, lexicon)), style.width)]
+    end = [style.dim(line) for line in wrap(safe(_footer(report, lexicon, style)), style.width)]
     left = _MOST_LINES - len(first.lines) - 1 - taken - len(steps) - len(end)
     middle: list[str] = []
     shown = {step.summary for step in report.steps if step.status not in ("passed", "skipped")}
@@ -87,7 +87,7 @@ def _whole(report: Report, lexicon: Lexicon, style: Style) -> list[str]:
     for key, entries in sections:
         if entries:
             lines += ["", style.heading(lexicon.ui(key)), *(line for entry in entries for line in entry)]
-    return [*lines, "", *(style.dim(line) for line in wrap(safe(_footer(report, lexicon)), style.width))]
+    return [*lines, "", *(style.dim(line) for line in wrap(safe(_footer(report, lexicon, style)), style.width))]
 
 
 def _actions(report: Report, style: Style, behind: int) -> list[list[str]]:
@@ -158,11 +158,11 @@ def _seen(report: Report, lexicon: Lexicon) -> str:
     return f"{seen} ({reproduction.said})" if reproduction.said else seen
 
 
-def _footer(report: Report, lexicon: Lexicon) -> str:
+def _footer(report: Report, lexicon: Lexicon, style: Style) -> str:
     privileged = lexicon.ui("privileged" if report.vantage.privileged else "unprivileged")
     parts = (
         report.vantage.hostname,
-        report.started[:19] + "Z" if report.started.endswith("Z") else report.started,
+        style.moment(report.started),
         lexicon.ui("took", seconds=f"{report.duration_ms / 1000:.1f}"),
         lexicon.ui("packets", packets=str(report.packets)),
         privileged,

@@ -23,5 +23,5 @@ def run(session: Session, *, json: bool, no_network: bool, verbose: bool) -> int
     if json:
         write_records(document(found, session.wording, __version__))
     else:
-        sys.stdout.write(page(found, session.wording, style(), __version__, verbose=verbose))
+        sys.stdout.write(page(found, session.wording, style(found.started), __version__, verbose=verbose))
     return 0
