@@ -255,7 +255,7 @@ def test_the_catalogue_is_data() -> None:
 
 def test_a_start_imports_nothing_heavy() -> None:
     found = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import troubleshoot.cli.entry"],
+        [sys.executable, "-X", "importtime", "-c", "import troubleshoot.cli.start"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     loaded = [line.rpartition("|")[2].strip() for line in found.stderr.splitlines() if "|" in line]

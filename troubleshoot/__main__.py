@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.cli.entry import main
+from troubleshoot.cli.start import main
 
 sys.exit(main())

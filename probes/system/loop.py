@@ -14,6 +14,9 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 #: How late Ctrl-C may be heard where it does not wake the loop by itself, seconds.
 _TICK_S: Final = 0.1
+#: A thread or a signal wakes the loop by a byte in a socket; where the system refuses that byte, asyncio drops it
+#: silently, and the loop would sleep on although there is something to do. It sleeps no longer than this, seconds.
+_LONGEST_SLEEP_S: Final = 1.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -36,13 +39,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _without_echo(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``; a call of the loop's own that the system refuses meanwhile is not told on standard error."""
+    """Await ``work``; a call of the loop's own that the system refuses neither is told on standard error nor hangs it."""
 
     def pass_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not isinstance(context.get("exception"), OSError):
             loop.default_exception_handler(context)
 
-    asyncio.get_running_loop().set_exception_handler(pass_over)
+    running = asyncio.get_running_loop()
+    running.set_exception_handler(pass_over)
+
+    def turn() -> None:
+        running.call_later(_LONGEST_SLEEP_S, turn)
+
+    turn()
     return await work
 
 

@@ -49,7 +49,16 @@ COMMANDS = {
     "reproduce": ("reproduce", "10057", "--json"),
     "probe": ("probe", "interfaces"),
     "screen": ("10061", "localhost:1", "--timeout", "3"),
+    "parse": ("parse", "psql: connection to server at 127.0.0.1, port 5432 failed: Connection refused", "--json"),
+    "check": ("check", "127.0.0.1:1", "localhost:2", "--format", "json=report.json", "--format", "text"),
+    "run": ("run", "--", "sh", "-c", "echo connect to 127.0.0.1 port 1: Connection refused >&2; exit 7"),
+    "watch": ("watch", "10061", "127.0.0.1:1", "--until", "fault", "--interval", "1", "--timeout", "3"),
+    "page": ("--help",),
 }
+#: Statuses of a command beside those of all: a program's own, and what shells answer where it could not be run.
+ALSO = {"run": {7, 126, 127}}
+#: Files that a command is asked to write.
+WRITTEN = {"check": "report.json"}
 ERRORS = (errno.EMFILE, errno.ENOMEM, errno.EPERM, errno.EIO, errno.ENOSPC)
 #: What README documents, without what no failing call can bring about: Ctrl-C, a reader that goes away, our own bug.
 DOCUMENTED = {0, 1, 2, 3, 71, 74}
@@ -130,14 +139,21 @@ def load() -> None:
     """Import what the commands import; a fork has it then."""
     import asyncio.unix_events  # noqa: F401
 
+    import troubleshoot.check.run
+    import troubleshoot.check.watch
     import troubleshoot.cli.app
+    import troubleshoot.cli.child
+    import troubleshoot.cli.commands.check
     import troubleshoot.cli.commands.codes
     import troubleshoot.cli.commands.diagnose
     import troubleshoot.cli.commands.doctor
     import troubleshoot.cli.commands.explain
+    import troubleshoot.cli.commands.parse
     import troubleshoot.cli.commands.probe
     import troubleshoot.cli.commands.replay
     import troubleshoot.cli.commands.reproduce
+    import troubleshoot.cli.commands.run
+    import troubleshoot.cli.commands.watch
     import troubleshoot.cli.show
     import troubleshoot.run.engine  # noqa: F401
     from probes.base import TABLE, load
@@ -230,13 +246,14 @@ def _orphans() -> list[int]:
 
 def wrong(words: tuple[str, ...], ended: Ended) -> str | None:
     """Return what is wrong with how a run ended, ``None`` for nothing."""
+    said = ended.err.partition("\n\n")[0] if words[0] == "run" else ended.err  # behind it the diagnosis, a page
     if ended.hung:
         return f"it did not end within {HANG_S:g} s"
-    if ended.status not in DOCUMENTED:
+    if ended.status not in DOCUMENTED | ALSO.get(words[0], set()):
         return f"status {ended.status}"
-    if len(ended.err.splitlines()) > 1 or "bug in wsadiag" in ended.err:
+    if len(said.splitlines()) > (2 if words[0] == "run" else 1) or "bug in wsadiag" in ended.err:
         return "more than one sentence on standard error"
-    if ended.left:
+    if [one for one in ended.left if Path(one).name != WRITTEN.get(words[0])]:
         return f"left behind: {ended.left}"
     if ended.status in {2, 71, 74} and not ended.err:
         return f"status {ended.status} without a word" if not ended.failed.endswith(".write") else None

@@ -74,7 +74,7 @@ def test_each_broken_stream_has_its_documented_status(line: str, status: int, un
 
 @pytest.mark.parametrize("command", [("explain", "10061"), ("replay", str(REPORT)), ("codes",)])
 def test_ctrl_c_at_any_moment_is_130(command: tuple[str, ...]) -> None:
-    script = "import sys; from troubleshoot.cli.entry import main; sys.exit(main())"  # what pip installs
+    script = "import sys; from troubleshoot.cli.start import main; sys.exit(main())"  # what pip installs
     seen = set()
     for delay_ms in range(0, 150, 3):
         with subprocess.Popen(

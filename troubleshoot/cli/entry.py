@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 
+from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.output import (
     BAD_USAGE,
     CRASHED,
@@ -36,14 +37,9 @@ _VERSION = ["--version"]
 
 def main() -> int:
     """Run the command line of this process and return its exit status."""
-    argv = sys.argv[1:]
     try:
-        if argv == _VERSION:
-            return _main(argv)  # it loads nothing that Ctrl-C could leave half made
-        from troubleshoot.cli.interrupt import hold, let  # noqa: PLC0415
-
         hold()
-        status = _main(argv)
+        status = _main(sys.argv[1:])
         let()
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -5,8 +5,8 @@ What they would then do is anybody's guess: it has been a syntax error and a cra
 
 from __future__ import annotations
 
-import contextlib
-import signal
+# What `signal` is made of: that module itself imports for milliseconds in which Ctrl-C would still break in.
+from _signal import SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ def _remember(_signal: int, _frame: FrameType | None) -> None:
 
 def hold() -> None:
     """Let Ctrl-C wait from here on; where it is ignored, or somebody else's, that stays."""
-    with contextlib.suppress(ValueError):  # outside of the main thread it is never heard
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _remember)
+    if getsignal(SIGINT) is default_int_handler:
+        try:
+            signal(SIGINT, _remember)
+        except ValueError:  # outside of the main thread it is never heard
+            return
 
 
 def let() -> None:
     """Let Ctrl-C end the program from here on; raises ``KeyboardInterrupt`` where it came meanwhile."""
     global _heard  # noqa: PLW0603 - as above
-    if signal.getsignal(signal.SIGINT) is _remember:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getsignal(SIGINT) is _remember:
+        signal(SIGINT, default_int_handler)
     if _heard:
         _heard = False
         raise KeyboardInterrupt

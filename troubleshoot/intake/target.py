@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.base import Note, note
+from troubleshoot.intake.login import without_odd_login
 from troubleshoot.knowledge.text import Refusal
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
     (:mod:`troubleshoot.intake.forms`). ``catalogue`` knows the ports of URL schemes (the installed one where none is
     given).
     """
-    text = word.strip(" ")
+    text = without_odd_login(word.strip(" "))
     if not text:
         raise Refusal("usage.target-empty")
     if len(text) > _LONGEST:

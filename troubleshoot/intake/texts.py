@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from troubleshoot.intake.evidence import MEANT, SURELY, Found, Line, folded, in_line, line_of
+from troubleshoot.intake.login import without_odd_login
 from troubleshoot.intake.places import Place, places
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import System
@@ -79,7 +80,7 @@ def read_text(text: str, catalogue: Catalogue, system: System | None = None) -> 
 
 
 def _lines(text: str) -> list[Line]:
-    spread = _TAB.sub(" ", _ESCAPED.sub("\n", text[:LONGEST]))
+    spread = _TAB.sub(" ", _ESCAPED.sub("\n", without_odd_login(text[:LONGEST])))
     written = [(place, line) for place, line in enumerate(spread.splitlines(), 1) if line.strip()][:_MOST_LINES]
     return [replace(line_of(number, line), place=place) for number, (place, line) in enumerate(written)]
 

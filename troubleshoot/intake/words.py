@@ -15,6 +15,7 @@ from troubleshoot.errors import UserError
 from troubleshoot.intake.caller import caller_system
 from troubleshoot.intake.codes import is_plain, parse_code
 from troubleshoot.intake.forms import rewritten
+from troubleshoot.intake.login import without_odd_login
 from troubleshoot.intake.target import parse_target
 from troubleshoot.intake.texts import Reading, read_text
 from troubleshoot.knowledge.catalogue import Catalogue
@@ -68,6 +69,9 @@ def _plain(code: str, target: str | None, catalogue: Catalogue, system: System |
 
 def _one_word(target: str, catalogue: Catalogue) -> str:
     """Return the target that several words say: ``host port 22``, or the line of an error message."""
+    target = without_odd_login(target)
+    if " " not in target:
+        return target
     plainer = rewritten(target)
     if plainer is not None:
         return plainer[0]
