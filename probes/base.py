@@ -150,12 +150,19 @@ class Context(msgspec.Struct):
 
         Bytes that are not UTF-8 are replaced. Raises ``OSError`` as :func:`open` does.
         """
-        with self.path(path).open("rb") as file:
+        from probes.system.rights import TO_LOOK, using  # noqa: PLC0415 - the seam knows this module
+
+        with using(*TO_LOOK if path.startswith("/proc/") else ()), self.path(path).open("rb") as file:
             return file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """Open a non-blocking socket that no child process inherits."""
-        opened = socket.socket(family, kind, protocol)
+        from probes.system.rights import Capability, using  # noqa: PLC0415 - as above
+
+        packets = family == getattr(socket, "AF_PACKET", None)
+        raw = packets or (kind == socket.SOCK_RAW and family in (socket.AF_INET, socket.AF_INET6))
+        with using(*(Capability.NET_RAW,) if raw else ()):
+            opened = socket.socket(family, kind, protocol)
         opened.setblocking(False)
         return opened
 

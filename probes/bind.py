@@ -13,10 +13,9 @@ from probes.failure import OUT_OF_DESCRIPTORS, Failure, classify, errno_name
 from probes.system import platform_name
 from probes.system.blocking import in_thread
 from probes.system.linux import local_ports
+from probes.system.rights import Capability, laid_down, using
 from probes.system.windows import excluded_ports
 from probes.system.windows.excluded_ports import ExcludedPorts
-
-_CAP_NET_BIND_SERVICE = 10
 
 
 class BindRequest(msgspec.Struct, frozen=True):
@@ -93,7 +92,8 @@ def _attempt(request: BindRequest, context: Context, how: str) -> BindAttempt:
             elif how == "reuse-port":
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             call = "bind"
-            opened.bind(address)
+            with using(Capability.NET_BIND_SERVICE):
+                opened.bind(address)
             if stream and how != "reuse-port":
                 # A port may let several sockets bind and only one listen.
                 call = "listen"
@@ -120,7 +120,8 @@ def _has_capability(context: Context, process: int | str = "self") -> bool | Non
         return None
     for line in status.splitlines():
         if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> _CAP_NET_BIND_SERVICE & 1)
+            held = int(line.split()[1], 16) | (laid_down() if process == "self" else 0)
+            return bool(held >> Capability.NET_BIND_SERVICE & 1)
     return None
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from probes.base import Context, Probe, sends_nothing
 from probes.system import need_linux
+from probes.system.rights import TO_LOOK, using
 
 
 class ContainerRequest(msgspec.Struct, frozen=True):
@@ -75,7 +76,9 @@ def _at_home(who: str, context: Context) -> bool:
     """Whether the process is in the namespaces that the system began with, as no container is."""
     for kind, first in _FIRST.items():
         try:
-            if (context.root / f"proc/{who}/ns/{kind}").stat().st_ino != first:
+            with using(*TO_LOOK):
+                number = (context.root / f"proc/{who}/ns/{kind}").stat().st_ino
+            if number != first:
                 return False
         except OSError:
             return False

@@ -16,6 +16,7 @@ from probes.base import Context, NotApplicable, NotPermitted
 from probes.descriptors import DescriptorsRequest, DescriptorsResult, HeldSocket, PeerCount, ProcessCount, ProcessPorts
 from probes.system.blocking import aside
 from probes.system.linux import holders, local_ports, sockdiag
+from probes.system.rights import TO_LOOK, using
 
 #: How many peers and destinations are named, the busiest first.
 MAX_PEERS = 10
@@ -106,7 +107,8 @@ def _table(context: Context, process: Path, transport: str, *, memory: bool = Fa
 
 def _same_network(process: Path) -> bool:
     try:
-        return (process / "ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
+        with using(*TO_LOOK):
+            return (process / "ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino
     except OSError:
         return True  # may not be seen: then neither may its sockets
 

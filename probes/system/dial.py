@@ -14,6 +14,7 @@ from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
 from probes.system.linux.constants import IPV6_AUTOFLOWLABEL
+from probes.system.rights import Capability, using
 from probes.system.watch import Watch
 
 #: A SYN is sent again after a second at the earliest (RFC 6298, section 2.1).
@@ -136,7 +137,8 @@ class Dial:
         if self._ttl is not None:
             errqueue.set_ttl(opened, self._ttl)
         if self._device is not None:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode() + b"\0")
+            with using(Capability.NET_RAW):  # asked for before Linux 5.7
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode() + b"\0")
         if self._flow is not None:
             self._keep_flow(opened, self._flow)
         self.begun = errqueue.now()

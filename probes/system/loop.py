@@ -39,7 +39,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _without_echo(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``; a call of the loop's own that the system refuses neither is told on standard error nor hangs it."""
+    """Await ``work``; a call of the loop's own that is refused is not told on standard error, and hangs nothing."""
 
     def pass_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not isinstance(context.get("exception"), OSError):

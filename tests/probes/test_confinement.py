@@ -25,14 +25,16 @@ READ = """
 def sets(text):
     words = dict(line.split(":\\t") for line in text.splitlines() if line.startswith(("Cap", "NoNewPrivs")))
     return {name: int(words[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs")}
-from probes.system.linux.confinement import FOR_PROBES, Capability, confine
+from probes.system.linux.confinement import FOR_PROBES, confine
+from probes.system.rights import Capability, TO_LOOK, using
 """
 
 
-def confined(keep: str, after: str = "", **more: Any) -> Any:
+def confined(keep: str, after: str = "", *, before: str = "", as_caller: bool = True, **more: Any) -> Any:
     code = f"""
 import subprocess
-confine({keep}, Context())
+{before}
+confine({keep}, Context(), as_caller={as_caller})
 own = sets(open("/proc/self/status").read())
 child = sets(subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True).stdout)
 more = None
@@ -43,8 +45,8 @@ more = None
 def test_root_keeps_what_is_named_and_its_children_gain_nothing() -> None:
     need_root()
     own, child, _ = confined("{Capability.NET_RAW}")
-    assert own == child
-    assert (own["CapPrm"] & ~SCARCE, own["CapEff"] & ~SCARCE, own["CapInh"], own["CapAmb"]) == (RAW, RAW, 0, 0)
+    assert (child["CapPrm"], child["CapEff"], child["NoNewPrivs"]) == (0, 0, 1)
+    assert (own["CapPrm"] & ~SCARCE, own["CapEff"] & ~SCARCE, own["CapInh"], own["CapAmb"]) == (RAW, 0, 0, 0)
     assert own["NoNewPrivs"] == 1
 
 
@@ -62,18 +64,62 @@ def able(call):
     except PermissionError:
         return False
     return True
-import socket
-more = [
-    able(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close()),
-    able(lambda: open({str(file)!r}).close()),
-    able(lambda: os.chown({str(file)!r}, 0, 0)),
-    able(lambda: os.setuid(1)),
-]
+def all_of_it():
+    return [
+        able(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close()),
+        able(lambda: open({str(file)!r}).close()),
+        able(lambda: os.chown({str(file)!r}, 0, 0)),
+        able(lambda: os.setuid(1)),
+    ]
+with using(*Capability):
+    raised = all_of_it()
+more = raised, all_of_it(), able(lambda: Context().socket(socket.AF_INET, socket.SOCK_RAW, 1).close())
 """
+    none = [False, False, False, False]
     *_, able = confined("{Capability.NET_RAW}", tried)
-    assert able == [True, False, False, False]
+    assert able == ([True, False, False, False], none, True)
     *_, able = confined("FOR_PROBES", tried)
-    assert able == [True, True, False, False]
+    assert able == ([True, True, False, False], none, True)
+
+
+def need_open_python() -> None:
+    """Skip where another user cannot reach the interpreter by itself: then nobody becomes one."""
+    need_root()
+    for path in map(Path, (sys.executable, *sys.path)):
+        real = path.resolve()
+        if real.exists() and not all(folder.stat().st_mode & 1 for folder in real.parents):
+            pytest.skip("another user may not reach this Python")
+
+
+IDS = """
+def ids(text):
+    words = dict(line.split(":\t") for line in text.splitlines() if line.startswith(("Uid", "Gid", "Groups")))
+    return {word for name in words for word in words[name].split()}
+more = ids(open("/proc/self/status").read()), ids(subprocess.check_output(["cat", "/proc/self/status"], text=True))
+with using(Capability.NET_RAW):
+    socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "becomes"),
+    [("65533", "65532", {"65533", "65532"}), ("0", "0", None), ("x", "1", None), ("", "", None), ("9" * 30, "1", None)],
+)
+def test_who_called_sudo_is_who_looks(user: str, group: str, becomes: set[str] | None) -> None:
+    """With raw packets all the same, and for good: the ids are those of the caller in every place."""
+    need_open_python()
+    before = f"os.environ.update(SUDO_UID={user!r}, SUDO_GID={group!r})"
+    own, child, (ids, of_child) = confined("{Capability.NET_RAW}", IDS, before=before)
+    assert (own["CapPrm"] & ~SCARCE, own["CapEff"] & ~SCARCE, child["CapPrm"]) == (RAW, 0, 0)
+    assert ids == of_child
+    assert ids == (becomes if becomes is not None else ids | {"0"})
+
+
+def test_a_run_that_writes_files_stays_who_it_is() -> None:
+    need_root()
+    before = "os.environ.update(SUDO_UID='65533', SUDO_GID='65533')"
+    *_, (ids, _) = confined("{Capability.NET_RAW}", IDS, before=before, as_caller=False)
+    assert "65533" not in ids
 
 
 def test_an_ordinary_user_has_no_more_to_gain() -> None:
@@ -92,7 +138,8 @@ def test_a_root_without_capabilities_gets_none() -> None:
     assert "NoNewPrivs:\t1" in done.stdout
 
 
-def test_modules_in_a_closed_folder_can_still_be_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("caller", [{}, {"SUDO_UID": "65533", "SUDO_GID": "65533"}], ids=["root", "sudo"])
+def test_modules_in_a_closed_folder_can_still_be_imported(tmp_path: Path, caller: dict[str, str]) -> None:
     """``sudo`` of a program in the home of a user, which root reads by a capability alone."""
     need_root()
     home = tmp_path / "home"
@@ -107,7 +154,7 @@ confine((), Context())
 import probes.bodies.traceroute
 print(open("/proc/self/status").read())
 """
-    own = {"PYTHONPATH": str(home)}
+    own = {"PYTHONPATH": str(home), **caller}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=home, env=own)
     assert done.returncode == 0, done.stderr
     kept = next(line for line in done.stdout.splitlines() if line.startswith("CapPrm"))
@@ -134,19 +181,25 @@ def test_where_files_run_out_root_can_still_open_some(tmp_path: Path, numbers: s
 def status_of(pid: int) -> dict[str, int]:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     words = dict(line.split(":\t", 1) for line in lines)
-    return {name: int(words[name], 16) for name in ("CapPrm", "CapEff", "NoNewPrivs")}
+    return {name: int(words[name], 16) for name in ("CapPrm", "CapEff", "NoNewPrivs")} | {
+        "user": int(words["Uid"].split()[1])
+    }
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("caller", [0, NOBODY])
 @pytest.mark.parametrize(("words", "left"), [(["10060", "192.0.2.1:9", "--timeout", "4"], LOOKING)])
-def test_a_diagnosis_runs_without_the_rest(words: list[str], left: int) -> None:
+def test_a_diagnosis_runs_without_the_rest(words: list[str], left: int, caller: int) -> None:
     """Looked at from outside while it waits for an answer, in every thread."""
+    if caller:
+        need_open_python()
     need_root()
     need_namespace()
     setup = "ip link set lo up; ip link add v type veth peer name w; ip link set v up; ip link set w up; "
     setup += 'ip addr add 192.0.2.9/24 dev v; exec "$@"'
     program = ["unshare", "--net", "sh", "-c", setup, "sh", sys.executable, "-m", "troubleshoot", *words]
-    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+    called = {**os.environ, "SUDO_UID": str(caller), "SUDO_GID": str(caller)}
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=called) as running:
         seen = []
         while running.poll() is None:
             for task in list(Path(f"/proc/{running.pid}/task").iterdir()):
@@ -161,6 +214,9 @@ def test_a_diagnosis_runs_without_the_rest(words: list[str], left: int) -> None:
     confined_ones = list(itertools.dropwhile(lambda one: one["CapPrm"] & ~SCARCE != left, confined_ones))
     assert len(confined_ones) > 10
     assert {one["CapPrm"] & ~SCARCE for one in confined_ones} == {left}
+    assert {one["user"] for one in confined_ones} == {caller}
+    # Raised for the calls that open a socket alone, which a look from outside hardly ever meets.
+    assert sum(not one["CapEff"] & ~SCARCE for one in confined_ones) > 0.8 * len(confined_ones)
 
 
 @pytest.fixture

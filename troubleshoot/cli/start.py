@@ -3,7 +3,7 @@
 What comes before belongs to the interpreter (its start, ``site``) and to the script that an installer wrote.
 """
 
-# ruff: noqa: E402, I002 - the order is the point
+# ruff: noqa: E402 - the order is the point
 
 from troubleshoot.cli.interrupt import hold
 

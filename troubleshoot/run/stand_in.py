@@ -211,7 +211,7 @@ def _stand(channel: socket.socket, shoes: Shoes, vantage: str, options: Options)
         load(probe)
     context = step_into(shoes, context)
     if shoes.user_of is None:
-        confine(FOR_PROBES, context)
+        confine(FOR_PROBES, context, as_caller=False)
     channel.sendall(b"+")
     loop.run(_serve(channel, context, vantage))
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from probes.system.rights import TO_LOOK, using
+
 _PREFIX = "socket:["
 #: No text that another process chose (its name, its command line) is kept longer than this.
 MAX_WORDS = 400
@@ -51,7 +53,7 @@ def socket_inodes(proc: Path, pid: int) -> list[int]:
 def socket_descriptors(proc: Path, pid: int) -> list[tuple[int, int]]:
     """Return (descriptor, inode) of every socket descriptor of a process; raises as :func:`socket_inodes`."""
     found = []
-    with os.scandir(proc / str(pid) / "fd") as entries:
+    with using(*TO_LOOK), os.scandir(proc / str(pid) / "fd") as entries:
         for entry in entries:
             try:
                 target = os.readlink(entry.path)  # noqa: PTH115 - a Path for each descriptor trebles the time
@@ -68,7 +70,7 @@ def may_look_into(proc: Path, pid: int) -> bool:
     Raises ``FileNotFoundError`` where the process is gone.
     """
     try:
-        with os.scandir(proc / str(pid) / "fd") as entries:
+        with using(*TO_LOOK), os.scandir(proc / str(pid) / "fd") as entries:
             for entry in entries:
                 os.readlink(entry.path)  # noqa: PTH115 - as above
                 break
@@ -80,7 +82,8 @@ def may_look_into(proc: Path, pid: int) -> bool:
 def protocol_of(proc: Path, pid: int, descriptor: int) -> str | None:
     """Return the kernel's word for a socket's protocol (``TCP``, ``UDPv6``, ``UNIX-STREAM``), ``None`` where hidden."""
     try:
-        word = os.getxattr(proc / str(pid) / "fd" / str(descriptor), "system.sockprotoname")
+        with using(*TO_LOOK):
+            word = os.getxattr(proc / str(pid) / "fd" / str(descriptor), "system.sockprotoname")
     except OSError:
         return None
     return tame(word.rstrip(b"\0").decode("ascii", "replace")) or None
@@ -89,7 +92,8 @@ def protocol_of(proc: Path, pid: int, descriptor: int) -> str | None:
 def non_blocking(proc: Path, pid: int, descriptor: int) -> bool | None:
     """Return whether ``O_NONBLOCK`` is set on a descriptor, ``None`` where that may not be seen."""
     try:
-        with (proc / str(pid) / "fdinfo" / str(descriptor)).open(encoding="ascii", errors="replace") as file:
+        path = proc / str(pid) / "fdinfo" / str(descriptor)
+        with using(*TO_LOOK), path.open(encoding="ascii", errors="replace") as file:
             text = file.read(4096)
     except OSError:
         return None
@@ -125,10 +129,11 @@ def descriptor_count(proc: Path, pid: int) -> int:
     process is gone.
     """
     directory = proc / str(pid) / "fd"
-    size = directory.stat().st_size
-    if size or (proc / "self/fd").stat().st_size:
-        return size
-    return sum(1 for _ in directory.iterdir())
+    with using(*TO_LOOK):
+        size = directory.stat().st_size
+        if size or (proc / "self/fd").stat().st_size:
+            return size
+        return sum(1 for _ in directory.iterdir())
 
 
 def identify(pid: int, masked: Callable[[str], str] = str) -> Identity:
@@ -146,7 +151,7 @@ def identify(pid: int, masked: Callable[[str], str] = str) -> Identity:
 
     try:
         process = psutil.Process(pid)
-        with process.oneshot():
+        with using(*TO_LOOK), process.oneshot():
             return Identity(
                 name=attempt(process.name),
                 user=attempt(process.username),

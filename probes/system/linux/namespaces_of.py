@@ -8,12 +8,14 @@ from msgspec.structs import replace
 
 from probes.base import Context
 from probes.system.linux import status_of
+from probes.system.rights import TO_LOOK, using
 
 
 def same(context: Context, pid: int, kind: str) -> bool | None:
     """Whether process ``pid`` is in this process's namespace of ``kind`` (``net``, ``mnt``, ``user``, …)."""
     try:
-        theirs = os.stat(context.path(f"/proc/{pid}/ns/{kind}"))  # noqa: PTH116 - the same question thrice
+        with using(*TO_LOOK):
+            theirs = os.stat(context.path(f"/proc/{pid}/ns/{kind}"))  # noqa: PTH116 - the same question thrice
         ours = os.stat(context.path(f"/proc/self/ns/{kind}"))  # noqa: PTH116
     except OSError:
         return None
@@ -43,7 +45,8 @@ def same_files(context: Context, pid: int) -> bool | None:
     if mounts is not True:
         return mounts
     try:
-        theirs, ours = context.path(f"/proc/{pid}/root").stat(), context.root.stat()
+        with using(*TO_LOOK):
+            theirs, ours = context.path(f"/proc/{pid}/root").stat(), context.root.stat()
     except OSError:
         return None
     return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)

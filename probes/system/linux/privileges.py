@@ -11,8 +11,9 @@ import socket
 import msgspec
 
 from probes.base import Context
+from probes.system.rights import Capability, laid_down, using
 
-_CAP_NET_BIND_SERVICE, _CAP_NET_ADMIN = 10, 12
+_CAP_NET_ADMIN = 12
 
 
 class Privileges(msgspec.Struct, frozen=True):
@@ -29,14 +30,14 @@ def privileges(context: Context) -> Privileges:
 
 
 def capabilities(context: Context) -> int:
-    """Return the effective capabilities as a bit mask, 0 where they cannot be read (proc_pid_status(5))."""
+    """Return the capabilities that calls can have as a bit mask, 0 where they cannot be read (proc_pid_status(5))."""
     try:
         status = context.read_text("/proc/self/status")
     except OSError:
         return 0
     for line in status.splitlines():
         if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
+            return int(line.split()[1], 16) | laid_down()
     return 0
 
 
@@ -57,13 +58,14 @@ def may_bind_low(context: Context, port: int = 1) -> bool:
     """
     with context.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         try:
-            opened.bind(("127.0.0.1", port))
+            with using(Capability.NET_BIND_SERVICE):
+                opened.bind(("127.0.0.1", port))
         except PermissionError:
             return False
         except OSError as error:
             if error.errno == errno.EADDRINUSE:  # the permission is asked for first (ip(7))
                 return True
-            return bool(capabilities(context) >> _CAP_NET_BIND_SERVICE & 1)
+            return bool(capabilities(context) >> Capability.NET_BIND_SERVICE & 1)
     return True
 
 

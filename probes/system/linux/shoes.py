@@ -16,7 +16,8 @@ import msgspec
 
 from probes.base import Context
 from probes.system.linux import status_of
-from probes.system.linux.confinement import Capability, give_up
+from probes.system.linux.confinement import give_up
+from probes.system.rights import Capability
 
 _CLONE_NEWUTS, _CLONE_NEWNET, _CLONE_NEWUSER = 0x04000000, 0x40000000, 0x10000000  # <linux/sched.h>
 _SET_KEEPCAPS, _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 8, 47, 2  # <linux/prctl.h>

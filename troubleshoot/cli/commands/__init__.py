@@ -55,15 +55,18 @@ def carry_out(command: str, session: Session, values: Mapping[str, Any]) -> int:
     return status
 
 
-def confined(*, for_probes: bool) -> None:
-    """Give up for good what this command does not need: all privileges, but for those that probes look with."""
+def confined(*, for_probes: bool, writes: bool = False) -> None:
+    """Give up for good what this command does not need: all privileges, but for those that probes look with.
+
+    One that ``writes`` files stays the user who it is.
+    """
     from probes.base import Context  # noqa: PLC0415
     from probes.system import on_linux  # noqa: PLC0415
 
     if on_linux():
         from probes.system.linux.confinement import FOR_PROBES, confine  # noqa: PLC0415
 
-        confine(FOR_PROBES if for_probes else (), Context())
+        confine(FOR_PROBES if for_probes else (), Context(), as_caller=not writes)
 
 
 def standing_in(options: Options) -> StandIns | None:

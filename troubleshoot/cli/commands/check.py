@@ -61,7 +61,7 @@ def run(
         options=Options(language=session.language, family=family),
     )
     loaded()
-    confined(for_probes=True)
+    confined(for_probes=True, writes=any(file is not None for _, file in places))
     report = _carried_out(checks, plan, session)
     _write(report, places, session)
     return report.exit_status

@@ -50,7 +50,7 @@ def run(
         raise Refusal("usage.option-number", option="--interval", value=interval, fits="10, 10s, 5m")
     kept = _log(log)
     loaded()
-    confined(for_probes=True)
+    confined(for_probes=True, writes=kept is not None)
     last = _watched(name, code, aim, options, session, every_s, until, kept)
     return 130 if last is None else last.exit_status
 
