@@ -94,6 +94,21 @@ def _packets() -> list[bytes]:
     return [four, six, error, arp, frames.neighbour_solicitation("2001:db8::7", "2001:db8::1", _MAC)]
 
 
+def _handshake() -> list[bytes]:
+    """A SYN and the three kinds of answers to it, each with its length before it."""
+
+    def packed(source: str, target: str, protocol: int, body: bytes) -> bytes:
+        ends = b"".join(bytes(map(int, end.split("."))) for end in (source, target))
+        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + ends + body
+
+    here, there = "198.51.100.7", "192.0.2.1"
+    tcp = struct.Struct("!HHIIBBHHH")
+    syn = packed(here, there, 6, tcp.pack(40000, 80, 5, 0, 0x50, 2, 1000, 0, 0))
+    answers = [packed(there, here, 6, tcp.pack(80, 40000, 9, 6, 0x50, flags, 1000, 0, 0)) for flags in (0x12, 0x14)]
+    answers.append(packed("192.0.2.254", here, 1, b"\x03\x01\0\0\0\0\0\0" + syn[:28]))
+    return [b"".join(struct.pack("!H", len(one)) + one for one in (syn, answer)) for answer in answers]
+
+
 def _seeds() -> dict[str, list[bytes]]:
     address = (
         struct.pack("=BBBBi", 2, 24, 0x80, 0, 2) + netlink.attribute(1, b"\xc0\0\2\1") + netlink.attribute(3, b"e0\0")
@@ -165,6 +180,27 @@ def _seeds() -> dict[str, list[bytes]]:
         "reports": [path.read_bytes() for path in sorted(_DATA.glob("reports/*.json")) + sorted(_DATA.glob("connected/*.json"))],
         "pasted-texts": texts,
         "words-of-the-command-line": words,
+        "words-in-any-order": [*words, b"example.com\0 10061\0 21", b"connect to https://me:ge heim@a.test/ : refused\0:80"],
+        "check-files": [
+            b'[defaults]\ntimeout = "2s"\n[[check]]\ntarget = "a.test:80"\ntls = { days = 14 }\ntags = ["x"]\n',
+            b'[[check]]\nhosts = ["a", "${HOST:-b}"]\nports = [22, "80-82"]\nhttp = { status = [200], path = "/" }\n',
+            b"# lines\na.test:80\n[::1]:22\nhttps://me:ge heim@a.test/\n",
+        ],
+        "outputs-of-checks": [b"a.test:80", 'x\x1b[31m"<&>]]>#\\%0A::error::\u202e|`${{}}\n\ufffe'.encode(), b"\xff"],
+        "outputs-of-programs": [
+            b"psql\0-h\0db.test\0-p\x005432\n" + texts[0],
+            b"curl\0https://me:ge heim@a.test/\ncurl: (7) Failed to connect to a.test port 443: Connection refused",
+        ],
+        "greetings": [
+            b"220 mail.test ESMTP\r\n", b"SSH-2.0-x\r\n", b"-ERR max number of clients reached\r\n", b"HTTP/1.1 503 x\r\n\r\n",
+            b"E\0\0\0\x20SFATAL\0C53300\0Mtoo many\0\0", b"\x15\x03\x01\0\x02\x02\x28", b"+OK\r\n", b"J\0\0\0\x0a8.0.1\0",
+        ],
+        "frames-of-a-handshake": _handshake(),
+        "tables-of-windows": [
+            b"\r\nProtocol tcp Port Exclusion Ranges\r\n\r\nStart Port    End Port\r\n----------    --------\r\n        80          80\r\n     50000       50059     *\r\n",
+            b"\x02\0\x35\0\xc0\0\2\1" + bytes(8), b"\x17\0" + bytes(26),
+        ],
+        "processes": [b"USER=x\0http_proxy=http://a:b@c/\0", b"0::/docker/0123456789abcdef\n", b"Tcp: A B\nTcp: 1 2\nIp6InReceives 3\n"],
     }  # fmt: skip
 
 

@@ -8,33 +8,61 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
-from probes import hosts_file, proxy, services_file, statistics
+from msgspec.structs import replace
+
+from probes import container, hosts_file, proxy, services_file, statistics
 from probes.base import CannotObserve, Context
 from probes.bodies import proxy_way, transfer
 from probes.proxy_way import ProxyOutcome, ProxyWayRequest, ProxyWayResult
+from probes.service import ServiceOutcome, ServiceResult
 from probes.system import certificate, http_answer, proxy_rules, tls_line
 from probes.system.dns import message, names, resolv_conf
-from probes.system.linux import errqueue, frames, icmp, local_ports, modules, netlink, rtnetlink, sockdiag
+from probes.system.linux import (
+    counters,
+    errqueue,
+    frames,
+    handshake,
+    icmp,
+    local_ports,
+    modules,
+    netlink,
+    packet,
+    rtnetlink,
+    sockdiag,
+    status_of,
+)
+from probes.system.windows import excluded_ports, name_servers
 from probes.transfer import Dialogue, TransferRequest
+from troubleshoot.check.file import read_file, read_lines
+from troubleshoot.check.model import Attempt, Check, CheckReport, Group, Outcome, Reading
+from troubleshoot.check.model import Status as CheckStatus
 from troubleshoot.cli import entry, output
+from troubleshoot.cli.commands import run as run_command
 from troubleshoot.cli.options import options_of, target_of
 from troubleshoot.cli.plain import read as read_words
 from troubleshoot.cli.session import Session
 from troubleshoot.cli.show import lexicon
 from troubleshoot.errors import UserError
+from troubleshoot.facts.rungs import read_rung
 from troubleshoot.intake.codes import parse_code
 from troubleshoot.intake.target import parse_target
 from troubleshoot.intake.texts import read_text
+from troubleshoot.intake.words import said
 from troubleshoot.knowledge.catalogue import catalogue
 from troubleshoot.render import reading
 from troubleshoot.render import text as screen
+from troubleshoot.render.checks import FORMATS
+from troubleshoot.render.checks import render as render_check
+from troubleshoot.render.checks.words import Words
 from troubleshoot.render.style import Style, style_of
 from troubleshoot.report import from_json, to_json
 from troubleshoot.run.engine import replay
@@ -354,3 +382,133 @@ def _carried_out(command: str, *words: str) -> int:
     hidden = [c for c in out.getvalue() + said if c not in "\n\t" and not c.isprintable()]
     assert not hidden, f"shown as it came: {hidden!r}"
     return status
+
+
+# -- many targets, programs, and what is said of them -----------------------------------------------------------------
+
+
+def unseen(*shown: str) -> None:
+    """Fail where a text holds what steers a terminal or hides in one."""
+    hidden = [c for text in shown for c in text if c != "\n" and not c.isprintable()]
+    assert not hidden, f"shown as it came: {hidden!r}"
+
+
+@target
+def check_files(data: bytes) -> Any:
+    """A file of targets is read or refused line by line, and so is a list of targets."""
+    text, found = data.decode("utf-8", "replace"), list[Any]()
+    for read in (
+        lambda: read_file(text, catalogue(), {"HOST": text[:40]}, catalogue().wording("en")),
+        lambda: read_lines(text.splitlines(), catalogue()),
+    ):
+        try:
+            found += read()
+        except UserError as refused:
+            found.append(str(refused))
+    return found
+
+
+REPORT = from_json((Path(__file__).parents[1] / "data/reports/healthy-plain.nobody.json").read_bytes())
+
+
+@target
+def outputs_of_checks(data: bytes) -> Any:
+    """Names, words of services and of the system that strangers chose, in every format, read back by its own reader."""
+    word = data.decode("utf-8", "surrogateescape")
+    where = replace(parse_target("localhost:1"), input=word)
+    attempt = Attempt(
+        reading=Reading.OPEN, duration_ms=1.5, met=False, error=word, found=("check.found-greeting", {"text": word})
+    )
+    group = Group(id=1, report=REPORT, targets=1)
+    outcomes = [
+        Outcome(
+            check=Check(target=where, name=word, tags=(word,)),
+            attempts=[attempt],
+            status=status,
+            cause="no-listener",
+            group=1,
+        )
+        for status in CheckStatus
+    ]
+    report = CheckReport(
+        started="2026-01-02T03:04:05Z",
+        duration_ms=1,
+        hostname=word,
+        version="0",
+        outcomes=tuple(outcomes),
+        groups=(group,),
+    )
+    shown = {name: render_check(name, report, Words(catalogue().wording("en"), {})) for name in FORMATS}
+    unseen(*shown.values())
+    ET.fromstring(shown["junit"])
+    json.loads(shown["json"])
+    assert all(json.loads(line) for line in shown["jsonl"].splitlines())
+    points = [line for line in shown["tap"].splitlines() if line.startswith(("ok ", "not ok "))]
+    assert len(points) == len(outcomes)
+    assert sum(line.startswith("::") for line in shown["github"].splitlines()) == 4
+    return shown
+
+
+@target
+def outputs_of_programs(data: bytes) -> Any:
+    """The first line is a command, the rest what it wrote: a code and a target that are ones, or none."""
+    first, _, wrote = data.partition(b"\n")
+    command = [word.decode("utf-8", "surrogateescape") for word in first.split(b"\0")] or ["x"]
+    read = read_text(wrote.decode("utf-8", "replace"), catalogue())
+    aim = run_command._target(read.target, command, Session("en"))
+    with contextlib.suppress(UserError):
+        return read.code, aim and target_of(aim, catalogue(), read.code)
+    return read.code, None
+
+
+@target
+def greetings(data: bytes) -> Any:
+    """What a service said is held against what every service of the catalogue says, plain and inside TLS."""
+    found = []
+    for outcome in (ServiceOutcome.SPEAKS, ServiceOutcome.TLS_OK, ServiceOutcome.TLS_FAILED):
+        result = ServiceResult("192.0.2.1", 25, outcome, first_hex=data[:512].hex())
+        for manner in (None, *catalogue().services.values()):
+            rung = read_rung("plain", result, manner, catalogue().marks)
+            unseen(rung.quote)
+            found.append(rung.ending)
+    return found
+
+
+@target
+def words_in_any_order(data: bytes) -> Any:
+    """Words of a diagnosis, in whatever order: a code and a target, or one sentence."""
+    words = [word for word in data.decode("utf-8", "surrogateescape").split("\0")[:6] if word]
+    try:
+        given = said(words or ["x"], catalogue())
+        return given.code, given.target and target_of(given.target, catalogue(), given.name)
+    except UserError as refused:
+        return str(refused)
+
+
+@target
+def frames_of_a_handshake(data: bytes) -> Any:
+    """Each piece is a frame that passed an interface while our own connection was made: with a length before it."""
+    talk = handshake.Attempt("192.0.2.1", 80, "198.51.100.7", 40000)
+    while len(data) > 2:
+        size = int.from_bytes(data[:2], "big") % 200
+        piece, data = data[2 : 2 + size], data[2 + size :]
+        for outgoing in (True, False):
+            talk.take(packet.Frame(piece, 0x0800, outgoing, b""))
+    return talk.unfitting
+
+
+@target
+def tables_of_windows(data: bytes) -> Any:
+    return excluded_ports.parse(data), name_servers.address_of(data)
+
+
+@target
+def processes(data: bytes) -> Any:
+    """What ``/proc`` says of another process, which chooses its name and its environment by itself."""
+    where = machine(data)
+    return (
+        status_of.label(where, 7),
+        status_of.environment(where, 7),
+        list(counters.read(where)),
+        at_once(container.observe(container.ContainerRequest(7), where, lambda _: None)),
+    )

@@ -21,7 +21,9 @@ def render(report: CheckReport, words: Words) -> str:
         "time": f"{report.duration_ms / 1000:.3f}",
     }
     top = ET.Element("testsuites", {key: value for key, value in sums.items() if key != "skipped"})
-    suite = ET.SubElement(top, "testsuite", {**sums, "timestamp": report.started[:19], "hostname": report.hostname})
+    suite = ET.SubElement(
+        top, "testsuite", {**sums, "timestamp": report.started[:19], "hostname": safe(report.hostname)}
+    )
     for outcome in report.outcomes:
         _case(suite, outcome, report, words)
     ET.indent(top)
