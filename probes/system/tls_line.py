@@ -188,8 +188,9 @@ class TlsLine(Line):
         """Take note of why a handshake failed: by the alert on the wire where it is readable, else by its name."""
         reason = (error.reason or "").upper()
         known = {name.upper(): name for name in _ALERTS.values()}
-        for part in (reason.partition("_ALERT_")[2], reason.removeprefix("TLSV1_"), reason.removeprefix("TLSV13_")):
-            self.alert = self.alert or known.get(part)
+        # A reason without one of these words is what our own library thinks of what came.
+        for sign in ("_ALERT_", "TLSV1_", "TLSV13_"):
+            self.alert = self.alert or known.get(reason.partition(sign)[2])
         if self.alert is None and not self.handshaken:
             self.alert = alert_in(self.raw)
         self.error = reason[:_KEPT] or type(error).__name__

@@ -1,4 +1,4 @@
-"""A port on which TLS is expected and that sends noise is never called healthy for certain."""
+"""A port on which TLS is expected and that sends noise is at fault for just that."""
 
 from __future__ import annotations
 
@@ -57,13 +57,32 @@ def serving(words: Words) -> Iterator[int]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
+def for_ever(taken: socket.socket) -> None:
+    while True:
+        taken.sendall(os.urandom(4096))
+
+
+def words(taken: socket.socket) -> None:
+    taken.recv(4096)
+    taken.sendall(b"hello there\r\n")
+    taken.recv(1)
+
+
 @pytest.mark.parametrize(
-    ("code", "words"),
-    [("10054", at_once), ("10061", after_the_hello), ("10060", a_record_of_noise), ("10054", half_a_hello)],
-)
-def test_noise_is_no_health(code: str, words: Words) -> None:
-    with serving(words) as port:
+    ("code", "said"),
+    [
+        ("10054", at_once), ("10061", after_the_hello), ("10060", a_record_of_noise), ("10054", half_a_hello),
+        ("10053", for_ever), ("10060", words),
+    ],
+)  # fmt: skip
+def test_noise_is_no_health_and_no_alert(code: str, said: Words) -> None:
+    """What came was no handshake: that is the verdict, and nobody is said to have refused one."""
+    with serving(said) as port:
         command = [sys.executable, "-m", "troubleshoot", "--json", code, f"https://127.0.0.1:{port}/"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    verdict = json.loads(done.stdout)["verdict"]
-    assert (verdict["outcome"], verdict["confidence"]) != ("healthy", "certain"), verdict["summary"]
+    report = json.loads(done.stdout)
+    verdict = report["verdict"]
+    assert (verdict["outcome"], verdict["cause"]) == ("fault", "tls-failed"), verdict["summary"]
+    services = [one["result"] for one in report["probes"] if one["probe"] == "service" and one["result"]]
+    assert all(found["outcome"] != "tls-alert" for found in services)
+    assert "alert" not in verdict["summary"]
