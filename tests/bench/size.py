@@ -1,12 +1,15 @@
 """The engine at size: many diagnoses in one process, and what they leave behind.
 
-    python tests/bench/size.py [--diagnoses N] [--targets N] [--dead N] [--only memory|mixed]
+    python tests/bench/size.py [--diagnoses N] [--targets N] [--dead N] [--resetting N] [--burn N] [--nobody]
+                               [--only memory|mixed]
 
 ``memory``: N diagnoses (1000) of closed and open ports on loopback, fifty at a time, in one process: seconds of CPU for
 each, threads, descriptors and tasks before and after, and how much the memory grew beyond the reports that are kept.
 ``mixed``: N targets (100), a third each open, refused and dropped, behind a router in a network of namespaces (needs
 root), all at once under the README's own Budget(sockets=64, packets_per_s=200) and timeout_s=5: how many verdicts were
-right, and the longest run. With ``--dead`` so many hosts that do not exist are asked for besides.
+right, and the longest run. With ``--dead`` so many hosts that do not exist are asked for besides, with ``--resetting``
+so many services that reset whoever connects; ``--burn`` lets so many processes turn beside it that do nothing but that,
+``--nobody`` looks without any privilege, ``--save`` keeps the reports that were not right in a folder.
 """
 
 from __future__ import annotations
@@ -163,32 +166,42 @@ class Net:
 
 
 _LISTENS = """
-import selectors, socket
+import selectors, socket, struct
 watched, kept = selectors.DefaultSelector(), []
-for port in range(2000, 2100):
-    watched.register(socket.create_server(("10.81.2.2", port), backlog=64), selectors.EVENT_READ)
+for port in (*range(2000, 2100), *range(2500, 2600)):
+    watched.register(socket.create_server(("10.81.2.2", port), backlog=64), selectors.EVENT_READ, port >= 2500)
 print("ready", flush=True)
 while True:
-    kept += [key.fileobj.accept() for key, _ in watched.select()]
+    for key, _ in watched.select():
+        taken = key.fileobj.accept()[0]
+        if key.data:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            taken.close()
+        else:
+            kept.append(taken)
 """
+_BURNS = "while True: pass"
+_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all")
 
 
-async def mixed(count: int, dead: int, sockets: int, packets_per_s: float, timeout_s: float) -> int:
-    """Diagnose targets of three kinds at once, and dead hosts beside them; return how many verdicts were wrong.
+async def mixed(options: argparse.Namespace) -> int:
+    """Diagnose targets of three kinds at once, and others beside them; return how many verdicts were wrong.
 
     What a router says of a dead host is limited to one report a second, so that most of those stay open: wrong is a
     verdict that takes the router's silence for an answer.
     """
+    count, dead, timeout_s = options.targets, options.dead, options.timeout
     catalogue = Catalogue()
     wanted = {2: None, 3: "no-listener", 4: "firewall-drop"}
-    budget = Budget(sockets=sockets, packets_per_s=packets_per_s)
+    budget = Budget(sockets=options.sockets, packets_per_s=options.packets_per_s)
     targets = [("10.81.2.2", (2 + n % 3) * 1000 + n // 3) for n in range(count)]
     targets += [(f"10.81.2.{10 + n}", 2000) for n in range(dead)]
+    targets += [("10.81.2.2", 2500 + n % 100) for n in range(options.resetting)]
     began, cpu_s = time.perf_counter(), time.process_time()
     reports = await asyncio.gather(
         *(
             diagnose(
-                "10060",
+                "10054" if 2500 <= port < 3000 else "10060",
                 f"{address}:{port}",
                 options=Options(timeout_s=timeout_s),
                 budget=budget,
@@ -199,15 +212,21 @@ async def mixed(count: int, dead: int, sockets: int, packets_per_s: float, timeo
     )
     took, cpu_s = time.perf_counter() - began, time.process_time() - cpu_s
     said: Counter[tuple[str, str]] = Counter()
-    wrong = 0
+    wrong = before = 0
     for (address, port), report in zip(targets, reports, strict=True):
         verdict = report.verdict
         kind = {2: "open", 3: "refused", 4: "dropped"}[port // 1000] if address == "10.81.2.2" else "dead"
+        kind = "resets" if 2500 <= port < 3000 else kind
         said[kind, f"{verdict.cause or verdict.outcome} ({verdict.confidence})"] += 1
-        if kind == "dead":
+        if kind == "resets":
+            wrong += verdict.outcome != "inconclusive" and verdict.cause != "service-resets"
+        elif kind == "dead":
             wrong += verdict.outcome != "inconclusive" and verdict.cause != "host-down"
         else:
             wrong += verdict.outcome == "inconclusive" or verdict.cause != wanted[port // 1000]
+        if options.save and wrong > before:
+            (Path(options.save) / f"{kind}-{address}-{port}.json").write_bytes(to_json(report).encode())
+        before = wrong
     longest = max(report.duration_ms for report in reports) / 1000
     packets = sum(report.packets for report in reports)
     for (kind, what), times in sorted(said.items()):
@@ -225,6 +244,10 @@ def main() -> None:
     parser.add_argument("--diagnoses", type=int, default=1000)
     parser.add_argument("--targets", type=int, default=100)
     parser.add_argument("--dead", type=int, default=0, help="so many dead hosts (200 at most) beside the targets")
+    parser.add_argument("--resetting", type=int, default=0, help="so many services that reset, beside the targets")
+    parser.add_argument("--burn", type=int, default=0, help="so many processes that take what processor there is")
+    parser.add_argument("--save", metavar="FOLDER")
+    parser.add_argument("--nobody", action="store_true", help="without any privilege")
     parser.add_argument("--sockets", type=int, default=_SOCKETS)
     parser.add_argument("--packets-per-s", type=float, default=_PACKETS_PER_S)
     parser.add_argument("--timeout", type=float, default=_TIMEOUT_S)
@@ -233,10 +256,7 @@ def main() -> None:
     if options.only in (None, "memory"):
         asyncio.run(many(options.diagnoses))
     if options.only == "inside":
-        wrong = asyncio.run(
-            mixed(options.targets, options.dead, options.sockets, options.packets_per_s, options.timeout)
-        )
-        raise SystemExit(1 if wrong else 0)
+        raise SystemExit(1 if asyncio.run(mixed(options)) else 0)
     if options.only in (None, "mixed"):
         if os.geteuid() != 0:
             raise SystemExit("root is needed to build the network of namespaces")
@@ -244,14 +264,17 @@ def main() -> None:
             listener = subprocess.Popen(
                 net.command("s", sys.executable, "-c", _LISTENS), stdout=subprocess.PIPE, text=True
             )
+            burning = [subprocess.Popen([sys.executable, "-c", _BURNS]) for _ in range(options.burn)]
             try:
                 assert listener.stdout is not None
                 listener.stdout.readline()
-                words = [sys.executable, __file__, *sys.argv[1:], "--only", "inside"]
-                raise SystemExit(subprocess.run(net.command("c", *words), check=False).returncode)
+                words = [*(_NOBODY if options.nobody else ()), sys.executable, __file__, *sys.argv[1:]]
+                done = subprocess.run(net.command("c", *words, "--only", "inside"), check=False)
+                raise SystemExit(done.returncode)
             finally:
-                listener.kill()
-                listener.wait()
+                for each in (listener, *burning):
+                    each.kill()
+                    each.wait()
 
 
 if __name__ == "__main__":

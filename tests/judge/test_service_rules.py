@@ -136,6 +136,20 @@ def test_a_tls_alert_does_not_accuse_a_service_of_refusing_connections(monkeypat
     assert [(a.cause, a.confidence) for a in report.verdict.alternatives] == [("tls-failed", "possible")]
 
 
+def noise(connection: socket.socket) -> None:
+    connection.settimeout(2.0)
+    connection.recv(4096)
+    connection.sendall(bytes(range(128, 256)))
+    connection.close()
+
+
+def test_a_port_for_tls_that_speaks_nothing_known_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with service(noise) as port:
+        manners(monkeypatch, port, "https")
+        report = run("10061", f"127.0.0.1:{port}", QUICK)
+    assert (report.verdict.outcome, report.verdict.cause) == ("fault", "tls-failed")
+
+
 # -- reports of the lab, judged again --------------------------------------------------------------------------
 
 

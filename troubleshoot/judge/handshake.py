@@ -102,9 +102,10 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
     taken = _taken(facts, reach)
     kind = _kind(facts, first, tls, taken)
     versions = [_WRITTEN[rung.name.rpartition(" ")[2]] for rung in taken]
+    sure = "likely" if _is_noise(facts, reach, first) else weight(facts)
     return Finding(
         cause="tls-failed",
-        confidence="certain" if kind == "version" and weight(facts) == "likely" else weight(facts),
+        confidence="certain" if kind == "version" and sure == "likely" else sure,
         step=step_of(facts),
         evidence=shown(facts, reach, first, *taken),
         values=values(
@@ -123,6 +124,16 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
         hop=hop_of(facts, reach.address),
         address=reach.address,
     )
+
+
+def _is_noise(facts: Facts, reach: Reach, first: Rung) -> bool:
+    """Whether the service answers a hello, and what is said without TLS, with nothing that any known protocol says.
+
+    Another protocol on a port that is registered for TLS would be no fault; what speaks none is no healthy service.
+    """
+    plain = facts.service.peek_rung(reach.address, rungs.PLAIN)
+    unread = all(rung.ending is Ending.ELSE and rung.speaks is None for rung in (first, plain))
+    return unread and first.result is not None and bool(first.result.first_hex)
 
 
 def _reason(first: Rung, tls: TlsFacts) -> str:

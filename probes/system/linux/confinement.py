@@ -53,10 +53,15 @@ def confine(keep: Collection[Capability], context: Context, *, as_caller: bool =
 
 
 def give_up(held: int, kept: int, inherited: int = 0) -> None:
-    """Set ``no_new_privs`` and keep ``kept`` of the capabilities ``held`` (masks), with ``inherited`` for programs."""
+    """Set ``no_new_privs`` and keep ``kept`` of the capabilities ``held`` (masks), with ``inherited`` for programs.
+
+    CAP_DAC_READ_SEARCH stays where our own modules cannot be read without it.
+    """
     _prctl(_SET_NO_NEW_PRIVS, 1)
     if held:
-        set_to(kept, kept, inherited)
+        set_to(kept, held, inherited)
+        reading = 0 if _usable() else held & mask({Capability.DAC_READ_SEARCH})
+        set_to(kept | reading, kept | reading, inherited)
 
 
 def _prctl(option: int, value: int) -> None:
