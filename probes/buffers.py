@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
+from probes.system import identity
 from probes.system.blocking import aside
 from probes.system.linux import holders, sockdiag
 
@@ -134,7 +135,7 @@ def _processes(context: Context, asked: int | None) -> tuple[ProcessMemory, ...]
     ranked = sorted(totals.items(), key=lambda item: -item[1][1])
     heaviest = ranked[:MAX_PROCESSES] + [item for item in ranked[MAX_PROCESSES:] if item[0] == asked]
     return tuple(
-        ProcessMemory(pid, None if pid is None else holders.identify(pid).name, count, total)
+        ProcessMemory(pid, None if pid is None else identity.identify(pid).name, count, total)
         for pid, (count, total) in heaviest
     )
 

@@ -35,12 +35,14 @@ class ContainerResult(msgspec.Struct, frozen=True):
 
 
 #: What the path of a process's control group holds, by who makes such paths; the first that fits names the engine.
+#: A word stands before each expression, which is not even made where that is missing.
 _GROUPS = (
-    ("kubernetes", re.compile(r"kubepods")),
-    ("podman", re.compile(r"libpod[-_]")),
-    ("docker", re.compile(r"/docker[-/]|docker-[0-9a-f]{12}")),
-    ("lxc", re.compile(r"/lxc(?:\.payload)?[./]")),
-    ("containerd", re.compile(r"cri-containerd|/containerd/|/default/[0-9a-f]{64}")),
+    ("kubernetes", "kubepods", r"kubepods"),
+    ("podman", "libpod", r"libpod[-_]"),
+    ("docker", "docker", r"/docker[-/]|docker-[0-9a-f]{12}"),
+    ("lxc", "lxc", r"/lxc(?:\.payload)?[./]"),
+    ("containerd", "containerd", r"cri-containerd|/containerd/"),
+    ("containerd", "/default/", r"/default/[0-9a-f]{64}"),
 )
 
 
@@ -63,7 +65,7 @@ async def observe(
 
 def _engine(who: str, own: bool, context: Context) -> str | None:
     groups = _text(f"/proc/{who}/cgroup", context)
-    named = next((engine for engine, pattern in _GROUPS if pattern.search(groups)), None)
+    named = next((one for one, word, pattern in _GROUPS if word in groups and re.search(pattern, groups)), None)
     if named is not None:
         return named
     if _at_home(who, context):

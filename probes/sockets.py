@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, NotPermitted, Probe, ProbeTarget, sends_nothing
-from probes.system import on_linux, portable_sockets
+from probes.system import identity, on_linux, portable_sockets
 from probes.system.blocking import aside
 from probes.system.linux import holders, sockdiag
 
@@ -199,7 +199,7 @@ def _look(request: SocketsRequest, context: Context, progress: Callable[[Sockets
 
 
 def _owner(pid: int, context: Context) -> Owner:
-    who = holders.identify(pid, context.masked)
+    who = identity.identify(pid, context.masked)
     return Owner(pid, who.name, who.user, who.command, who.started, who.state)
 
 

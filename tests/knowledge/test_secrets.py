@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from troubleshoot.knowledge.secrets import LONGEST, masked
 
 ROOT = Path(__file__).parents[2]
 KINDS = catalogue().secrets
+#: Letters that an expression takes for S, K and I where it ignores case.
+ALIKE = {ord("S"): "\u017f", ord("K"): "\u212a", ord("I"): "\u0131"}
 EXAMPLES = [(name, *pair) for name, kind in KINDS.items() for pair in kind.examples]
 
 
@@ -35,6 +38,24 @@ def test_a_pattern_masks_something_and_leaves_something(name: str) -> None:
     assert text != shown
     others = [kind.pattern for other, kind in KINDS.items() if other != name]
     assert KINDS[name].pattern not in others
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_whatever_a_pattern_finds_holds_one_of_its_signs(name: str) -> None:
+    """Texts of pieces that the patterns look for, in letters of every case: signs never hide a secret."""
+    chance = random.Random(name)
+    kind = KINDS[name]
+    words = [text for _, *pair in EXAMPLES for text in pair]
+    pieces = [piece for text in words for piece in re.split(r"(?<=[ =])", text)]
+    found = 0
+    for _ in range(3000):
+        text = "".join(chance.choices(pieces, k=chance.randint(1, 5)))
+        if chance.random() < 0.5:
+            text = text.upper().translate(chance.choice([{}, ALIKE]))
+        if re.search(kind.pattern, text):
+            found += 1
+            assert any(sign in text.casefold() for sign in kind.signs), text
+    assert found
 
 
 @pytest.mark.parametrize(

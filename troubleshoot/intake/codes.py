@@ -14,7 +14,6 @@ are taken.
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from troubleshoot.knowledge.text import Refusal
 
@@ -132,7 +131,11 @@ def is_winsock_form(word: str, catalogue: Catalogue) -> bool:
 
 def _plain(word: str) -> str:
     """Return ``word`` with compatibility forms made plain: full-width digits and letters, every kind of minus sign."""
-    return unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES).strip().strip("'\"`").strip()
+    if not word.isascii():
+        import unicodedata  # noqa: PLC0415 - a plain code costs none of it
+
+        word = unicodedata.normalize("NFKC", word.translate(_DASHES)).translate(_DASHES)
+    return word.strip().strip("'\"`").strip()
 
 
 def _value(text: str) -> int:

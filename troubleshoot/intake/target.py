@@ -8,6 +8,7 @@ RFC 6335 section 5.1 (service names).
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import unicodedata
@@ -57,6 +58,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return self.host is not None and is_address(self.host)
 
 
+@functools.lru_cache(maxsize=256)  # asked hundreds of times of one target
 def is_address(text: str) -> bool:
     """Whether ``text`` is an IPv4 or IPv6 address literal, with a zone or without."""
     try:

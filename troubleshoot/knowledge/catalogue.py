@@ -26,6 +26,7 @@ from troubleshoot.knowledge.model import (
     StepEntry,
     WindowsClaimEntry,
 )
+from troubleshoot.knowledge.record import Table
 from troubleshoot.knowledge.sayings import Sayings
 
 TYPE_CHECKING = False
@@ -131,14 +132,14 @@ class Catalogue(Sayings):
         return dict(self._source.part("added"))
 
     @functools.cached_property
-    def posix(self) -> dict[str, PosixNumbers]:
+    def posix(self) -> Table[PosixNumbers]:
         """POSIX name (``ECONNREFUSED``, ``EAI_NONAME``) → its numbers and its Winsock twin."""
-        return {name: PosixNumbers.of(entry) for name, entry in self._source.part("posix").items()}
+        return Table(PosixNumbers, self._source.part("posix"))
 
     @functools.cached_property
-    def commands(self) -> dict[str, CommandEntry]:
+    def commands(self) -> Table[CommandEntry]:
         """Command id → its forms on each system."""
-        return {name: CommandEntry.of(entry) for name, entry in self._source.part("commands").items()}
+        return Table(CommandEntry, self._source.part("commands"))
 
     @functools.cached_property
     def functions(self) -> dict[str, list[str]]:
@@ -146,9 +147,9 @@ class Catalogue(Sayings):
         return dict(self._source.part("functions"))
 
     @functools.cached_property
-    def steps(self) -> dict[str, StepEntry]:
+    def steps(self) -> Table[StepEntry]:
         """Step id → entry, in the contract's order."""
-        return {name: StepEntry.of(entry) for name, entry in self._source.part("steps").items()}
+        return Table(StepEntry, self._source.part("steps"))
 
     @functools.cached_property
     def causes(self) -> dict[str, CauseEntry]:
@@ -169,9 +170,9 @@ class Catalogue(Sayings):
         return self._causes[name]
 
     @functools.cached_property
-    def services(self) -> dict[str, ServiceEntry]:
+    def services(self) -> Table[ServiceEntry]:
         """Service name → what is registered and known of it."""
-        return {name: ServiceEntry.of(entry) for name, entry in self._source.part("services").items()}
+        return Table(ServiceEntry, self._source.part("services"))
 
     def service(self, name: str, transport: str = "tcp") -> ServiceEntry | None:
         """Return the entry of a service by its name or an alias of it, ``None`` for an unknown one.
@@ -209,9 +210,9 @@ class Catalogue(Sayings):
         return Judgement.of(self._source.part("judgement"))
 
     @functools.cached_property
-    def secrets(self) -> dict[str, SecretEntry]:
+    def secrets(self) -> Table[SecretEntry]:
         """Name of a kind of secret → how it is known."""
-        return {name: SecretEntry.of(entry) for name, entry in self._source.part("secrets").items()}
+        return Table(SecretEntry, self._source.part("secrets"))
 
     def probes(self, language: Language) -> dict[str, str]:
         """Return what the probes do, in a language other than English: that is in their modules."""

@@ -159,10 +159,12 @@ class StepEntry(Record):
 class SecretEntry(Record):
     """How a kind of secret is known: a regular expression whose group ``secret`` is masked.
 
-    ``examples`` are pairs of a text and what is shown of it; equal ones say what is left alone.
+    ``signs`` are pieces in small letters, one of which every match holds: most texts have none, and spare the
+    expression's making. ``examples`` are pairs of a text and what is shown of it; equal ones say what is left alone.
     """
 
     pattern: str
+    signs: tuple[str, ...]
     examples: tuple[tuple[str, str], ...]
 
 

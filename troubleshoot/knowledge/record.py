@@ -8,12 +8,16 @@ alone takes one more. So what the catalogue holds is described by these classes,
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, ClassVar, Self, dataclass_transform
+    from collections.abc import Iterator
+    from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+
+    Entry = TypeVar("Entry", bound="Record")
 else:
+    Entry = object
 
     def dataclass_transform(**_: object):  # noqa: ANN201 - read by type checkers only
         """Return a decorator that does nothing."""
@@ -75,6 +79,30 @@ class Record:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.plain().items())})"
+
+
+class Table(Mapping[str, Entry]):
+    """Entries by name, each made when it is first asked for: most commands need a few of a hundred."""
+
+    def __init__(self, kind: type[Entry], data: Mapping[str, Mapping[str, Any]]) -> None:
+        self._kind = kind
+        self._data = data
+        self._made: dict[str, Entry] = {}
+
+    def __getitem__(self, name: str) -> Entry:
+        entry = self._made.get(name)
+        if entry is None:
+            entry = self._made[name] = self._kind.of(self._data[name])
+        return entry
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
 
 
 # Files that were just checked hold tuples where JSON holds lists.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from troubleshoot.knowledge.model import PlaceEntry, TextEntry
+from troubleshoot.knowledge.record import Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ class Sayings:
         return found
 
     @functools.cached_property
-    def texts(self) -> dict[str, TextEntry]:
+    def texts(self) -> Table[TextEntry]:
         """Name → what programs say of errors, and how it is known."""
-        return {name: TextEntry.of(entry) for name, entry in self._source.part("texts").items()}
+        return Table(TextEntry, self._source.part("texts"))
 
     @functools.cached_property
-    def places(self) -> dict[str, PlaceEntry]:
+    def places(self) -> Table[PlaceEntry]:
         """Name → how texts say where to."""
-        return {name: PlaceEntry.of(entry) for name, entry in self._source.part("places").items()}
+        return Table(PlaceEntry, self._source.part("places"))

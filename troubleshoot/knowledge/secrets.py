@@ -26,8 +26,10 @@ def masked(text: str, catalogue: Catalogue | None = None) -> str:
         text = text[:LONGEST].rpartition(" ")[0] + " …"
     if _SIGNS.isdisjoint(text):
         return text
-    for pattern in _patterns(catalogue or installed()):
-        text = pattern.sub(_hidden, text)
+    for secret in (catalogue or installed()).secrets.values():
+        small = text.casefold()  # what an expression that ignores case takes for k (U+212A) and s (U+017F), too
+        if any(sign in small for sign in secret.signs):
+            text = _pattern(secret.pattern).sub(_hidden, text)
     return text
 
 
@@ -37,5 +39,5 @@ def _hidden(found: re.Match[str]) -> str:
 
 
 @functools.cache
-def _patterns(catalogue: Catalogue) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(secret.pattern) for secret in catalogue.secrets.values())
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from troubleshoot.render.explain import checklist_heading
+from troubleshoot.render.labels import checklist_heading
 from troubleshoot.render.layout import cells, cut, pad, wrap
 from troubleshoot.render.lexicon import Lexicon
 from troubleshoot.render.outline import outline

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from troubleshoot.knowledge.text import fill
 from troubleshoot.render import user
+from troubleshoot.render.labels import checklist_heading, labels_in
 from troubleshoot.render.layout import cells, pad, wrap
 from troubleshoot.reproduce.claims import SUCCESS, Reproducible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from troubleshoot.knowledge.catalogue import Catalogue
@@ -178,11 +179,6 @@ def _reproducible(entry: CodeEntry, shown: Reproducible, ui: dict[str, str], sty
     return [*lines, *wrap(fill(ui["reproduce-try"], {"number": str(entry.number)}), style.width, "  ")]
 
 
-def labels_in(wording: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels of pages, without the name of their table."""
-    return {key[3:]: text for key, text in wording.items() if key.startswith("ui.")}
-
-
 def _signed(hresult: str) -> int:
     return int(hresult, 16) - (1 << 32)
 
@@ -210,13 +206,6 @@ def _checklist(name: str, catalogue: Catalogue, language: Language, style: Style
         title = catalogue.steps[step.id].title.in_(language)
         lines += wrap(catalogue.steps[step.id].purpose.in_(language), style.width, f"  {number:2}. {title}: ", " " * 6)
     return lines
-
-
-def checklist_heading(origin: str | None, ui: dict[str, str], *, added: bool) -> str:
-    """Return the heading of a run of steps with one origin."""
-    if added:
-        return ui["checklist-added"]
-    return fill(ui["checklist-from"], {"origin": origin}) if origin else ui["checklist"]
 
 
 def matching(words: Sequence[str], catalogue: Catalogue) -> tuple[CodeEntry, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +15,8 @@ def cells(text: str) -> int:
 
 
 def _cell(letter: str) -> int:
+    import unicodedata  # noqa: PLC0415 - a page of ASCII costs none of it
+
     if unicodedata.category(letter) in ("Mn", "Me") or "\u1160" <= letter <= "\u11ff":
         return 0  # combining marks; the vowels and finals of conjoining Hangul
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from troubleshoot.knowledge.text import fill
-from troubleshoot.render.explain import labels_in
+from troubleshoot.render.labels import labels_in
 
 
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -39,10 +39,12 @@ from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import BrokenAsk, wanted
 from troubleshoot.run.saved import load_observations, request_from
-from troubleshoot.run.stand_in import StandIns
 from troubleshoot.run.telling import OnEvent, Teller
 from troubleshoot.run.worker import Worker, not_run
 from troubleshoot.steps import view_of
+
+if TYPE_CHECKING:
+    from troubleshoot.run.stand_in import StandIns  # what starts children is for --pid alone
 
 #: A cancelled probe gets this long to close its sockets.
 _CLOSING_S = 0.2
@@ -95,7 +97,7 @@ async def diagnose(
         context,
         on_event=on_event,
         interrupted=interrupted or asyncio.Event(),
-        stand_ins=stand_ins or StandIns(),
+        stand_ins=stand_ins,
     )
     async with context.budget.turn():
         await run_.go()
@@ -167,7 +169,7 @@ class _Run:
         *,
         on_event: OnEvent | None,
         interrupted: asyncio.Event,
-        stand_ins: StandIns,
+        stand_ins: StandIns | None,
     ) -> None:
         self.request = request
         self.stand_ins = stand_ins
@@ -282,7 +284,10 @@ class _Run:
     def _worker(self, job: Job) -> Worker:
         if isinstance(job.request, BrokenAsk):
             raise job.request.bug
-        return self.stand_ins.worker(job, load(job.probe), self.context, self._hear)
+        probe = load(job.probe)
+        if self.stand_ins is None:
+            return Worker(job, probe, self.context, self._hear)
+        return self.stand_ins.worker(job, probe, self.context, self._hear)
 
     def _hear(self, observation: Observation[Any]) -> None:
         """Take in what a probe has seen so far."""
@@ -293,7 +298,8 @@ class _Run:
 
     def _start(self, job: Job, worker: Worker) -> None:
         moments = self.context.budget.moments
-        shared = key_of(job, self.context) if self.stand_ins.of(job.probe) is None else None
+        elsewhere = self.stand_ins is not None and self.stand_ins.of(job.probe) is not None
+        shared = None if elsewhere else key_of(job, self.context)
         moment = find(moments, shared)
         if moment is None:
             moment = Moment(worker)

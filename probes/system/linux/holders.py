@@ -7,7 +7,7 @@ their number from the size of the directory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -24,16 +24,6 @@ class Holders(msgspec.Struct, frozen=True):
 
     by_inode: dict[int, tuple[int, ...]]
     hidden: int
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who a process is and what it does; what may not be seen is ``None``. ``started`` is seconds since the epoch."""
-
-    name: str | None
-    user: str | None
-    command: str | None
-    started: float | None
-    state: str | None = None
 
 
 def processes(proc: Path) -> list[int]:
@@ -134,33 +124,6 @@ def descriptor_count(proc: Path, pid: int) -> int:
         if size or (proc / "self/fd").stat().st_size:
             return size
         return sum(1 for _ in directory.iterdir())
-
-
-def identify(pid: int, masked: Callable[[str], str] = str) -> Identity:
-    """Return who process ``pid`` of this machine is, as far as it may be seen.
-
-    Its command line goes through ``masked`` while it is still whole: half a secret has no form to know it by.
-    """
-    import psutil  # noqa: PLC0415 - 17 ms that most runs need not pay
-
-    def attempt(ask: Callable[[], str]) -> str | None:
-        try:
-            return tame(ask()) or None
-        except (psutil.Error, OSError, KeyError):
-            return None
-
-    try:
-        process = psutil.Process(pid)
-        with using(*TO_LOOK), process.oneshot():
-            return Identity(
-                name=attempt(process.name),
-                user=attempt(process.username),
-                command=attempt(lambda: masked(" ".join(process.cmdline()))),
-                started=process.create_time(),
-                state=attempt(process.status),
-            )
-    except (psutil.Error, OSError):
-        return Identity(None, None, None, None)
 
 
 def tame(text: str) -> str:
