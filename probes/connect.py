@@ -15,7 +15,9 @@ from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 from probes.system.linux import errqueue
 
-#: How often silence is reported, seconds.
+#: When silence is reported, seconds after the start: early for whatever begins beside it, then about as often as
+#: attempts begin, and shortly after the first SYN was sent again (after a second, RFC 6298). Then every so often.
+TOLD_S: Final = (0.05, 0.15, 0.35, 0.45, 0.65, 0.85, 1.0, 1.1)
 PROGRESS_S: Final = 0.15
 
 
@@ -120,6 +122,11 @@ def _result(request: ConnectRequest, dials: list[Dial], start: errqueue.Stamp, *
     return ConnectResult(request.address, request.port, best, attempts, complete)
 
 
+def _untold_s(waited_s: float) -> float:
+    """Return how long after ``waited_s`` of silence it is reported next."""
+    return next((at_s - waited_s for at_s in TOLD_S if at_s > waited_s), PROGRESS_S)
+
+
 async def observe(
     request: ConnectRequest, context: Context, progress: Callable[[ConnectResult], None]
 ) -> ConnectResult:
@@ -146,7 +153,9 @@ async def observe(
                 tasks.append(asyncio.create_task(dials[-1].run(context)))
                 next_start = now + request.stagger_s
                 more = len(dials) < request.attempts
-            pause = min(end - now, PROGRESS_S, max(0.0, next_start - now) if more else PROGRESS_S)
+            pause = min(end - now, _untold_s(now - start.monotonic_s))
+            if more:
+                pause = min(pause, max(0.0, next_start - now))
             done, _waiting = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()  # a bug of ours comes to light here

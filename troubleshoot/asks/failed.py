@@ -28,7 +28,12 @@ from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_
 from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
-_OVERDUE_MS = 100.0
+_OVERDUE_MS = 50.0
+#: A SYN that is not answered is sent again after a second (RFC 6298); so long its answer is waited for beside the round
+#: trips, and at most, seconds.
+_AGAIN_S, _ANSWER_S, _ANSWER_MOST_S = 1.0, 0.05, 0.2
+#: The same for what is not sent again.
+_LATEST_S, _LATEST_MOST_S = 0.3, 0.6
 #: Where nothing on the way has answered either it may be a slow one, milliseconds.
 _UNHEARD_MS = 1000.0
 
@@ -222,7 +227,12 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
         return
     silent = _silent(facts, focus) and _late(facts, focus)
     if silent or _overdue(facts, focus) or focus.reading is Reading.RESET:
-        yield Job("wire", facts.endpoint(address), WireRequest(address, port))
+        yield Job("wire", facts.endpoint(address), WireRequest(address, port, _both_syns_s(facts, address)))
+
+
+def _both_syns_s(facts: Facts, address: str) -> float:
+    """How long an attempt is watched: until its second SYN would be answered, too."""
+    return _AGAIN_S + min(_ANSWER_MOST_S, _ANSWER_S + 4 * facts.path.rtt_ms(address) / 1000)
 
 
 @ask("stray-ack")
@@ -232,7 +242,8 @@ def stray_ack(facts: Facts, address: str) -> Iterator[Job]:
     if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
         return
     if (_silent(facts, focus) and facts.path.alive(address)) or _overdue(facts, focus):
-        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port))
+        wait_s = min(_LATEST_MOST_S, _LATEST_S + 4 * facts.path.rtt_ms(address) / 1000)
+        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port, wait_s=wait_s))
 
 
 @ask("link")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from probes.mtu_hop import MtuHopRequest
 from probes.neighbours import NeighboursRequest
 from probes.path_mtu import PathMtuRequest
@@ -53,6 +55,8 @@ def traceroute(facts: Facts, address: str) -> Iterator[Job]:
 #: answer, and where nothing was heard yet. On a slow path the answer is still to come, and the port is to see no more
 #: connections than necessary.
 _SILENT_MS, _SILENT_HOST_MS, _NOTHING_MS = 150.0, 1000.0, 2000.0
+#: Beside its round trips, the last SYN of such a walk is waited for so long where the host has answered, seconds.
+_ANSWER_S = 0.4
 
 
 @ask("tcp-path")
@@ -72,7 +76,10 @@ def tcp_path(facts: Facts, address: str) -> Iterator[Job]:
     rtt_ms = facts.path.rtt_ms(address)
     least_ms = _SILENT_MS if facts.path.alive(address) else _SILENT_HOST_MS if rtt_ms else _NOTHING_MS
     if reach.decided or reach.heard_ms >= max(least_ms, 2 * rtt_ms):
-        yield Job("tcp-path", facts.endpoint(address), TcpPathRequest(address, port))
+        request = TcpPathRequest(address, port)
+        if facts.path.alive(address):  # its round trips are known
+            request = replace(request, wait_s=min(request.wait_s, _ANSWER_S + 4 * rtt_ms / 1000))
+        yield Job("tcp-path", facts.endpoint(address), request)
 
 
 def _accepted_before_the_host(facts: Facts, address: str, port: int) -> Iterator[Job]:

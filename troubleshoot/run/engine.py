@@ -284,10 +284,8 @@ class _Run:
     def _worker(self, job: Job) -> Worker:
         if isinstance(job.request, BrokenAsk):
             raise job.request.bug
-        probe = load(job.probe)
-        if self.stand_ins is None:
-            return Worker(job, probe, self.context, self._hear)
-        return self.stand_ins.worker(job, probe, self.context, self._hear)
+        of_job = self.stand_ins.worker if self.stand_ins else Worker
+        return of_job(job, load(job.probe), self.context, self._hear)
 
     def _hear(self, observation: Observation[Any]) -> None:
         """Take in what a probe has seen so far."""
@@ -298,8 +296,7 @@ class _Run:
 
     def _start(self, job: Job, worker: Worker) -> None:
         moments = self.context.budget.moments
-        elsewhere = self.stand_ins is not None and self.stand_ins.of(job.probe) is not None
-        shared = None if elsewhere else key_of(job, self.context)
+        shared = None if self.stand_ins and self.stand_ins.of(job.probe) else key_of(job, self.context)
         moment = find(moments, shared)
         if moment is None:
             moment = Moment(worker)
