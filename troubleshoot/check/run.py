@@ -53,11 +53,15 @@ Told = Callable[[Outcome], None]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a check is carried out; ``rate`` counts connections a second, ``timeout_s`` bounds one diagnosis."""
+    """How a check is carried out; ``rate`` counts connections a second.
+
+    ``options.timeout_s`` bounds one diagnosis, which is asked about ``code``, without one about what was met.
+    """
 
     rate: float = 2000.0
     diagnose: bool = True
     options: Options = Options()
+    code: str | None = None
 
 
 async def check(
@@ -66,16 +70,17 @@ async def check(
     *,
     told: Told = lambda _: None,
     interrupted: asyncio.Event | None = None,
+    context: Context | None = None,
 ) -> CheckReport:
     """Try every target, diagnose what the failures have in common, and return what each came to, in the order given.
 
     ``told`` hears of each target when its attempts are over. ``interrupted``, once set, ends the run; what is not known
-    by then is ``UNDECIDED``.
+    by then is ``UNDECIDED``. Checks of one ``context`` share its budget; without one each has its own.
     """
     plan = plan or Plan()
     started, began = datetime.now(UTC), time.perf_counter()
     outcomes = [Outcome(check=each) for each in checks]
-    whole = _Whole(plan, outcomes)
+    whole = _Whole(plan, outcomes, context or Context(budget=Budget(sockets=_SOCKETS, packets_per_s=_PACKETS_PER_S)))
     stop = interrupted or asyncio.Event()
     working = asyncio.create_task(whole.go(told))
     stopping = asyncio.create_task(stop.wait())
@@ -100,12 +105,11 @@ async def check(
 class _Whole:
     """The state of one check."""
 
-    def __init__(self, plan: Plan, outcomes: list[Outcome]) -> None:
+    def __init__(self, plan: Plan, outcomes: list[Outcome], context: Context) -> None:
         self.plan = plan
         self.outcomes = outcomes
         self.groups: list[Group] = []
-        self.budget = Budget(sockets=_SOCKETS, packets_per_s=_PACKETS_PER_S)
-        self.context = Context(budget=self.budget)
+        self.context = context
         self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(plan.options.family or 0, 0)
         self.last_s = 0.0
         self.reports: dict[int, Report] = {}
@@ -191,7 +195,7 @@ class _Whole:
     async def _diagnose(self, outcome: Outcome) -> Report:
         attempt = outcome.attempts[-1]
         known = attempt.error is not None and is_plain(attempt.error, installed())
-        code = attempt.error if known and attempt.error is not None else _CODES[attempt.reading]
+        code = self.plan.code or (attempt.error if known and attempt.error else _CODES[attempt.reading])
         return await diagnose(code, outcome.check.target, options=self.plan.options, context=self.context)
 
     def _file(

@@ -73,6 +73,10 @@ _VerdictStatus = Annotated[bool, _option("verdict_status")]
 _Interval = Annotated[str, _option("interval")]
 _Until = Annotated[str | None, _option("until")]
 _Log = Annotated[str | None, _option("log")]
+_Listen = Annotated[str, _option("listen")]
+_Allow = Annotated[list[str] | None, _option("allow")]
+_AtOnce = Annotated[str, _option("at_once")]
+_MostTargets = Annotated[str, _option("most_targets")]
 _Rate = Annotated[str, _option("rate")]
 _NoDiagnosis = Annotated[bool, _option("no_diagnosis")]
 _Version = Annotated[bool, _option("version")]
@@ -228,6 +232,19 @@ def _watch(
     router: _Router = None,
     remote_neighbour: _Neighbour = None,
     errno: _Errno = None,
+    lang: _Lang = None,
+) -> int:
+    return _run(ctx)
+
+
+@app.command("exporter", cls=Command)
+def _exporter(
+    ctx: typer.Context,
+    listen: _Listen = _DEFAULTS["listen"],
+    allow: _Allow = None,
+    timeout: _Timeout = _SECONDS,
+    at_once: _AtOnce = _DEFAULTS["at_once"],
+    most_targets: _MostTargets = _DEFAULTS["most_targets"],
     lang: _Lang = None,
 ) -> int:
     return _run(ctx)

@@ -56,7 +56,7 @@ def run(
         checks = [check for check in checks if set(tag) & set(check.tags)]
     family = 4 if ipv4 else 6 if ipv6 else None
     plan = Plan(
-        rate=float(_whole("--rate", rate, 100_000, least=1)),
+        rate=float(whole("--rate", rate, 100_000, least=1)),
         diagnose=not no_diagnosis,
         options=Options(language=session.language, family=family),
     )
@@ -79,10 +79,10 @@ def _base(expect: str, try_timeout: str, retries: str, backoff: str, wait: str |
         target=parse_target("localhost:1"),
         name="",
         expect=Expectation(connection=expect),
-        timeout_s=_seconds("--timeout", try_timeout, least=0.05),
-        retries=_whole("--retries", retries, 100),
-        backoff_s=_seconds("--backoff", backoff),
-        wait_s=0.0 if wait is None else _seconds("--wait", wait),
+        timeout_s=seconds("--timeout", try_timeout, least=0.05),
+        retries=whole("--retries", retries, 100),
+        backoff_s=seconds("--backoff", backoff),
+        wait_s=0.0 if wait is None else seconds("--wait", wait),
     )
 
 
@@ -102,7 +102,8 @@ def _places(formats: list[str]) -> list[tuple[str, str | None]]:
     return places
 
 
-def _seconds(option: str, value: str, least: float = 0.0) -> float:
+def seconds(option: str, value: str, least: float = 0.0) -> float:
+    """Return the seconds of an option's value; raises :class:`Refusal`."""
     from troubleshoot.check.file import duration_s  # noqa: PLC0415
 
     found = duration_s(value)
@@ -111,7 +112,8 @@ def _seconds(option: str, value: str, least: float = 0.0) -> float:
     return found
 
 
-def _whole(option: str, value: str, most: int, least: int = 0) -> int:
+def whole(option: str, value: str, most: int, least: int = 0) -> int:
+    """Return an option's whole number; raises :class:`Refusal`."""
     if not (value.isascii() and value.isdecimal() and least <= int(value[:12]) <= most):
         raise Refusal("usage.option-number", option=option, value=value, fits=f"{least} … {most}")
     return int(value)
