@@ -16,6 +16,7 @@ from probes.system.resolver import ResolverCrashedError
 from troubleshoot.check.dial import Dialled, dial
 from troubleshoot.check.model import Attempt, Check, Expectation, Reading
 from troubleshoot.check.names import Names
+from troubleshoot.check.patience import Patience
 from troubleshoot.check.service import beyond
 from troubleshoot.intake.target import Target
 
@@ -23,14 +24,18 @@ from troubleshoot.intake.target import Target
 _LOOKUP_S: Final = 5.0
 #: After a connection that did not open, so many other addresses of the name are tried.
 _MOST_ADDRESSES: Final = 4
+#: An answer is waited for so long where nothing is known of the network, seconds.
+TIMEOUT_S: Final = 1.5
+#: After so long Linux sends a second SYN by itself (tcp(7), RFC 6298 section 2.1), milliseconds, with some room.
+_SECOND_SYN_MS: Final = 1100.0
 
 
 class _NoAddressError(Exception):
     """The name has none; ``args[0]`` is the resolver's symbolic name of the error."""
 
 
-async def attempt(check: Check, names: Names, family: int = 0) -> Attempt:
-    """Try once whether the target is as expected.
+async def attempt(check: Check, names: Names, patience: Patience, family: int = 0) -> Attempt:
+    """Try once whether the target is as expected; ``patience`` says how long an answer may take.
 
     Of a name with several addresses the first is decisive for what was met; the others are tried as a program would,
     and one of them that opens makes the connection open.
@@ -42,7 +47,7 @@ async def attempt(check: Check, names: Names, family: int = 0) -> Attempt:
         ms = (time.perf_counter() - began) * 1000
         said = ("check.found-unresolved", {"error": str(error.args[0])})
         return Attempt(reading=Reading.UNRESOLVED, duration_ms=ms, met=False, error=str(error.args[0]), found=said)
-    dialled, address = await _connect(check, addresses)
+    dialled, address = await _connect(check, addresses, patience)
     try:
         unmet = _unmet(check.expect, dialled, addresses)
         if unmet is None and dialled.opened is not None:
@@ -85,11 +90,11 @@ def _eai(number: int | None) -> str:
     return next(names, "EAI_NODATA" if number == -5 else "EAI_FAIL")  # glibc's, which the module lacks
 
 
-async def _connect(check: Check, addresses: list[Endpoint]) -> tuple[Dialled, str | None]:
+async def _connect(check: Check, addresses: list[Endpoint], patience: Patience) -> tuple[Dialled, str | None]:
     """Try the addresses in turn; the first one's failure is told where none opens."""
     first: Dialled | None = None
     for each in addresses:
-        dialled = await dial(each, check.timeout_s)
+        dialled = await _dialled(each, check, patience)
         if dialled.reading is Reading.OPEN:
             return dialled, each.text
         first = first or dialled
@@ -98,6 +103,18 @@ async def _connect(check: Check, addresses: list[Endpoint]) -> tuple[Dialled, st
     if first is None:
         return Dialled(Reading.UNRESOLVED, 0.0, "EAI_NODATA"), None
     return first, addresses[0].text
+
+
+async def _dialled(aim: Endpoint, check: Check, patience: Patience) -> Dialled:
+    """Connect to one address; silence that came before the kernel's own second SYN is asked once more."""
+    if check.timeout_s is not None:
+        return await dial(aim, check.timeout_s)
+    dialled = await dial(aim, lambda: patience.limit_s(aim.text, TIMEOUT_S))
+    if dialled.reading is Reading.SILENT and dialled.duration_ms < _SECOND_SYN_MS:
+        dialled = await dial(aim, lambda: patience.limit_s(aim.text, TIMEOUT_S))
+    if dialled.reading in (Reading.OPEN, Reading.REFUSED):
+        patience.learn(aim.text, dialled.duration_ms / 1000)
+    return dialled
 
 
 def _unmet(expect: Expectation, dialled: Dialled, addresses: list[Endpoint]) -> tuple[str, dict[str, str]] | None:

@@ -7,6 +7,7 @@ import errno as errno_module
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -23,6 +24,8 @@ _REJECTING: Final = frozenset({
 })  # fmt: skip
 #: How often a socket is asked where the loop cannot watch it, seconds.
 _TURN_S: Final = 0.005
+#: How often it is asked whether the time is over, seconds.
+_LOOK_S: Final = 0.25
 
 
 class Dialled(msgspec.Struct, frozen=True):
@@ -35,11 +38,11 @@ class Dialled(msgspec.Struct, frozen=True):
     opened: socket.socket | None = None
 
 
-async def dial(endpoint: Endpoint, timeout_s: float, *, ttl: int | None = None) -> Dialled:
+async def dial(endpoint: Endpoint, timeout_s: float | Callable[[], float], *, ttl: int | None = None) -> Dialled:
     """Try once to connect; ``ttl`` limits how far the packets go.
 
-    The time-out counts from the call. A loop that wakes up late takes what the kernel has heard meanwhile, so that a
-    busy machine does not turn an answer into silence.
+    The time-out counts from the call; one that is asked for may change while the answer is waited for. A loop that
+    wakes up late takes what the kernel has heard meanwhile, so that a busy machine turns no answer into silence.
     """
     began = time.perf_counter()
 
@@ -60,7 +63,7 @@ async def dial(endpoint: Endpoint, timeout_s: float, *, ttl: int | None = None) 
         number = opened.connect_ex(endpoint.sockaddr)
         at_once = number not in (errno_module.EINPROGRESS, errno_module.EWOULDBLOCK)
         if not at_once:
-            if not await _writable(opened, timeout_s):
+            if not await _writable(opened, timeout_s if callable(timeout_s) else lambda: timeout_s):
                 return came_to(Reading.SILENT)
             number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not number:
@@ -91,8 +94,8 @@ def _sender(opened: socket.socket) -> str | None:
     return None
 
 
-async def _writable(opened: socket.socket, timeout_s: float) -> bool:
-    """Wait until the connection has come to something."""
+async def _writable(opened: socket.socket, limit_s: Callable[[], float]) -> bool:
+    """Wait until the connection has come to something, or its time is over."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bool] = loop.create_future()
 
@@ -104,8 +107,19 @@ async def _writable(opened: socket.socket, timeout_s: float) -> bool:
     try:
         loop.add_writer(descriptor, lambda: settle(ready=True))
     except NotImplementedError:  # Windows' usual loop: the socket is asked in turns
-        return await _ask_in_turns(opened, timeout_s)
-    timer = loop.call_later(timeout_s, lambda: settle(ready=_ready_now(descriptor)))
+        return await _ask_in_turns(opened, limit_s)
+    began = loop.time()
+    timer: asyncio.TimerHandle
+
+    def look_at_the_clock() -> None:
+        nonlocal timer
+        over_s = began + limit_s()
+        if loop.time() >= over_s:
+            settle(ready=_ready_now(descriptor))
+        else:
+            timer = loop.call_at(min(over_s, loop.time() + _LOOK_S), look_at_the_clock)
+
+    timer = loop.call_later(min(limit_s(), _LOOK_S), look_at_the_clock)
     try:
         return await done
     finally:
@@ -122,8 +136,8 @@ def _ready_now(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-async def _ask_in_turns(opened: socket.socket, timeout_s: float) -> bool:
-    until_s = time.monotonic() + timeout_s
-    while not (ready := _ready_now(opened.fileno())) and time.monotonic() < until_s:  # noqa: ASYNC110 - see above
+async def _ask_in_turns(opened: socket.socket, limit_s: Callable[[], float]) -> bool:
+    began = time.monotonic()
+    while not (ready := _ready_now(opened.fileno())) and time.monotonic() < began + limit_s():  # noqa: ASYNC110 - see above
         await asyncio.sleep(_TURN_S)
     return ready

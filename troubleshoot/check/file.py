@@ -206,7 +206,7 @@ class _Reader:
             name="",
             expect=self.expectation(values),
             tags=self.texts(values, "tags"),
-            timeout_s=self.seconds(values, "timeout", 1.5, least=0.05),
+            timeout_s=self.seconds(values, "timeout", 0.0, least=0.05) if "timeout" in values else None,
             retries=self.number_of(values, "retries", 0, 100),
             backoff_s=self.seconds(values, "backoff", 1.0),
             wait_s=self.seconds(values, "wait", 0.0),

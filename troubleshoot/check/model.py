@@ -75,6 +75,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One target to be checked. Times are seconds; ``retries`` come ``backoff_s`` apart, twice as long each time.
 
+    Without ``timeout_s`` an answer is waited for as long as the round trips of its host and network call for.
     With ``wait_s`` the target is tried again until it answers or that time is over; that is no flakiness.
     """
 
@@ -82,7 +83,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     expect: Expectation = Expectation()
     tags: tuple[str, ...] = ()
-    timeout_s: float = 1.5
+    timeout_s: float | None = None
     retries: int = 0
     backoff_s: float = 1.0
     wait_s: float = 0.0

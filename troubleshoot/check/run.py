@@ -13,9 +13,9 @@ import msgspec
 
 from probes.base import Budget, Context
 from troubleshoot import __version__
-from troubleshoot.check.again import MANY, QUIET_S, SecondLook
+from troubleshoot.check.again import EACH_S, MANY, Said, SecondLook, place_of, said_of
 from troubleshoot.check.ask import Questions
-from troubleshoot.check.group import grouped, network_of
+from troubleshoot.check.group import Hint, grouped, network_of
 from troubleshoot.check.model import Check, CheckReport, Group, Outcome, Reading, Status
 from troubleshoot.check.names import Names
 from troubleshoot.check.triage import triage
@@ -48,6 +48,10 @@ _ALONE: Final = 3
 _PARTS: Final = 4
 #: Silent hosts make their router report each of them after 3 s: more than so many would use up what it may say.
 _MANY_DEAD: Final = 3
+#: So long after the last packet to them a router has said all that it will of hosts that are off (RFC 4861, section
+#: 7.2.2, and arp(7): three questions, a second apart), and it has enough left for a diagnosis after so long, seconds.
+_REPORTED_S: Final = 3.2
+QUIET_S: Final = 3.0
 
 Told = Callable[[Outcome], None]
 
@@ -121,48 +125,56 @@ class _Whole:
         failures = [each for each in self.outcomes if each.status is Status.FAILED and _diagnosable(each)]
         if not self.plan.diagnose or not failures:
             return
-        questions = Questions(self.context)
-        hints = await asyncio.gather(
-            *(questions.hint(each.attempts[-1], each.check.target.port or 0) for each in failures)
-        )
+        hints = await self._hints(failures)
         groups = grouped(zip(failures, hints, strict=True))
         alive = {id(each): hint.alive for each, hint in zip(failures, hints, strict=True)}
         dead = [members for members in groups if alive[id(members[0])] is False and len(members) > _MANY_DEAD]
         shadowed = [members for members in groups if members not in dead and _shadowed(members, failures)]
+        reported_s = time.monotonic() + (_REPORTED_S if dead else 0.0)
         await self._all(members for members in groups if members not in shadowed and members not in dead)
-        # Routers report little at a time: what needs their reports comes after, one kind at a time.
+        # Routers report little at a time: what needs their reports comes after, when they may speak again.
+        rest: list[list[Outcome]] = []
         for members in shadowed:
-            await self._quiet()
-            await self._all(await self._looked_at_again(members, failures))
+            await asyncio.sleep(max(self.last_s, reported_s) + EACH_S - time.monotonic())
+            rest += await self._looked_at_again(members, failures)
+        await self._all(rest)
         for members in dead:
-            await self._quiet()
+            await asyncio.sleep(max(self.last_s, reported_s) + QUIET_S - time.monotonic())
             self._file(members, await self._report_of(members[0]), named=members[:1], others="possible")
             self.last_s = time.monotonic()
+
+    async def _hints(self, failures: Sequence[Outcome]) -> Sequence[Hint]:
+        """Ask the cheap questions, where there are so many failures that something depends on them."""
+        if len(failures) <= _ALONE:
+            return [Hint()] * len(failures)
+        questions = Questions(self.context)
+        return await asyncio.gather(
+            *(questions.hint(each.attempts[-1], each.check.target.port or 0) for each in failures)
+        )
 
     async def _all(self, groups: Iterable[list[Outcome]]) -> None:
         await asyncio.gather(*map(self._explain, groups))
         self.last_s = time.monotonic()
 
-    async def _quiet(self) -> None:
-        """Wait until routers may speak again."""
-        await asyncio.sleep(max(0.0, self.last_s + QUIET_S - time.monotonic()))
-
     async def _looked_at_again(self, members: list[Outcome], failures: Sequence[Outcome]) -> list[list[Outcome]]:
         """File those that a router rejects after all with what it rejects; return the others, and what is new."""
-        look = SecondLook()
-        await look.look(sorted(members, key=_place_of))
-        by_kind: dict[object, list[Outcome]] = {}
+        network = network_of(members[0].attempts[-1].address)
+        rejected = [f for f in failures if said_of(f) is not None and network_of(f.attempts[-1].address) == network]
+        look = SecondLook(members, rejected)
+        await look.look()
+        by_kind: dict[Said, list[Outcome]] = {}
         for each in members:
             by_kind.setdefault(look.kinds[id(each)], []).append(each)
         rest = []
         for kind, those in by_kind.items():
-            like = next(
-                (f for f in failures if f.group and kind == (f.attempts[-1].error, f.attempts[-1].router)), None
-            )
+            like = next((f for f in failures if f.group and kind is not None and kind == said_of(f)), None)
             if like is None:
                 rest.append(those)
-            else:
-                self._file(those, self.groups[(like.group or 1) - 1].report, named=[like])
+                continue
+            report = self.groups[(like.group or 1) - 1].report
+            guessed = [each for each in those if id(each) in look.guessed]
+            self._file([each for each in those if id(each) not in look.guessed], report, named=[like])
+            self._file(guessed, report, named=[like], others="possible")
         self.last_s = time.monotonic()
         return rest
 
@@ -171,7 +183,7 @@ class _Whole:
 
         Where they do not agree the members are split, by port and then by host, as rules of filters are written.
         """
-        members = sorted(members, key=_place_of)
+        members = sorted(members, key=place_of)
         few = {0, len(members) - 1, len(members) // 2} if len(members) > _ALONE else set(range(len(members)))
         looked_at = [members[index] for index in sorted(few)]
         reports = await asyncio.gather(*map(self._report_of, looked_at))
@@ -235,10 +247,6 @@ def _shadowed(members: Sequence[Outcome], failures: Sequence[Outcome]) -> bool:
     beside = [f for f in failures if network_of(f.attempts[-1].address) == network]
     rejected = sum(f.attempts[-1].reading is Reading.REJECTED and f.attempts[-1].router is not None for f in beside)
     return bool(rejected) and rejected + len(members) > MANY
-
-
-def _place_of(outcome: Outcome) -> tuple[int, str]:
-    return outcome.check.target.port or 0, outcome.attempts[-1].address or outcome.check.name
 
 
 def _diagnosable(outcome: Outcome) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from troubleshoot.check.attempt import attempt
 from troubleshoot.check.model import Check, Outcome, Status
 from troubleshoot.check.names import Names
+from troubleshoot.check.patience import Patience
 
 #: Descriptors left to the rest of the program: the diagnoses, files, the resolver's child.
 _SPARE: Final = 128
@@ -69,12 +70,12 @@ async def triage(
     A target that does not meet its expectation is ``FAILED`` here; why, is for later.
     """
     waiting = deque(outcomes)
-    pace = Pace(rate)
+    pace, patience = Pace(rate), Patience()
 
     async def serve() -> None:
         while waiting:
             outcome = waiting.popleft()
-            await _settle(outcome, names, family, pace)
+            await _settle(outcome, names, family, pace, patience)
             told(outcome)
 
     async with asyncio.TaskGroup() as workers:
@@ -82,13 +83,13 @@ async def triage(
             workers.create_task(serve())
 
 
-async def _settle(outcome: Outcome, names: Names, family: int, pace: Pace) -> None:
+async def _settle(outcome: Outcome, names: Names, family: int, pace: Pace, patience: Patience) -> None:
     check = outcome.check
     began = time.monotonic()
     pause_s = _AGAIN_S if check.wait_s else check.backoff_s
     while True:
         await pace.turn()
-        found = await attempt(check, names, family)
+        found = await attempt(check, names, patience, family)
         if check.wait_s and len(outcome.attempts) > _KEPT:
             outcome.attempts[-1] = found  # a long wait is no reason to grow
         else:

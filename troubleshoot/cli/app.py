@@ -63,7 +63,7 @@ _Verbose = Annotated[bool, _option("verbose")]
 _Quiet = Annotated[bool, _option("quiet")]
 _Format = Annotated[list[str] | None, _option("format")]
 _Expect = Annotated[str, _option("expect")]
-_TryTimeout = Annotated[str, _option("try_timeout")]
+_TryTimeout = Annotated[str | None, _option("try_timeout")]
 _Retries = Annotated[str, _option("retries")]
 _Backoff = Annotated[str, _option("backoff")]
 _Wait = Annotated[str | None, _option("wait")]
@@ -189,7 +189,7 @@ def _check(
     targets: _Targets = None,
     format: _Format = None,  # noqa: A002 - the option's name
     expect: _Expect = _DEFAULTS["expect"],
-    try_timeout: _TryTimeout = _DEFAULTS["try_timeout"],
+    try_timeout: _TryTimeout = None,
     retries: _Retries = _DEFAULTS["retries"],
     backoff: _Backoff = _DEFAULTS["backoff"],
     wait: _Wait = None,

@@ -58,7 +58,7 @@ OPTIONS = {
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
     "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
     "expect": Option(names=("--expect",), metavar="WHAT", default="open"),
-    "try_timeout": Option(names=("--timeout",), metavar="SECONDS", default="1.5"),
+    "try_timeout": Option(names=("--timeout",), metavar="SECONDS"),
     "retries": Option(names=("--retries",), metavar="N", default="0"),
     "backoff": Option(names=("--backoff",), metavar="SECONDS", default="1"),
     "wait": Option(names=("--wait",), metavar="SECONDS"),

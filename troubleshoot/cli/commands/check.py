@@ -31,7 +31,7 @@ def run(
     targets: list[str],
     format: list[str],  # noqa: A002 - the option's name
     expect: str,
-    try_timeout: str,
+    try_timeout: str | None,
     retries: str,
     backoff: str,
     wait: str | None,
@@ -67,7 +67,7 @@ def run(
     return report.exit_status
 
 
-def _base(expect: str, try_timeout: str, retries: str, backoff: str, wait: str | None) -> Check:
+def _base(expect: str, try_timeout: str | None, retries: str, backoff: str, wait: str | None) -> Check:
     """Return what the options say of every target."""
     from troubleshoot.check.file import CONNECTIONS  # noqa: PLC0415 - as above
     from troubleshoot.check.model import Check, Expectation  # noqa: PLC0415
@@ -79,7 +79,7 @@ def _base(expect: str, try_timeout: str, retries: str, backoff: str, wait: str |
         target=parse_target("localhost:1"),
         name="",
         expect=Expectation(connection=expect),
-        timeout_s=seconds("--timeout", try_timeout, least=0.05),
+        timeout_s=None if try_timeout is None else seconds("--timeout", try_timeout, least=0.05),
         retries=whole("--retries", retries, 100),
         backoff_s=seconds("--backoff", backoff),
         wait_s=0.0 if wait is None else seconds("--wait", wait),
