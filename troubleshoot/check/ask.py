@@ -21,6 +21,8 @@ from troubleshoot.check.model import Attempt, Reading
 _ECHO_S: Final = 1.0
 #: How long a refusal is waited for that may have been discarded: three round trips and this, seconds.
 _MARGIN_S: Final = 0.15
+#: The readings of which a host's echo tells more.
+_ASKED: Final = (Reading.REFUSED, Reading.SILENT)
 
 
 class Questions:
@@ -33,10 +35,9 @@ class Questions:
     async def hint(self, attempt: Attempt, port: int) -> Hint:
         """Return what there is to know about a failed attempt."""
         address = attempt.address
-        if address is None or attempt.reading not in (Reading.REFUSED, Reading.SILENT):
+        if address is None or attempt.reading not in _ASKED:
             return Hint()
-        if address not in self._hosts:
-            self._hosts[address] = asyncio.create_task(self._echo(address))
+        self.begin(attempt)
         found = await self._hosts[address]
         if found is None:
             return Hint()
@@ -46,6 +47,17 @@ class Questions:
         if attempt.reading is Reading.REFUSED and alive:
             nearer = await self._nearer(address, port, found)
         return Hint(alive, (error.meaning.value, error.sender or "") if error else None, nearer)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Ask about the host of a failed attempt already, so that its answer is there when :meth:`hint` wants it."""
+        address = attempt.address
+        if address is not None and address not in self._hosts and attempt.reading in _ASKED:
+            self._hosts[address] = asyncio.create_task(self._echo(address))
+
+    def end(self) -> None:
+        """Stop asking."""
+        for task in self._hosts.values():
+            task.cancel()
 
     async def _echo(self, address: str) -> PingResult | None:
         request = PingRequest(address, count=2, interval_s=0.3, wait_s=_ECHO_S, silent_wait_s=_ECHO_S)

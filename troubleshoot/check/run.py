@@ -46,12 +46,14 @@ _PACKETS_PER_S: Final = 500.0
 #: So many members of a group are each diagnosed; of more, three. Those that differ split the group in so many parts.
 _ALONE: Final = 3
 _PARTS: Final = 4
+#: What a router rejected is diagnosed so often where it keeps silent meanwhile.
+_TIMES: Final = 3
 #: Silent hosts make their router report each of them after 3 s: more than so many would use up what it may say.
 _MANY_DEAD: Final = 3
 #: So long after the last packet to them a router has said all that it will of hosts that are off (RFC 4861, section
 #: 7.2.2, and arp(7): three questions, a second apart), and it has enough left for a diagnosis after so long, seconds.
 _REPORTED_S: Final = 3.2
-QUIET_S: Final = 3.0
+_QUIET_S: Final = 3.0
 
 Told = Callable[[Outcome], None]
 
@@ -90,6 +92,7 @@ async def check(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     was_interrupted = not working.done()
+    whole.questions.end()
     for task in (working, stopping):
         task.cancel()
     await asyncio.wait({working, stopping})
@@ -114,13 +117,25 @@ class _Whole:
         self.outcomes = outcomes
         self.groups: list[Group] = []
         self.context = context
+        self.questions = Questions(context)
+        self.reporting = asyncio.Lock()
         self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(plan.options.family or 0, 0)
         self.last_s = 0.0
         self.reports: dict[int, Report] = {}
 
     async def go(self, told: Told) -> None:
+        failed = 0
+
+        def heard(outcome: Outcome) -> None:
+            nonlocal failed
+            told(outcome)
+            if self.plan.diagnose and outcome.status is Status.FAILED and _diagnosable(outcome):
+                failed += 1
+                if failed > _ALONE:
+                    self.questions.begin(outcome.attempts[-1])
+
         async with Names() as names:
-            await triage(self.outcomes, names, family=self.family, rate=self.plan.rate, told=told)
+            await triage(self.outcomes, names, family=self.family, rate=self.plan.rate, told=heard)
         self.last_s = time.monotonic()
         failures = [each for each in self.outcomes if each.status is Status.FAILED and _diagnosable(each)]
         if not self.plan.diagnose or not failures:
@@ -131,29 +146,38 @@ class _Whole:
         dead = [members for members in groups if alive[id(members[0])] is False and len(members) > _MANY_DEAD]
         shadowed = [members for members in groups if members not in dead and _shadowed(members, failures)]
         reported_s = time.monotonic() + (_REPORTED_S if dead else 0.0)
-        await self._all(members for members in groups if members not in shadowed and members not in dead)
+        plain = [members for members in groups if members not in shadowed and members not in dead]
+        await asyncio.gather(
+            self._all(members for members in plain if members[0].attempts[-1].reading is not Reading.REJECTED),
+            self._all((members for members in plain if members[0].attempts[-1].reading is Reading.REJECTED), few=2),
+        )
         # Routers report little at a time: what needs their reports comes after, when they may speak again.
         rest: list[list[Outcome]] = []
         for members in shadowed:
             await asyncio.sleep(max(self.last_s, reported_s) + EACH_S - time.monotonic())
             rest += await self._looked_at_again(members, failures)
-        await self._all(rest)
+        # One of the hosts that are off beside those: its router is silent for three seconds before it reports it.
+        first = asyncio.create_task(self._report_of(dead[0][0])) if dead else None
+        await self._all(rest, few=2)
         for members in dead:
-            await asyncio.sleep(max(self.last_s, reported_s) + QUIET_S - time.monotonic())
-            self._file(members, await self._report_of(members[0]), named=members[:1], others="possible")
+            report = await first if first is not None else None
+            if report is None or report.verdict.outcome == "inconclusive":
+                await asyncio.sleep(max(self.last_s, reported_s) + _QUIET_S - time.monotonic())
+                report = await self._diagnose(members[0])
+            first = None
+            self._file(members, report, named=members[:1], others="possible")
             self.last_s = time.monotonic()
 
     async def _hints(self, failures: Sequence[Outcome]) -> Sequence[Hint]:
         """Ask the cheap questions, where there are so many failures that something depends on them."""
         if len(failures) <= _ALONE:
             return [Hint()] * len(failures)
-        questions = Questions(self.context)
         return await asyncio.gather(
-            *(questions.hint(each.attempts[-1], each.check.target.port or 0) for each in failures)
+            *(self.questions.hint(each.attempts[-1], each.check.target.port or 0) for each in failures)
         )
 
-    async def _all(self, groups: Iterable[list[Outcome]]) -> None:
-        await asyncio.gather(*map(self._explain, groups))
+    async def _all(self, groups: Iterable[list[Outcome]], few: int = _ALONE) -> None:
+        await asyncio.gather(*(self._explain(members, few) for members in groups))
         self.last_s = time.monotonic()
 
     async def _looked_at_again(self, members: list[Outcome], failures: Sequence[Outcome]) -> list[list[Outcome]]:
@@ -178,31 +202,45 @@ class _Whole:
         self.last_s = time.monotonic()
         return rest
 
-    async def _explain(self, members: list[Outcome]) -> None:
-        """Diagnose the first, the last and the middle one, and give the others what they agree on.
+    async def _explain(self, members: list[Outcome], few: int = _ALONE) -> None:
+        """Diagnose the first and the last one, of three the middle one, too; give the others what they agree on.
 
         Where they do not agree the members are split, by port and then by host, as rules of filters are written.
         """
         members = sorted(members, key=place_of)
-        few = {0, len(members) - 1, len(members) // 2} if len(members) > _ALONE else set(range(len(members)))
-        looked_at = [members[index] for index in sorted(few)]
+        last = len(members) - 1
+        chosen = {0, last} | ({last // 2} if few > 2 else set()) if len(members) > few else set(range(len(members)))
+        looked_at = [members[index] for index in sorted(chosen)]
         reports = await asyncio.gather(*map(self._report_of, looked_at))
-        if len({_said(report) for report in reports}) == 1 and reports[0].verdict.cause is not None:
-            self._file(members, reports[0], named=looked_at)
-        elif len(members) <= _ALONE:
+        agreed = _agreed(reports)
+        if agreed is not None:
+            self._file(members, agreed, named=looked_at)
+        elif len(members) <= few:
             for each, report in zip(looked_at, reports, strict=True):
                 self._file([each], report)
         else:
             size = -(-len(members) // _PARTS)
             parts = [members[start : start + size] for start in range(0, len(members), size)]
-            await asyncio.gather(*map(self._explain, parts))
+            await asyncio.gather(*(self._explain(part) for part in parts))
 
     async def _report_of(self, outcome: Outcome) -> Report:
         """Return the diagnosis of a target, which is made once."""
         key = id(outcome)
         if key not in self.reports:
-            self.reports[key] = await self._diagnose(outcome)
+            rejected = outcome.attempts[-1].reading is Reading.REJECTED
+            self.reports[key] = await (self._reported(outcome) if rejected else self._diagnose(outcome))
         return self.reports[key]
+
+    async def _reported(self, outcome: Outcome) -> Report:
+        """Diagnose what a router rejected, one such target after another, when the router can say so once more."""
+        async with self.reporting:
+            for _ in range(_TIMES):
+                report = await self._diagnose(outcome)
+                seen = report.reproduction.outcome
+                if seen != "different" or report.verdict.outcome == "healthy":
+                    break
+                await asyncio.sleep(2 * EACH_S)
+            return report
 
     async def _diagnose(self, outcome: Outcome) -> Report:
         attempt = outcome.attempts[-1]
@@ -265,6 +303,17 @@ def _said(report: Report) -> tuple[object, ...]:
         (place.hop, place.address) if place and place.scope not in ("remote-host", "name-service") else None,
         None if report.verdict.cause else report.target.input,
     )
+
+
+def _agreed(reports: Sequence[Report]) -> Report | None:
+    """Return the report that speaks for all, ``None`` where they differ.
+
+    One that could not tell the place of the fault agrees with one that could.
+    """
+    if reports[0].verdict.cause is None or len({report.verdict.cause for report in reports}) > 1:
+        return None
+    placed = [report for report in reports if (at := report.verdict.location) is not None and at.hop is not None]
+    return next(iter(placed or reports)) if len(set(map(_said, placed))) <= 1 else None
 
 
 def _least(*levels: Confidence) -> Confidence:
