@@ -22,7 +22,7 @@ from troubleshoot.check.triage import triage
 from troubleshoot.intake.codes import is_plain
 from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.options import Options
-from troubleshoot.report import Confidence, Report
+from troubleshoot.report import Confidence, Location, Report
 from troubleshoot.run.engine import diagnose
 
 #: What a diagnosis is asked about where the error itself is no code.
@@ -149,7 +149,7 @@ class _Whole:
         plain = [members for members in groups if members not in shadowed and members not in dead]
         await asyncio.gather(
             self._all(members for members in plain if members[0].attempts[-1].reading is not Reading.REJECTED),
-            self._all((members for members in plain if members[0].attempts[-1].reading is Reading.REJECTED), few=2),
+            self._all((members for members in plain if members[0].attempts[-1].reading is Reading.REJECTED), few=1),
         )
         # Routers report little at a time: what needs their reports comes after, when they may speak again.
         rest: list[list[Outcome]] = []
@@ -203,14 +203,14 @@ class _Whole:
         return rest
 
     async def _explain(self, members: list[Outcome], few: int = _ALONE) -> None:
-        """Diagnose the first and the last one, of three the middle one, too; give the others what they agree on.
+        """Diagnose the first, the last and the middle one, or as ``few`` of them; give the others what they agree on.
 
         Where they do not agree the members are split, by port and then by host, as rules of filters are written.
         """
         members = sorted(members, key=place_of)
         last = len(members) - 1
-        chosen = {0, last} | ({last // 2} if few > 2 else set()) if len(members) > few else set(range(len(members)))
-        looked_at = [members[index] for index in sorted(chosen)]
+        chosen = sorted({0, last, last // 2})[:few] if few != 2 else [0, last]
+        looked_at = [members[index] for index in chosen] if len(members) > few else members
         reports = await asyncio.gather(*map(self._report_of, looked_at))
         agreed = _agreed(reports)
         if agreed is not None:
@@ -295,25 +295,30 @@ def _diagnosable(outcome: Outcome) -> bool:
 
 def _said(report: Report) -> tuple[object, ...]:
     """Return what makes two verdicts the same."""
-    place = report.verdict.location
-    return (
-        report.verdict.cause,
-        place and place.scope,
-        # A device on the way is one place for all that lies behind it; a host is its own.
-        (place.hop, place.address) if place and place.scope not in ("remote-host", "name-service") else None,
-        None if report.verdict.cause else report.target.input,
-    )
+    verdict, place = report.verdict, report.verdict.location
+    where = (place.scope, *_device(place)) if place else None
+    return verdict.cause, where, None if verdict.cause else report.target.input
 
 
 def _agreed(reports: Sequence[Report]) -> Report | None:
     """Return the report that speaks for all, ``None`` where they differ.
 
-    One that could not tell the place of the fault agrees with one that could.
+    One that could not tell the place of the fault, or whose it is, agrees with one that could.
     """
     if reports[0].verdict.cause is None or len({report.verdict.cause for report in reports}) > 1:
         return None
-    placed = [report for report in reports if (at := report.verdict.location) is not None and at.hop is not None]
-    return next(iter(placed or reports)) if len(set(map(_said, placed))) <= 1 else None
+    told = [(at.scope, *_device(at)) if (at := each.verdict.location) else (None,) * 3 for each in reports]
+    if any(len({each[part] for each in told} - {None}) > 1 for part in range(3)):
+        return None
+    return max(reports, key=lambda report: sum(part is not None for part in told[reports.index(report)]))
+
+
+def _device(place: Location) -> tuple[int | None, str | None]:
+    """Return hop and address of a device on the way, which is one place for all that lies behind it.
+
+    A host is its own.
+    """
+    return (None, None) if place.scope in ("remote-host", "name-service") else (place.hop, place.address)
 
 
 def _least(*levels: Confidence) -> Confidence:
