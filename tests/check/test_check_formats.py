@@ -104,9 +104,32 @@ def test_junit_counts_what_it_holds(report: CheckReport) -> None:
     assert failure is not None
     assert failure.get("type") == "no-listener"
     assert "Title <&>" in (failure.get("message") or "")
-    assert cases[3].find("system-out") is not None
-    held = {p.get("name"): p.get("value") for p in cases[3].iter("property")}
-    assert held["attempts"] == "silent 12 ms, open 12 ms"
+    flaky = cases[3].findall("flakyFailure")
+    assert [each.get("type") for each in flaky] == ["silent"]
+    assert "attempts: silent 12 ms, open 12 ms" in (cases[3].findtext("system-out") or "")
+    held = {p.get("name"): p.get("value") for p in suite.iter("property")}
+    assert held["c: attempts"] == "silent 12 ms, open 12 ms"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_junit_fits_the_schema_that_is_strictest(report: CheckReport, language: str) -> None:
+    """Jenkins' xUnit plugin refuses a whole file for an element at a place that its schema does not have."""
+    xmlschema = pytest.importorskip("xmlschema")
+    schema = xmlschema.XMLSchema(ROOT / "tests/data/junit.xsd")
+    schema.validate(render("junit", report, WORDS[language]))
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        schema.validate("<testsuites><testsuite name='a' tests='1' failures='0'/></testsuites>")
+
+
+def test_tap_is_read_by_a_parser_of_its_own(report: CheckReport) -> None:
+    parser = pytest.importorskip("tap.parser")
+    lines = list(parser.Parser().parse_text(render("tap", report, WORDS["en"])))
+    assert {line.category for line in lines} <= {"version", "plan", "test"}
+    tests = [line for line in lines if line.category == "test"]
+    assert [(line.ok, bool(line.skip)) for line in tests] == [
+        (True, False), (False, False), (False, False), (True, False), (False, False), (False, True),
+    ]  # fmt: skip
+    assert [bool(line.yaml_block) for line in tests] == [False, *[True] * 5]
 
 
 def test_tap_numbers_every_target(report: CheckReport) -> None:

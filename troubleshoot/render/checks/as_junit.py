@@ -24,17 +24,20 @@ def render(report: CheckReport, words: Words) -> str:
     suite = ET.SubElement(
         top, "testsuite", {**sums, "timestamp": report.started[:19], "hostname": safe(report.hostname)}
     )
+    properties = ET.SubElement(suite, "properties")
     for outcome in report.outcomes:
-        _case(suite, outcome, report, words)
+        _case(suite, properties, outcome, report, words)
+    if len(suite[0]) == 0:
+        suite.remove(suite[0])
     ET.indent(top)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
 
 
-def _case(suite: ET.Element, outcome: Outcome, report: CheckReport, words: Words) -> None:
+def _case(suite: ET.Element, properties: ET.Element, outcome: Outcome, report: CheckReport, words: Words) -> None:
+    """Add a case, and what is known of it to the suite's properties: the schema gives cases none of their own."""
     took_s = sum(each.duration_ms for each in outcome.attempts) / 1000
     names = {"name": safe(outcome.check.name), "classname": "wsadiag.check", "time": f"{took_s:.3f}"}
     case = ET.SubElement(suite, "testcase", names)
-    properties = ET.SubElement(case, "properties")
     told = {
         "target": outcome.check.target.input,
         "status": str(outcome.status),
@@ -43,9 +46,9 @@ def _case(suite: ET.Element, outcome: Outcome, report: CheckReport, words: Words
         "tags": " ".join(outcome.check.tags),
         "attempts": ", ".join(f"{each.reading} {each.duration_ms:.0f} ms" for each in outcome.attempts),
     }
+    told = {name: safe(value) for name, value in told.items() if value}
     for name, value in told.items():
-        if value:
-            ET.SubElement(properties, "property", {"name": name, "value": safe(value)})
+        ET.SubElement(properties, "property", {"name": f"{names['name']}: {name}", "value": value})
     group = group_of(outcome, report)
     reason = safe(words.reason(outcome, group))
     kinds = {Status.FAILED: "failure", Status.ENVIRONMENT: "error", Status.UNDECIDED: "skipped"}
@@ -57,5 +60,15 @@ def _case(suite: ET.Element, outcome: Outcome, report: CheckReport, words: Words
         if group is not None:
             verdict = group.report.verdict
             said.text = "\n".join(map(safe, [verdict.summary, *verdict.actions]))
-    if outcome.status is Status.FLAKY:
-        ET.SubElement(case, "system-out").text = f"flaky: {reason}"
+    _attempts(case, outcome, words)
+    if outcome.status is not Status.PASSED:
+        ET.SubElement(case, "system-out").text = "\n".join(f"{name}: {value}" for name, value in told.items())
+
+
+def _attempts(case: ET.Element, outcome: Outcome, words: Words) -> None:
+    """Add the failed attempts beside the one that counts, as Surefire tells reruns."""
+    kind = "flakyFailure" if outcome.status is Status.FLAKY else "rerunFailure"
+    others = outcome.attempts[:-1] if outcome.status in (Status.FLAKY, Status.FAILED) else []
+    for each in others:
+        said = {"type": str(each.reading), "message": safe(words.found(each)) or str(each.reading)}
+        ET.SubElement(case, kind, said)
