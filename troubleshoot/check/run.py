@@ -35,11 +35,6 @@ _CODES: Final = {
 }
 #: The scopes of a cause that lie on this machine's side: where one of them is at fault nothing is known of a target.
 _OWN: Final = ("this-machine",)
-#: Causes that leave this machine without any name service, or without any way out.
-_ENVIRONMENT: Final = frozenset({
-    "nameserver-unreachable", "no-nameserver-configured", "no-default-route", "interface-down", "router-down",
-    "network-subsystem-down", "resolver-misconfigured",
-})  # fmt: skip
 #: What all diagnoses of a check share: more than one run by itself, less than would look like a scan.
 _SOCKETS: Final = 256
 _PACKETS_PER_S: Final = 500.0
@@ -328,4 +323,6 @@ def _least(*levels: Confidence) -> Confidence:
 
 def _environment(report: Report) -> bool:
     place = report.verdict.location
-    return report.verdict.cause in _ENVIRONMENT or (place is not None and place.scope in _OWN)
+    cause = report.verdict.cause
+    known = cause is not None and cause in installed().cause_names
+    return (place is not None and place.scope in _OWN) or (known and installed().cause(cause or "").environment)

@@ -34,11 +34,11 @@ _PACKETS_PER_S: Final = 500.0
 
 
 class TurnedAwayError(Exception):
-    """A request that is not probed: ``status`` of HTTP, ``reason`` for the counts, and a text."""
+    """A request that is not probed: ``status`` of HTTP, ``reason`` for the counts, and what is to be said."""
 
-    def __init__(self, status: int, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.status, self.reason = status, reason
+    def __init__(self, status: int, reason: str, why: UserError) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.why = status, reason, why
 
 
 class Exporter:
@@ -93,7 +93,8 @@ class Exporter:
             found = await self._probed(scope["query_string"], headers.get(_TIMEOUT_HEADER))
         except TurnedAwayError as error:
             self._own.turned_away.labels(error.reason).inc()
-            return error.status, f"{error}\n".encode(), plain
+            said = say(error.why, self._wording) if isinstance(error.why, Refusal) else str(error.why)
+            return error.status, f"{said}\n".encode(), plain
         return 200, *encoded(of_probe(found), accept)
 
     async def _probed(self, query: bytes, timeout: bytes | None) -> Found:
@@ -109,17 +110,17 @@ class Exporter:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + until_s - time.monotonic() + 0.2):
                 return await asyncio.shield(running)
         except TimeoutError:
-            raise TurnedAwayError(503, "busy", self._say("usage.exporter-busy")) from None
+            raise TurnedAwayError(503, "busy", Refusal("usage.exporter-busy")) from None
 
     async def _in_its_place(self, what: Asked, until_s: float) -> Found:
         if self._waiting >= self._most_waiting:
-            raise TurnedAwayError(503, "busy", self._say("usage.exporter-busy"))
+            raise TurnedAwayError(503, "busy", Refusal("usage.exporter-busy"))
         self._waiting += 1
         try:
             async with asyncio.timeout(until_s - time.monotonic()):
                 await self._places.acquire()
         except TimeoutError:
-            raise TurnedAwayError(503, "busy", self._say("usage.exporter-busy")) from None
+            raise TurnedAwayError(503, "busy", Refusal("usage.exporter-busy")) from None
         finally:
             self._waiting -= 1
         try:
@@ -139,19 +140,17 @@ class Exporter:
         except ValueError:
             values = {}
         if not {"target"} <= values.keys() <= _PARAMETERS or any(len(each) != 1 for each in values.values()):
-            raise TurnedAwayError(400, "bad-request", self._say("usage.exporter-query"))
+            raise TurnedAwayError(400, "bad-request", Refusal("usage.exporter-query"))
         module = values.get("module", ["connect"])[0]
         if module not in MODULES:
-            raise TurnedAwayError(400, "bad-request", self._say("usage.exporter-module", known=", ".join(MODULES)))
+            raise TurnedAwayError(400, "bad-request", Refusal("usage.exporter-module", known=", ".join(MODULES)))
         try:
             what = asked(values["target"][0], module, values.get("code", [None])[0], self._catalogue)
         except UserError as error:
-            said = say(error, self._wording) if isinstance(error, Refusal) else str(error)
-            raise TurnedAwayError(400, "bad-request", said) from None
-        why = self._allowed.why_not(what.target)
-        if why is not None:
-            raise TurnedAwayError(403 if why == "not-allowed" else 429, why, self._say(f"usage.exporter-{why}"))
+            raise TurnedAwayError(400, "bad-request", error) from None
+        match self._allowed.why_not(what.target):
+            case "not-allowed":
+                raise TurnedAwayError(403, "not-allowed", Refusal("usage.exporter-not-allowed"))
+            case "too-many":
+                raise TurnedAwayError(429, "too-many", Refusal("usage.exporter-too-many"))
         return what
-
-    def _say(self, key: str, **values: str) -> str:
-        return say(Refusal(key, **values), self._wording)

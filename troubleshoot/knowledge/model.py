@@ -228,12 +228,16 @@ class CauseTranslation(Record):
 
 
 class CauseEntry(Record):
-    """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it."""
+    """One file of ``catalogue/causes``: an id of ``verdict.cause``, where it can lie, and what to say of it.
+
+    ``environment``: it leaves this machine without any name service or any way out, whatever the target is.
+    """
 
     id: str
     scopes: tuple[Scope, ...]
     en: CauseText
     ko: CauseTranslation = CauseTranslation()
+    environment: bool = False
 
     def text(self, language: Language) -> CauseText:
         """Return the texts in ``language``, in English what it lacks; a list of actions is taken over whole."""

@@ -38,7 +38,7 @@ def _case(suite: ET.Element, properties: ET.Element, outcome: Outcome, report: C
     took_s = sum(each.duration_ms for each in outcome.attempts) / 1000
     names = {"name": safe(outcome.check.name), "classname": "wsadiag.check", "time": f"{took_s:.3f}"}
     case = ET.SubElement(suite, "testcase", names)
-    told = {
+    known = {
         "target": outcome.check.target.input,
         "status": str(outcome.status),
         "cause": outcome.cause,
@@ -46,7 +46,7 @@ def _case(suite: ET.Element, properties: ET.Element, outcome: Outcome, report: C
         "tags": " ".join(outcome.check.tags),
         "attempts": ", ".join(f"{each.reading} {each.duration_ms:.0f} ms" for each in outcome.attempts),
     }
-    told = {name: safe(value) for name, value in told.items() if value}
+    told = {name: safe(value) for name, value in known.items() if value}
     for name, value in told.items():
         ET.SubElement(properties, "property", {"name": f"{names['name']}: {name}", "value": value})
     group = group_of(outcome, report)
