@@ -45,6 +45,7 @@ class ServiceRequest(msgspec.Struct, frozen=True):
     ``rung`` is what this connection is called among several to the same port, and ``delay_s`` how long it waits before
     it begins. ``announce`` has a PROXY line said first. For a handshake: ``version`` is the only one offered
     (``TLSv1_2``), ``trusting`` asks no question of trust, ``agree_hex`` is said in the clear before it.
+    ``watch`` has the TTL of what comes looked at, with root on Linux.
     """
 
     address: str
@@ -62,6 +63,7 @@ class ServiceRequest(msgspec.Struct, frozen=True):
     version: str | None = None
     trusting: bool = False
     agree_hex: str = ""
+    watch: bool = False
 
 
 class TlsFacts(msgspec.Struct, frozen=True):
@@ -111,7 +113,8 @@ class ServiceResult(msgspec.Struct, frozen=True):
     sent, at most :data:`KEPT`; inside TLS they are the session's, after a failed handshake the raw ones.
     ``ended_ms`` is when the service closed or reset, ``ended_by_reset`` which of both. ``waited_ms`` is how long it
     was watched. ``complete`` is false in progress reports. ``newest_file_s`` is when the newest of some files of this
-    machine was written (seconds since the epoch), known where a certificate was not trusted.
+    machine was written (seconds since the epoch), known where a certificate was not trusted. ``answer_ttl`` and
+    ``reset_ttl`` are the TTL or hop limit that the service's first packet and the first reset arrived with.
     """
 
     address: str
@@ -131,6 +134,8 @@ class ServiceResult(msgspec.Struct, frozen=True):
     rung: str = ""
     http: HttpFacts | None = None
     newest_file_s: float | None = None
+    answer_ttl: int | None = None
+    reset_ttl: int | None = None
 
 
 #: So many bytes of what a service sends are kept.

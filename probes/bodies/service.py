@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -110,7 +112,33 @@ async def observe(
     async with context.budget.slot():
         if not request.tls:
             return await _plain(request, target, context, progress)
+        return (
+            await _with_tls(request, target, context, progress)
+            if not request.watch
+            else await _watched(request, target, context, progress)
+        )
+
+
+async def _watched(
+    request: ServiceRequest, target: Endpoint, context: Context, progress: Callable[[ServiceResult], None]
+) -> ServiceResult:
+    """Look at the TTL of what comes as well, where that can be seen."""
+    if sys.platform != "linux":
         return await _with_tls(request, target, context, progress)
+    from probes.system.linux.ttl_watch import TtlWatch, watch  # noqa: PLC0415
+
+    watches: list[TtlWatch | None] = []
+
+    def begin(opened: socket.socket) -> None:
+        watches.append(watch(context, opened, request.address, request.port))
+
+    result = await _with_tls(request, target, context, progress, begin)
+    for one in watches:
+        if one is not None:
+            answer, reset = one.read()
+            one.close()
+            result = replace(result, answer_ttl=answer, reset_ttl=reset)
+    return result
 
 
 @contextlib.contextmanager
@@ -147,7 +175,11 @@ async def _plain(
 
 
 async def _with_tls(
-    request: ServiceRequest, target: Endpoint, context: Context, progress: Callable[[ServiceResult], None]
+    request: ServiceRequest,
+    target: Endpoint,
+    context: Context,
+    progress: Callable[[ServiceResult], None],
+    prepare: Callable[[socket.socket], None] = lambda _: None,
 ) -> ServiceResult:
     # reading the certificate authorities takes long enough to disturb other probes
     preparing = in_thread(lambda: settings_for(trusting=False), "tls-settings") if not request.trusting else None
@@ -163,6 +195,7 @@ async def _with_tls(
     try:
         for trusting in (True,) if preparing is None else (False, True):
             line = TlsLine(hello, target, _patience(request))
+            line.prepare = prepare
             try:
                 if await line.connect(context):
                     with _told(request, line, progress):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno as errno_module
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -43,6 +44,8 @@ class Line:
         self.patience = patience
         self.loop = asyncio.get_running_loop()
         self.opened: socket.socket | None = None
+        #: Called with the socket before it is connected.
+        self.prepare: Callable[[socket.socket], None] = lambda _: None
         self.start_s = self.loop.time()
         self.made_s: float | None = None
         self.first_s: float | None = None
@@ -58,6 +61,7 @@ class Line:
         self.start_s = self.loop.time()
         try:
             self.opened = context.socket(self.target.family, socket.SOCK_STREAM)
+            self.prepare(self.opened)
             async with asyncio.timeout(self.patience.connect_s):
                 await self.loop.sock_connect(self.opened, self.target.sockaddr)
         except OSError as error:

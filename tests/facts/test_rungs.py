@@ -50,6 +50,7 @@ NO: list[tuple[str, bytes, str]] = [
     ("ftp", b"421 Too many connections (8) from this IP\r\n", "crowded"),
     ("ftp", b"421 Service not available.\r\n", "other"),
     ("ftp", b"530 Sorry\r\n", "other"),
+    ("ftp", b"120 Service ready in 5 minutes.\r\n", "starting"),
     ("smtp", b"554 5.7.1 blocked using bl.example\r\n", "blocked"),
     ("smtp", b"421 4.7.0 mx.example Error: too many connections from 192.0.2.1\r\n", "crowded"),
     ("smtp", b"450 try later\r\n", "other"),

@@ -151,6 +151,9 @@ def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceReques
         yield replace(_hello(facts, address, rungs.ANNOUNCED), announce=True)
     if not facts.names.is_literal and (mute or shown.alert in _ABOUT_THE_NAME):
         yield replace(_hello(facts, address, rungs.OTHER_NAME), server_name=_NOBODYS)
+        other = facts.service.climbed(address, rungs.OTHER_NAME)
+        if result.ended_by_reset and other is not None and other.tls:
+            yield replace(_hello(facts, address, rungs.WATCHED), watch=True)
     if shown.alert in _NO_COMMON or (result.outcome is ServiceOutcome.TLS_FAILED and done.speaks == "tls"):
         for version in rungs.VERSIONS:
             yield replace(_hello(facts, address, f"{rungs.TLS} {version}"), version=version)

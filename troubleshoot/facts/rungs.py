@@ -20,8 +20,11 @@ from troubleshoot.knowledge.model import ServiceEntry
 #: The names of rungs. One of the first three is climbed at once, by what is expected on the port; the others follow.
 LISTEN, SAY, TLS = "", "say", "tls"
 #: In the clear where TLS was expected; a page where nothing is known; with a PROXY line; with another server's name;
-#: what comes after the opening; the greeting once more, and again.
+#: what comes after the opening; the greeting once more, and again; the first hello again, the TTL of answers watched.
 PLAIN, GET, ANNOUNCED, OTHER_NAME, START, AGAIN = "plain", "get", "announced", "tls other-name", "start", "again"
+WATCHED: Final = "watched"
+#: The service answers what its client has not said.
+UNASKED: Final = "unasked"
 #: Each version of TLS by itself.
 VERSIONS: Final = ("TLSv1", "TLSv1_1", "TLSv1_2", "TLSv1_3")
 #: An alert or a message of a handshake, in a record of any version (RFC 8446, section 5.1).
@@ -31,6 +34,9 @@ _TO_A_TLS_PORT: Final = (
     r"(?i).*?(?:plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL|requires TLS"
     r"|sent an HTTP request to an HTTPS server|HTTP request (?:received )?on (?:an )?(?:HTTPS|TLS))"
 )
+#: How a server turns a client away that has not said a word, whatever it speaks: by a reply code (RFC 959, RFC 5321,
+#: RFC 3977), by the words of OpenSSH (drop_connection() in sshd.c).
+_TURNED_AWAY: Final = r"[45]\d\d[ -]|Exceeded MaxStartups|Not allowed at this time"
 #: How an HTTP server says that it does not understand a request (RFC 9110, section 15.5 and 15.6).
 _NOT_UNDERSTOOD: Final = frozenset({400, 405, 414, 431, 501, 505})
 #: From how many characters on printable bytes are words, and how many of them are quoted.
@@ -53,7 +59,8 @@ class Rung(msgspec.Struct, frozen=True):
     """One connection and what it came to.
 
     ``means`` is the kind of a refusal (a variant of service-refuses, ``error`` for a fault of the service, an alert's
-    name), ``speaks`` the protocol that was recognised, ``quote`` what the service said, bounded and printable.
+    name) or :data:`UNASKED`, ``speaks`` the protocol that was recognised, ``quote`` what the service said, bounded and
+    printable.
     """
 
     name: str
@@ -94,6 +101,8 @@ def read_rung(
         _ending, _means, speaks = _read(said, result, None, tuple(marks))
         return Rung(name, Ending.ELSE, result, None, speaks, quote(said))
     ending, means, speaks = _read(said, result, manner, tuple(marks))
+    if manner is None and name == LISTEN and _matches(_TURNED_AWAY, said):
+        ending, means = Ending.NO, None
     if name == ANNOUNCED and status_of(said) in _NOT_UNDERSTOOD:
         ending = Ending.ELSE  # it takes the PROXY line for a request
     return Rung(name, ending, result, means, speaks, quote(said))
@@ -123,6 +132,8 @@ def _read(
         if manner is None or "HTTP" in manner.well:
             return (*_page(said), "http")
         return Ending.ELSE, None, "http"
+    if manner is not None and manner.unasked and _matches(manner.unasked, said):
+        return Ending.ELSE, UNASKED, None
     if manner is not None and manner.well and _matches(manner.well, said):
         return Ending.WELL, None, None
     own = manner.mark if manner is not None else ""

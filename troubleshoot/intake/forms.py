@@ -59,20 +59,20 @@ _PORT_KEY = re.compile(rf"(?:^|[;, {{])port(?:number)?\s?=\s?['\"]?({_PORT})\b",
 _MODES = frozenset(
     {"thin", "oci", "loadbalance", "replication", "failover", "sequential", "aurora", "net", "tcp", "ssl"}
 )
-#: The port of a database by a word of its connection string, where the string has none.
+#: The scheme and the port of a database by a word of its connection string: its driver, or a key that only it has.
 _BY_WORD = (
-    ("postgres", 5432),
-    ("npgsql", 5432),
-    ("mysql", 3306),
-    ("mariadb", 3306),
-    ("oracle", 1521),
-    ("sql server", 1433),
-    ("sqlserver", 1433),
-    ("msoledbsql", 1433),
-    ("initial catalog", 1433),
-    ("dbname=", 5432),
-    ("db2", 50000),
-    ("redis", 6379),
+    ("postgres", "postgresql", 5432),
+    ("npgsql", "postgresql", 5432),
+    ("mysql", "mysql", 3306),
+    ("mariadb", "mariadb", 3306),
+    ("oracle", "oracle", 1521),
+    ("sql server", "mssql", 1433),
+    ("sqlserver", "mssql", 1433),
+    ("msoledbsql", "mssql", 1433),
+    ("initial catalog", "mssql", 1433),
+    ("dbname=", "postgresql", 5432),
+    ("db2", "db2", 50000),
+    ("redis", "redis", 6379),
 )
 
 
@@ -179,10 +179,11 @@ def _databases(text: str) -> _Read:
         host, comma, port = value.partition(",")
         host, colon, behind = host.partition(":") if host.count(":") == 1 else (host, "", "")
         named = _PORT_KEY.search(text)
-        written = port if comma else behind if colon else named[1] if named else _known_port(text)
+        scheme, usual = _known(text)
+        written = port if comma else behind if colon else named[1] if named else usual
         host = {"(local)": "localhost", ".": "localhost", "(localdb)": "localhost"}.get(host.lower(), host)
         if not host.startswith("/"):
-            yield _end(host, written), "string"
+            yield f"{scheme}://{_end(host, written)}" if scheme else _end(host, written), "string"
 
 
 def _without_name(end: str) -> str:
@@ -191,9 +192,10 @@ def _without_name(end: str) -> str:
     return host if colon and not port.isdecimal() and ":" in host else end
 
 
-def _known_port(text: str) -> str | None:
+def _known(text: str) -> tuple[str, str] | tuple[None, None]:
+    """Return scheme and port of the database that a connection string is for, where a word of it tells."""
     small = text.lower()
-    return next((str(port) for word, port in _BY_WORD if word in small), None)
+    return next(((scheme, str(port)) for word, scheme, port in _BY_WORD if word in small), (None, None))
 
 
 _FORMS: tuple[Callable[[str], _Read], ...] = (_databases, _addresses, _people, _pairs)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from probes.base import note
 from probes.service import ServiceOutcome, ServiceResult, TlsFacts
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, rungs
 from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.judge.evidence.attempt import step_of
 from troubleshoot.judge.evidence.ladder import climbed, hop_of, quoted, shown, weight
-from troubleshoot.judge.model import Finding, rule, values
+from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.judge.service import on_any
 
 #: How versions of TLS are written.
 _WRITTEN = {"TLSv1": "TLS 1.0", "TLSv1_1": "TLS 1.1", "TLSv1_2": "TLS 1.2", "TLSv1_3": "TLS 1.3"}
+#: What a client of today offers: where a service takes one of these by itself, it is the ciphers that do not meet.
+_OFFERED = frozenset({"TLSv1_2", "TLSv1_3"})
+#: Alerts that a service without the wanted name may send, beside the one that says so (RFC 6066, section 3).
+_MAY_MISS_A_NAME = frozenset({"unrecognized_name", "handshake_failure", "internal_error", "access_denied"})
 #: Alerts by which a service refuses a client without a certificate, or with one that it does not know; from a service
 #: that asked for one also those that may mean something else.
 _WANTED = frozenset({"certificate_required"})
@@ -78,10 +83,21 @@ def filtered(facts: Facts, reach: Reach) -> Finding | None:
         cause="content-filtered",
         confidence="likely",
         step=step_of(facts),
-        evidence=shown(facts, reach, first, other),
+        evidence=(*shown(facts, reach, first, other), *_reset_ttl(facts, reach)),
         values=values(name=facts.request.target.host, address=reach.address),
         variant="silent" if first.ending is Ending.SILENT else "default",
     )
+
+
+def _reset_ttl(facts: Facts, reach: Reach) -> Evidence:
+    """With which TTL the reset arrives, beside that of the service's own packets: another one tells another machine."""
+    seen = facts.service.peek_rung(reach.address, rungs.WATCHED).result
+    if seen is None or seen.reset_ttl is None:
+        return ()
+    if seen.answer_ttl is None:
+        return ((step_of(facts), note("fact.reset-ttl", ttl=seen.reset_ttl)),)
+    key = "fact.reset-ttl-same" if seen.answer_ttl == seen.reset_ttl else "fact.reset-ttl-other"
+    return ((step_of(facts), note(key, ttl=seen.reset_ttl, other=seen.answer_ttl)),)
 
 
 @rule("tls-failed", asks=(asks.connected.service,), holds_up="healthy")
@@ -101,7 +117,8 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
         return None
     taken = _taken(facts, reach)
     kind = _kind(facts, first, tls, taken)
-    versions = [_WRITTEN[rung.name.rpartition(" ")[2]] for rung in taken]
+    versions = [_WRITTEN[_version(rung)] for rung in taken]
+    ciphers = [rung.result.tls.cipher for rung in taken if rung.result is not None and rung.result.tls is not None]
     sure = "likely" if _is_noise(facts, reach, first) else weight(facts)
     return Finding(
         cause="tls-failed",
@@ -112,9 +129,11 @@ def fails(facts: Facts, reach: Reach) -> Finding | None:
             found=_reason(first, tls),
             name=facts.request.target.host,
             versions=", ".join(versions) or None,
+            ciphers=", ".join(cipher for cipher in dict.fromkeys(ciphers) if cipher) or None,
         ),
         variant={
             "version": "version",
+            "cipher": "cipher",
             "nameless": "nameless",
             "name": "name",
             "cut": "cut",
@@ -140,8 +159,8 @@ def _reason(first: Rung, tls: TlsFacts) -> str:
     """Return why there was no handshake, in the words of the service or of the TLS library where it has any."""
     if tls.alert is not None:
         return tls.alert
-    if tls.error is None or not tls.error.isupper():
-        return quoted(first) if first.quote else "handshake failure"
+    if tls.error is None or not tls.error.isupper():  # the library gives no reason
+        return quoted(first) if first.quote and first.speaks != "tls" else "handshake failure"
     return tls.error.lower().replace("_", " ")
 
 
@@ -162,12 +181,17 @@ def _taken(facts: Facts, reach: Reach) -> tuple[Rung, ...]:
     return tuple(r for r in tried if r.result is not None and r.result.outcome is ServiceOutcome.TLS_OK)
 
 
+def _version(rung: Rung) -> str:
+    """Return the version of TLS that a rung offered alone."""
+    return rung.name.rpartition(" ")[2]
+
+
 def _kind(facts: Facts, first: Rung, tls: TlsFacts, taken: tuple[Rung, ...]) -> str:
     """Return what kind of failure it is; an empty word for one that its alert tells."""
     unknown = tls.alert == "unrecognized_name"
     cut = first.ending is Ending.CUT
     if taken:
-        return "version"
-    if (cut or unknown) and facts.names.is_literal:
+        return "cipher" if any(_version(rung) in _OFFERED for rung in taken) else "version"
+    if (cut or tls.alert in _MAY_MISS_A_NAME) and facts.names.is_literal:
         return "nameless"
     return "name" if unknown else "cut" if cut else "" if tls.alert is not None else "other"

@@ -35,6 +35,11 @@ def _left(facts: Facts, first: Rung, result: ServiceResult) -> bool:
     return listened and bool(first.quote) and result.ended_ms is not None and not (manner is not None and manner.ends)
 
 
+def _inside(result: ServiceResult) -> bool:
+    """Whether a TLS session was open when it happened."""
+    return result.outcome is ServiceOutcome.TLS_OK
+
+
 def _weight(facts: Facts, *, left: bool) -> Confidence:
     return "likely" if left else weight(facts)
 
@@ -73,7 +78,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
         step=step_of(facts),
         evidence=shown(facts, reach, first),
         values=values(said=quoted(first) if left else None),
-        variant="greeted" if left else "default",
+        variant="greeted" if left else "inside" if _inside(result) else "default",
         hop=hop_of(facts, reach.address),
         address=reach.address,
         also=(("firewall-reset", note("verdict.open-cut")),),
@@ -100,7 +105,7 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
         step=step_of(facts),
         evidence=shown(facts, reach, first),
         values=values(said=quoted(first) if left else None),
-        variant="greeted" if left else "default",
+        variant="greeted" if left else "inside" if _inside(result) else "default",
         hop=hop_of(facts, reach.address),
         address=reach.address,
     )
@@ -163,15 +168,15 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
     connect_ms = result.connect_ms or 0.0
     patience_ms = facts.threshold("greeting_ms") + 4 * min(connect_ms, facts.path.rtt_ms(reach.address) or connect_ms)
-    inside = result.outcome is ServiceOutcome.TLS_OK
-    spoken = inside or first.name == rungs.SAY
+    spoken = _inside(result) or first.name == rungs.SAY
+    listened = _inside(result) and facts.request.speaks_first
     due = weight(facts) if spoken else "likely"
     return Finding(
         cause="service-silent",
         confidence=due if result.waited_ms >= patience_ms else "possible",
         step=step_of(facts),
         evidence=shown(facts, reach, first),
-        variant="spoken" if spoken else "tls" if facts.request.tls else "default",
+        variant="inside" if listened else "spoken" if spoken else "tls" if facts.request.tls else "default",
         hop=hop_of(facts, reach.address),
         address=reach.address,
         unsettles=not spoken or due == "likely",

@@ -13,6 +13,11 @@ from troubleshoot.facts.ports import binds
 from troubleshoot.judge.model import Finding
 from troubleshoot.report import Confidence
 
+#: What an HTTP server answers that does not understand a request (RFC 9110, section 15.5.1).
+_BAD_REQUEST = 400
+#: Protocols whose clients begin in the clear and then ask for TLS: RFC 3207, 9051, 2595, 4217, 5804, 4642, 4511, 6120.
+_WITH_STARTTLS = frozenset({"smtp", "imap", "pop3", "ftp", "sieve", "nntp", "ldap", "xmpp"})
+
 
 def works(facts: Facts) -> bool:
     """Whether the target works now and nothing on the checklist is at fault."""
@@ -141,6 +146,12 @@ def _exchanged(facts: Facts, address: str) -> bool:
     return any(trial.received for trial in (transfer.trials if transfer is not None else ()))
 
 
+def _may_switch_tls_on(facts: Facts) -> bool:
+    """Whether the program may go on to switch encryption on within the connection, by a word of the protocol."""
+    request = facts.request
+    return request.protocol in _WITH_STARTTLS and not request.tls and facts.port is not None
+
+
 def not_checked(facts: Facts) -> tuple[Note, ...]:
     """Return what a healthy verdict does not speak of."""
     if facts.request.kind == "name-service" and facts.port is None:
@@ -160,7 +171,10 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
         notes.append(note("verdict.unchecked-tls"))
     pages = [r.http for r in services if r.http is not None and 400 <= r.http.status <= 499]
     if pages:
-        notes.append(note("verdict.unchecked-page", page=f"{pages[0].status} {pages[0].reason}".strip()))
+        key = "verdict.unchecked-bad-request" if pages[0].status == _BAD_REQUEST else "verdict.unchecked-page"
+        notes.append(note(key, page=f"{pages[0].status} {pages[0].reason}".strip()))
+    if _may_switch_tls_on(facts):
+        notes.append(note("verdict.unchecked-starttls", protocol=(facts.request.protocol or "").upper()))
     if facts.request.pid is None:
         notes.append(note("verdict.unchecked-program"))
     return tuple(notes)

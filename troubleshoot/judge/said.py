@@ -128,9 +128,14 @@ def mismatch(facts: Facts, reach: Reach) -> Finding | None:
             protocol=_named(request.protocol),
             fixed=f"{request.sibling}://{where}" if turned else None,
         ),
-        variant={"tls": "tls", "plain": "plain", "other": "other", "announced": "announced", "unknown": "default"}[
-            kind
-        ],
+        variant={
+            "tls": "tls",
+            "plain": "plain",
+            "other": "other",
+            "announced": "announced",
+            "unasked": "unasked",
+            "unknown": "default",
+        }[kind],
         hop=hop_of(facts, address),
         address=address,
     )
@@ -141,6 +146,8 @@ def _other_way(facts: Facts, address: str, first: Rung) -> tuple[str, Rung, str 
     tls = facts.service.peek_rung(address, rungs.TLS)
     plain = facts.service.peek_rung(address, rungs.PLAIN)
     announced = facts.service.peek_rung(address, rungs.ANNOUNCED)
+    if first.means == rungs.UNASKED:
+        return "unasked", first, None
     if not facts.request.tls and (tls.tls or first.speaks == "tls"):
         return "tls", tls if tls.tls else first, "TLS"
     if facts.request.tls and not first.tls and (plain.ending is Ending.WELL or _other(plain, first)):
@@ -148,7 +155,7 @@ def _other_way(facts: Facts, address: str, first: Rung) -> tuple[str, Rung, str 
         return "plain" if spoken == facts.request.protocol else "other", plain if plain.answered else first, spoken
     if not facts.request.tls and first.ending is Ending.ELSE and first.quote:
         return "other" if first.speaks else "unknown", first, first.speaks
-    if announced.ending is Ending.WELL:
+    if announced.ending is Ending.WELL or (facts.request.tls and announced.tls):
         return "announced", announced, None
     if not facts.request.tls and tls.speaks not in (None, "tls", facts.request.protocol):
         return "other", tls, tls.speaks

@@ -261,7 +261,8 @@ class ServiceEntry(Record):
     ``opening`` (with a place for ``{host}``) or ``opening_hex`` is what a client says first, ``start_hex`` what it says
     after that is agreed to, before any login. ``well``, ``no`` (by what it means) and ``mark`` are regular expressions
     for how an answer begins, ``source`` says where all of it is written down. ``speaks`` names the entry that holds
-    them for this one. ``ends``: the service hangs up by itself once it has spoken.
+    them for this one. ``ends``: the service hangs up by itself once it has spoken. ``unasked`` is how a greeting begins
+    that goes on as if the client had said something wrong, though it has not said anything.
     """
 
     port: int
@@ -279,6 +280,7 @@ class ServiceEntry(Record):
     well: str = ""
     no: dict[str, str] = {}
     mark: str = ""
+    unasked: str = ""
     ends: bool = False
     source: str = ""
 

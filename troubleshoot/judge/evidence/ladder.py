@@ -8,6 +8,9 @@ from troubleshoot.facts.rungs import Rung
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.report import Confidence
 
+#: Of what no words can be read in, so many bytes are shown.
+_SHOWN_BYTES = 12
+
 
 def hop_of(facts: Facts, address: str) -> int | None:
     """Return how far away the service's host is, 0 for this machine."""
@@ -42,4 +45,9 @@ def weight(facts: Facts) -> Confidence:
 
 def quoted(rung: Rung) -> str:
     """Return what a service said, as a quotation."""
-    return f'"{rung.quote}"' if rung.quote else "…"
+    if rung.result is not None and rung.result.http is not None:
+        return f'"HTTP {describe.page(rung.result)}"'
+    if rung.quote:
+        return f'"{rung.quote}"'
+    said = bytes.fromhex(rung.result.first_hex)[:_SHOWN_BYTES] if rung.result is not None else b""
+    return said.hex(" ") if said else "…"
