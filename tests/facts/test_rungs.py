@@ -85,6 +85,22 @@ ELSE: list[tuple[str, bytes, str | None]] = [
 ]
 
 
+#: Service, and its greeting with a complaint behind it, of words that its client has not said: an OpenSSH, an Exim, a
+#: vsftpd and a MariaDB behind HAProxy's send-proxy.
+UNASKED: list[tuple[str, bytes]] = [
+    ("ssh", b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\nInvalid SSH identification string.\r\n"),
+    ("smtp", b"220 mail.server.test ESMTP Exim 4.96\r\n500 unrecognized command\r\n"),
+    ("ftp", b"220 (vsFTPd 3.0.3)\r\n530 Please login with USER and PASS.\r\n"),
+    ("imap", b"* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\nPROXY BAD Error in IMAP command received by server.\r\n"),
+    ("pop3", b"+OK Dovecot ready.\r\n-ERR Unknown command.\r\n"),
+    (
+        "mysql",
+        b"\x5b\0\0\0\x0a5.5.5-10.11.19-MariaDB\0\x3d\0\0\x02\xff\x6a\x04#HY000Proxy header is not accepted from x",
+    ),
+    ("redis", b"-ERR unknown command 'PROXY', with args beginning with: 'TCP4'\r\n+PONG\r\n"),
+]
+
+
 def result(said: bytes) -> ServiceResult:
     return ServiceResult("192.0.2.1", 1, ServiceOutcome.SPEAKS, connect_ms=1.0, first_hex=said.hex())
 
@@ -108,6 +124,28 @@ def test_a_refusal_is_understood(name: str, said: bytes, means: str) -> None:
 def test_another_protocol_is_recognised(name: str, said: bytes, speaks: str | None) -> None:
     found = read_rung("", result(said), manner(name), CATALOGUE.marks)
     assert (found.ending, found.speaks) == (Ending.ELSE, speaks)
+
+
+@pytest.mark.parametrize(("name", "said"), UNASKED)
+def test_an_answer_to_what_nobody_has_said_is_no_good_greeting(name: str, said: bytes) -> None:
+    found = read_rung("", result(said), manner(name), CATALOGUE.marks)
+    assert (found.ending, found.means) == (Ending.ELSE, "unasked")
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        (b"554 No SMTP service here\r\n", Ending.NO),
+        (b"421-Too many connections\r\n421 Bye\r\n", Ending.NO),
+        (b"Exceeded MaxStartups\r\n", Ending.NO),
+        (b"220 ready\r\n", Ending.ELSE),
+        (b"5432 rows\r\n", Ending.ELSE),
+        (b"SSH-2.0-x\r\n", Ending.WELL),
+    ],
+)
+def test_who_is_turned_away_is_seen_where_nothing_is_known_of_the_port(said: bytes, ending: Ending) -> None:
+    assert read_rung("", result(said), None, CATALOGUE.marks).ending is ending
+    assert read_rung("get", result(said), None, CATALOGUE.marks).ending is not Ending.NO
 
 
 def test_every_service_with_words_has_a_source_and_words_of_a_real_one_here() -> None:

@@ -128,6 +128,8 @@ def told(report: Report) -> tuple[str, str | None, str]:
         ("https", reset, ("tls-failed", "likely", "host name")),
         ("http", reset, ("service-resets", "likely", "")),
         ("smtp", says(b"220 ready\r\n", leaves=True), ("service-closes", "likely", "220 ready")),
+        ("smtp", says(b"220 ready\r\n500 what?\r\n"), ("protocol-mismatch", "certain", "PROXY line")),
+        ("mqtt", answers(b"\x20\x02\0\x03"), ("service-refuses", "certain", "20 02 00 03")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -232,6 +234,44 @@ def test_a_proxy_line_is_wanted() -> None:
         report = run("10054", f"http://{endpoint}", QUICK)
     assert told(report) == ("fault", "protocol-mismatch", "certain")
     assert "PROXY" in report.verdict.summary
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_a_proxy_line_is_wanted_before_the_handshake(address: str) -> None:
+    _authority, made = settings()
+
+    def behind_a_proxy(connection: socket.socket) -> None:
+        if connection.recv(6, socket.MSG_PEEK) != b"PROXY ":
+            return
+        while connection.recv(1) != b"\n":
+            pass
+        over_tls(made, answers(page()))(connection)
+
+    with service(address, behind_a_proxy) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert told(report) == ("fault", "protocol-mismatch", "certain")
+    assert "PROXY" in report.verdict.summary
+
+
+def test_ciphers_that_do_not_meet_are_told_from_old_versions() -> None:
+    _authority, made = settings()
+    made.set_ciphers("ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")  # nothing that is offered without asking for old ones
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    with service("127.0.0.1", over_tls(made, answers(page()))) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    if report.verdict.cause == "certificate-invalid":
+        pytest.skip("this machine's TLS library still offers the cipher")
+    assert told(report) == ("fault", "tls-failed", "likely")
+    assert "ECDHE-ECDSA-AES128-SHA" in report.verdict.summary
+
+
+def test_a_session_that_is_ended_without_a_word_is_told_as_that(trusting: Callable[[trustme.CA], None]) -> None:
+    authority, made = settings()
+    trusting(authority)
+    with service("127.0.0.1", over_tls(made, lambda inside: inside.recv(1) and None)) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert report.verdict.cause in ("service-closes", "service-resets")
+    assert "handshake through" in report.verdict.summary
 
 
 def test_a_server_that_takes_a_proxy_line_for_a_request_wants_none() -> None:

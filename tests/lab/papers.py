@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 #: Each defect and the name that the certificate is for, by the lab's own names.
-DEFECTS = ("good", "expired", "future", "other-name", "self-signed", "chain-missing", "untrusted")
+DEFECTS = ("good", "expired", "future", "other-name", "self-signed", "chain-missing", "untrusted", "weak")
 
 
 def issue(folder: Path, names: list[str], defect: str, *, days: int = 3) -> tuple[Path, Path, Path]:
@@ -35,8 +35,10 @@ def issue(folder: Path, names: list[str], defect: str, *, days: int = 3) -> tupl
         issuer = trustme.CA(organization_name="nobody's own")
     chain, key, authority = folder / "chain.pem", folder / "key.pem", folder / "authority.pem"
     trusted.cert_pem.write_to_path(authority)
-    if defect == "self-signed":
-        _self_signed(chain, key, names, now, day)
+    if defect in ("self-signed", "weak"):
+        _self_signed(chain, key, names, now, day, weak=defect == "weak")
+        if defect == "weak":
+            authority.write_bytes(chain.read_bytes())  # known, and still too weak
     else:
         paper = issuer.issue_cert(*names, **life)
         parts = paper.cert_chain_pems[:1] if defect == "chain-missing" else paper.cert_chain_pems
@@ -47,16 +49,20 @@ def issue(folder: Path, names: list[str], defect: str, *, days: int = 3) -> tupl
     return chain, key, authority
 
 
-def _self_signed(chain: Path, key: Path, names: list[str], now: dt.datetime, day: dt.timedelta) -> None:
-    """Write a certificate that its own key has signed, as an appliance makes one at its first start."""
+def _self_signed(chain: Path, key: Path, names: list[str], now: dt.datetime, day: dt.timedelta, *, weak: bool) -> None:
+    """Write a certificate that its own key has signed, as an appliance makes one at its first start.
+
+    A weak key is one of RSA with 1024 bits, as old appliances have them.
+    """
     import ipaddress
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
     from cryptography.x509.oid import NameOID
 
-    own = ec.generate_private_key(ec.SECP256R1())
+    bits = 1024  # what nobody should accept any more
+    own = rsa.generate_private_key(65537, bits) if weak else ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     others: list[x509.GeneralName] = []
     for one in names:

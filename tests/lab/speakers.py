@@ -8,8 +8,8 @@ standard input does. Kinds:
 - ``answers``: waits for the client, sends ``text`` and hangs up
 - ``announced``: answers so behind a PROXY line, and resets whoever sends none
 - ``tls``: shakes hands with the certificate in ``paper`` and then does as ``answers``; ``version`` is the only one that
-  it takes, ``client`` a file of authorities of which a client must have a certificate, ``named`` resets a hello that
-  does not hold that name
+  it takes, ``lax`` lets it show a certificate of whatever strength, ``client`` a file of authorities of which a client
+  must have a certificate, ``named`` resets a hello that does not hold that name
 
 ``%DATE%`` in a text is the time ``ahead`` days from now, as HTTP writes it. Nothing but the standard library.
 """
@@ -48,6 +48,8 @@ def settings(entry: dict[str, Any]) -> ssl.SSLContext:
     if entry.get("version"):
         made.set_ciphers("ALL:@SECLEVEL=0")
         made.minimum_version = made.maximum_version = ssl.TLSVersion[entry["version"]]
+    if entry.get("lax"):
+        made.set_ciphers("DEFAULT:@SECLEVEL=0")
     made.load_cert_chain(entry["paper"])
     if entry.get("client"):
         made.verify_mode = ssl.CERT_REQUIRED

@@ -66,6 +66,7 @@ class Speaker:
         says, text = WORDS[self.words]
         entry = asdict(self) | {"kind": self._kind(says), "text": text, "namespace": lab.ns(self.node)}
         entry |= {"hosts": ("0.0.0.0", "::"), "port": int(lab.fill(self.port)), "named": lab.fill(self.named)}
+        entry["lax"] = self.paper == "weak"
         entry["other"] = WORDS[self.other][1] if self.other else ""
         if self.paper:
             entry["paper"], authority = self._papers(lab)
