@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -14,7 +13,7 @@ from msgspec.structs import replace
 from probes.base import Context
 from probes.failure import Failure, classify, errno_name
 from probes.service import KEPT, HttpFacts, ServiceOutcome, ServiceRequest, ServiceResult, TlsFacts
-from probes.system import certificate, http_answer
+from probes.system import certificate, http_answer, on_linux
 from probes.system.blocking import in_thread
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.line import Line, Patience
@@ -123,7 +122,7 @@ async def _watched(
     request: ServiceRequest, target: Endpoint, context: Context, progress: Callable[[ServiceResult], None]
 ) -> ServiceResult:
     """Look at the TTL of what comes as well, where that can be seen."""
-    if sys.platform != "linux":
+    if not on_linux():
         return await _with_tls(request, target, context, progress)
     from probes.system.linux.ttl_watch import TtlWatch, watch  # noqa: PLC0415
 
