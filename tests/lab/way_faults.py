@@ -132,6 +132,34 @@ class Overlap:
         require(_over(lab, "e0", address, port), f"{self}: nothing answers by e0")
 
 
+@fault("answers-elsewhere")
+@dataclass(frozen=True)
+class AnswersElsewhere:
+    """Router 1 sends what is for the client by ``e9``, and the client's strict reverse-path filter drops it there."""
+
+    def inject(self, lab: Lab) -> None:
+        _second_interface(lab, "router1")
+        client = value(lab, "client", 4)
+        words = f"-n {lab.ns('router1')} route replace {client}/32 via {_NEAR[4]} dev e9"
+        subprocess.run(["ip", *words.split()], check=True)
+        lab.sysctl("client", {"ipv4/conf/all/rp_filter": 1, "ipv4/conf/e9/rp_filter": 1})
+
+    def verify(self, lab: Lab) -> None:
+        before = self._dropped(lab)
+        address, port = value(lab, "server", 4), int(lab.values["port"])
+        require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
+        require(self._dropped(lab) > before, f"{self}: the filter has dropped nothing")
+
+    @staticmethod
+    def _dropped(lab: Lab) -> int:
+        """How many packets the reverse-path filter has dropped (proc_net_netstat)."""
+        rows = [row.split() for row in lab.run("client", "cat", "/proc/net/netstat").stdout.splitlines()]
+        pairs = zip(rows[::2], rows[1::2], strict=True)
+        return sum(
+            int(n) for names, ns in pairs for name, n in zip(names, ns, strict=True) if name == "IPReversePathFilter"
+        )
+
+
 _BOUND = """
 import socket, sys
 address, port, interface = sys.argv[1:]
@@ -173,11 +201,13 @@ class FixedNeighbour:
 class NoWayBack:
     """The server has no route to other networks; whoever is on its own network still reaches it."""
 
+    family: int = 4
+
     def inject(self, lab: Lab) -> None:
         for family in (4, 6):
             subprocess.run(["ip", "-n", lab.ns("server"), f"-{family}", "route", "del", "default"], check=True)
 
     def verify(self, lab: Lab) -> None:
-        address, port = value(lab, "server", 4), int(lab.values["port"])
+        address, port = value(lab, "server", self.family), int(lab.values["port"])
         require(try_tcp(lab, "client", address, port) is None, f"{self}: an answer comes back")
         require(try_tcp(lab, "mate", address, port) == 0, f"{self}: the server is not there")

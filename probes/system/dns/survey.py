@@ -134,7 +134,7 @@ class _OneServer:
                         break  # what is left would be too short a wait to call silence
                     answers = await self._ask_candidate(position, name)
                     if Answer.ADDRESSES in answers:
-                        await self._doubt(position, name)
+                        await self._doubt(position, name, survey.types[answers.index(Answer.ADDRESSES)])
                     if all(answer in SILENT for answer in answers) or Answer.ADDRESSES in answers:
                         break
         finally:
@@ -150,9 +150,9 @@ class _OneServer:
             self._survey.silent[self._server.text] = None
             self._survey.changed()
 
-    async def _doubt(self, position: int, name: str) -> None:
+    async def _doubt(self, position: int, name: str, record_type: str) -> None:
         """Hold addresses against what the server says of names that cannot have any, and of the name as typed."""
-        survey, record_type = self._survey, self._survey.types[0]
+        survey = self._survey
         suffix = name.removeprefix(survey.typed)
         async with asyncio.TaskGroup() as group:
             if name != survey.typed and "." in survey.typed and survey.typed in survey.candidates[position:]:
