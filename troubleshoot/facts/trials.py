@@ -135,11 +135,16 @@ def made(facts: Facts, address: str) -> int:
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """So many connections were ``made``, and the ``count`` after them failed, all of them; ``silent`` tells how."""
+    """So many connections were ``made``, and the ``count`` after them failed, all of them; ``silent`` tells how.
+
+    ``alike`` tells whether they failed in one way. Who refuses by ICMP is held to a few messages a second (RFC 1812,
+    4.3.2.8), so that silence after one such message is no other way.
+    """
 
     made: int
     count: int
     silent: bool
+    alike: bool
 
 
 def limit(facts: Facts, address: str) -> Limit | None:
@@ -148,7 +153,8 @@ def limit(facts: Facts, address: str) -> Limit | None:
     if not failed or FlowOutcome.ACCEPTED in failed:
         return None
     outcomes = [trial.outcome for trial in trials(facts, address)]
-    return Limit(outcomes.count(FlowOutcome.ACCEPTED), len(failed), FlowOutcome.SILENCE in failed)
+    ways = {one for one in failed if failed[0] is not FlowOutcome.ICMP or one is not FlowOutcome.SILENCE}
+    return Limit(outcomes.count(FlowOutcome.ACCEPTED), len(failed), FlowOutcome.SILENCE in ways, len(ways) == 1)
 
 
 def told(found: Limit, port: int | None) -> Note:

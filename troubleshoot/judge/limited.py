@@ -37,8 +37,7 @@ def _limits(facts: Facts, reach: Reach) -> Finding | None:
     if spread is None or limit is None or flows.split(facts, address) is not None:
         return None
     by_loss = limit.silent and min(1.0, 2 * losses.at_most(facts, address)) ** limit.count > _BY_LOSS
-    alike = len(set(trials.since_first_failure(facts, address))) == 1
-    sure = limit.count >= UNTIL_A_LIMIT and alike and not by_loss
+    sure = limit.count >= UNTIL_A_LIMIT and limit.alike and not by_loss
     sender = spread.refused_by.sender if spread.refused_by is not None else None
     on_the_way = sender is not None and plain(sender) != plain(address)
     hop = facts.hops.hop_of(address, sender) if on_the_way else facts.hops.distance(address)
