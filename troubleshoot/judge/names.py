@@ -94,7 +94,7 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     stub = closed and all(s in RESOLVED_STUBS for s in asked)
     return Finding(
         cause="nameserver-unreachable",
-        confidence="certain" if cut is None else "likely",
+        confidence="certain" if cut is None and way_to_servers.known(facts, tuple(asked)) else "likely",
         step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *system_said(result)),
         values=values(servers=", ".join(asked), server=next(iter(asked)), name=_name(facts)),

@@ -98,11 +98,12 @@ def broken(facts: Facts) -> Finding | None:
     """
     servers = _silent(facts)
     hops = _of_all(facts, servers, _dies)
-    if len(set(hops)) != 1:
-        return None
-    hop = hops[0]
     several = len({_network(s) for s in servers}) > 1
-    router = facts.hops.router_at(servers[0], hop) or (gateway_at(facts, servers[0]) if hop == 1 else None)
+    if not hops or (several and len(set(hops)) != 1):
+        return None
+    hop = max(hops)  # the way to one network is one: where it shows less of itself, routers held their reports back
+    seen = servers[hops.index(hop)]
+    router = facts.hops.router_at(seen, hop) or (gateway_at(facts, seen) if hop == 1 else None)
     return Finding(
         cause="path-broken",
         confidence="likely" if several else "possible",
@@ -117,6 +118,21 @@ def broken(facts: Facts) -> Finding | None:
         address=router,
         also=(("nameserver-unreachable", note("verdict.open-server-off")),),
     )
+
+
+def known(facts: Facts, servers: tuple[str, ...]) -> bool:
+    """Whether something shows that the way to each network with silent servers is there."""
+    reached = {_network(server) for server in servers if _heard(facts, server)}
+    return all(_network(server) in reached for server in servers)
+
+
+def _heard(facts: Facts, server: str) -> bool:
+    """Whether a server's machine, the link that it is on or a router's late report speaks of it."""
+    route, ping = facts.link.peek_route(server), facts.path.peek_ping(server)
+    if facts.machine.is_local(server) or (route is not None and route.gateway is None) or facts.path.alive(server):
+        return True
+    told = any(e.icmp is not None or e.failure is not None for e in (ping.echoes if ping is not None else ()))
+    return told or any(a.answer is Answer.PORT_CLOSED for a in facts.names.answers_of(server))
 
 
 def gateway_at(facts: Facts, server: str) -> str | None:
