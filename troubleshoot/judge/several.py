@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import note
-from probes.failure import Failure, IcmpMeaning
+from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
@@ -70,14 +70,19 @@ def _lost_on_the_way(facts: Facts, reach: Reach) -> bool:
     if facts.path.alive(reach.address):
         return False
     errors = [reach.icmp, *(e.icmp for e in (ping.echoes if ping else ()))]
+    # That there is no route is decided at once; that a host is absent a router learns by asking for it.
     late = [
         e.icmp
         for e in (ping.echoes if ping else ())
-        if e.icmp is not None and (e.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+        if _of_a_host(e.icmp) and (e.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
     ]
     denied = any(e is not None and e.meaning in (IcmpMeaning.PROHIBITED, IcmpMeaning.PORT_UNREACHABLE) for e in errors)
-    waited = reach.icmp is not None and reach.heard_ms >= facts.threshold("neighbour_wait_ms")
+    waited = _of_a_host(reach.icmp) and reach.heard_ms >= facts.threshold("neighbour_wait_ms")
     return not denied and not late and not waited
+
+
+def _of_a_host(error: IcmpError | None) -> bool:
+    return error is not None and error.meaning is not IcmpMeaning.NETWORK_UNREACHABLE
 
 
 @rule("some-addresses-dead", asks=(asks.connected.flows,))
