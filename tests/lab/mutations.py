@@ -167,7 +167,7 @@ def queue_full(network: Network) -> Truth:
     same = Accepted(
         outcome="fault",
         cause="firewall-drop",
-        scope="remote-host",
+        scope="remote-host" if network.plain else None,  # a silent router before the host may be what drops
         who=("nobody",),
         confidence_at_most="likely",
         alternatives=("accept-queue-full",),

@@ -86,7 +86,7 @@ def _drops(facts: Facts) -> Finding | None:
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
-        also=(*(_same_silence(facts, reach.address) if behind else ()), *thrown),
+        also=(*(() if located and not behind else _same_silence(facts, reach.address)), *thrown),
     )
 
 
