@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from probes.base import note
 from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.ping import PingResult
 from probes.tcp_path import TcpPathResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, family_of, gateway_of, is_loopback
 from troubleshoot.judge.evidence.attempt import attempt_evidence, path_evidence, step_of
+from troubleshoot.judge.evidence.icmp import hop_of_sender, router_error
 from troubleshoot.judge.model import Finding, rule, values
 
 
@@ -29,21 +32,10 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     if not all(_lost_on_the_way(facts, r) for r in dead):
         return None
     first = next((r for r in dead if facts.path.peek_trace(r.address) is not None), dead[0])
-    hop = facts.hops.last_hop(first.address) or None
-    router = facts.hops.router_at(first.address, hop) if hop else None
-    route = facts.link.peek_route(first.address)
-    gateway = gateway_of(route) if route is not None and not hop else None
-    beside = facts.path.peek_ping(gateway) if gateway is not None else None
-    sure = hop is not None
-    if route is not None and beside is not None and beside.received:
-        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
-        sure = facts.peek("tcp-path", TcpPathResult, facts.endpoint(first.address)) is not None  # nobody behind it does
-    # What vanishes right before the host may be dropped by the host; the other family tells how far that is.
-    far = facts.hops.distance(living[0].address)
-    before = hop is not None and far is not None and hop < far - 1
+    found = _denier(facts, first) or _last_seen(facts, first.address, living[0].address)
     return Finding(
         cause="address-family-path-broken",
-        confidence="certain" if sure and before else "likely",
+        confidence="certain" if found.sure else "likely",
         step=step_of(facts),
         evidence=(
             *(attempt_evidence(facts, r) for r in dead[:2]),
@@ -51,10 +43,45 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
             attempt_evidence(facts, living[0]),
         ),
         values=values(family=f"IPv{families.pop()}"),
-        hop=hop,
-        address=router,
-        also=() if before else (("some-addresses-dead", note("verdict.open-family-host")),),
+        hop=found.hop,
+        address=found.router,
+        also=() if found.before_host else (("some-addresses-dead", note("verdict.open-family-host")),),
     )
+
+
+class _Break(msgspec.Struct, frozen=True):
+    """Where the way of a family ends: ``sure`` where the evidence leaves no other place."""
+
+    hop: int | None
+    router: str | None
+    before_host: bool
+    sure: bool
+
+
+def _denier(facts: Facts, reach: Reach) -> _Break | None:
+    """The router that says itself that it has no way to the address."""
+    told = [router_error(facts, reach), *(error for _, error in facts.path.unreachables(reach.address))]
+    error = next((e for e in told if e is not None and e.meaning in UNREACHABLE and e.sender is not None), None)
+    if error is None:
+        return None
+    return _Break(hop_of_sender(facts, reach.address, error.sender), error.sender, before_host=True, sure=True)
+
+
+def _last_seen(facts: Facts, address: str, living: str) -> _Break:
+    """The last router that says anything; ``living`` is the name's address of the other family."""
+    hop = facts.hops.last_hop(address) or None
+    router = facts.hops.router_at(address, hop) if hop else None
+    sure = hop is not None
+    route = facts.link.peek_route(address)
+    gateway = gateway_of(route) if route is not None and not hop else None
+    beside = facts.path.peek_ping(gateway) if gateway is not None else None
+    if route is not None and beside is not None and beside.received:
+        hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
+        sure = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address)) is not None  # nobody behind it does
+    # What vanishes right before the host may be dropped by the host; the other family tells how far that is.
+    far = facts.hops.distance(living)
+    before = hop is not None and far is not None and hop < far - 1
+    return _Break(hop, router, before, sure and before)
 
 
 def _lost_on_the_way(facts: Facts, reach: Reach) -> bool:
