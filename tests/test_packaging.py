@@ -182,6 +182,37 @@ def test_the_locked_versions_are_those_that_come(tmp_path: Path) -> None:
     assert "DO NOT MATCH" in refused.stderr
 
 
+def test_the_archive_is_the_whole_program(tmp_path: Path, closed_port: int) -> None:
+    """Built from the locks, started where it lies: what is compiled, what is read, and what runs in a child."""
+    if not reachable("pypi.org"):
+        pytest.skip("PyPI cannot be reached")
+    archive = tmp_path / "wsadiag.pyz"
+    run(sys.executable, ROOT / "docker/build_zipapp.py", archive, cwd=tmp_path)
+
+    def wsadiag(*words: str, status: int = 0) -> str:
+        done = run(sys.executable, "-I", archive, *words, cwd=tmp_path, check=False)
+        assert (done.returncode, done.stderr) == (status, ""), words
+        return done.stdout
+
+    assert wsadiag("--version").startswith("wsadiag ")
+    assert "WSAECONNREFUSED" in wsadiag("explain", "10061")
+    report = json.loads(wsadiag("--json", "10061", f"localhost:{closed_port}", status=1))
+    assert report["verdict"]["cause"] == "no-listener"
+    assert not [record for record in report["probes"] if record["status"] == "broken"]
+    (made,) = json.loads(wsadiag("reproduce", "10057", "--json"))["reproductions"][:1]
+    assert made["matches"]
+    assert "namespaces" in {item["id"] for item in json.loads(wsadiag("doctor", "--no-network", "--json"))["items"]}
+    assert set(tmp_path.iterdir()) == {archive}
+
+
+@pytest.mark.skipif(not os.environ.get("WSADIAG_RELEASE"), reason="it asks a service that few machines reach")
+def test_nothing_locked_is_known_to_be_vulnerable() -> None:
+    done = run(sys.executable, ROOT / "docker/audit.py", cwd=ROOT, check=False)
+    if done.returncode == 3:
+        pytest.skip(done.stdout.splitlines()[0])
+    assert done.returncode == 0, done.stdout
+
+
 # -- how they install ------------------------------------------------------------------------------------------
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import pkgutil
 import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -201,10 +201,10 @@ async def _kernel(context: Context) -> list[Ability]:
 
 
 async def _namespaces() -> Ability:
-    script = str(Path(holders.__file__).with_name("namespaces.py"))
+    source = pkgutil.get_data("probes.system.linux", "namespaces.py") or b""  # it may lie in an archive
     try:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", script),
+            *(sys.executable, "-I", "-S", "-c", source.decode()),
             executable="/proc/self/exe",  # an interpreter in somebody's home may run and not be found by its path
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from probes.base import Context
 from probes.system import platform_name, resolver
@@ -56,21 +56,18 @@ class Names:
 
     def __init__(self) -> None:
         self._asked: dict[tuple[str, int], asyncio.Future[tuple[str, ...]]] = {}
-        self._child: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._unsent, self._unread = bytearray(), bytearray()
+        self._alone_at: set[asyncio.Task[None]] = set()
         self._broken = platform_name() == "windows" or not sys.executable
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-        if self._child is not None and self._child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.kill()
-            await self._child.wait()
+        for task in self._alone_at:
+            task.cancel()
+        self._end()
 
     async def addresses_of(self, name: str, family: int) -> tuple[str, ...]:
         """Return the addresses of an ASCII name in the resolver's order; each name is asked for once."""
@@ -79,55 +76,98 @@ class Names:
         if asked is None:
             asked = self._asked[key] = asyncio.get_running_loop().create_future()
             asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting
-            await self._ask(key)
+            self._ask(key)
         return await asyncio.shield(asked)
 
     def forget(self) -> None:
         """Ask anew from here on: the next look-up is another attempt."""
         self._asked = {key: asked for key, asked in self._asked.items() if not asked.done()}
 
-    async def _ask(self, key: tuple[str, int]) -> None:
-        async with self._starting:
-            if self._child is None and not self._broken:
-                await self._start()
-        if self._child is None or self._child.stdin is None:
-            await self._alone(key)
+    def _ask(self, key: tuple[str, int]) -> None:
+        if self._child is None and not self._broken:
+            self._start()
+        if self._child is None:
+            self._ask_alone(key)
             return
-        try:
-            self._child.stdin.write(f"{key[0]} {key[1]}\n".encode("ascii"))
-            await self._child.stdin.drain()
-        except (OSError, RuntimeError):
-            await self._alone(key)
+        self._unsent += f"{key[0]} {key[1]}\n".encode("ascii")
+        self._write()
 
-    async def _start(self) -> None:
-        words = [sys.executable, "-I", "-S", "-c", _CHILD]
+    def _start(self) -> None:
+        """Start the child, by subprocess and not by asyncio, whose watcher wants a thread for it."""
         try:
-            # A process group of its own: Ctrl-C is for us alone.
-            self._child = await asyncio.create_subprocess_exec(
-                *words,
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                process_group=0,
-                limit=_LONGEST,
+                bufsize=0,
+                process_group=0,  # a group of its own: Ctrl-C is for us alone
                 env={**os.environ, "PYTHONUTF8": "1"},
             )
         except OSError:
             self._broken = True
             return
-        self._reading = asyncio.create_task(self._read(self._child))
+        self._child = child
+        try:
+            for pipe in _pipes(child):
+                os.set_blocking(pipe.fileno(), False)
+            asyncio.get_running_loop().add_reader(_pipes(child)[1], self._read)
+        except OSError:
+            self._end()
 
-    async def _read(self, child: asyncio.subprocess.Process) -> None:
-        if child.stdout is None:
+    def _end(self) -> None:
+        """End the child, if there is one; none is started again."""
+        child, self._child, self._broken = self._child, None, True
+        if child is None:
             return
-        with contextlib.suppress(ValueError, OSError):
-            while line := await child.stdout.readline():
-                self._take(line.decode("ascii", "replace").split())
-        # It died, perhaps of one of the names: each that is still open gets a child of its own.
-        self._broken, self._child = True, None
-        for key, asked in list(self._asked.items()):
+        running = asyncio.get_running_loop()
+        for pipe in _pipes(child):
+            running.remove_reader(pipe)
+            running.remove_writer(pipe)
+            with contextlib.suppress(OSError):
+                pipe.close()
+        child.kill()
+        child.wait()
+
+    def _write(self) -> None:
+        """Send what is to be sent, as much as the pipe takes now."""
+        if self._child is None:
+            return
+        into, running = _pipes(self._child)[0], asyncio.get_running_loop()
+        try:
+            del self._unsent[: os.write(into.fileno(), self._unsent)]
+            if self._unsent:
+                running.add_writer(into, self._write)
+            else:
+                running.remove_writer(into)
+        except BlockingIOError:
+            running.add_writer(into, self._write)
+        except OSError:
+            self._died()
+
+    def _read(self) -> None:
+        """Take the lines that have come."""
+        if self._child is None:
+            return
+        try:
+            piece = os.read(_pipes(self._child)[1].fileno(), 1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        *lines, rest = (self._unread + piece).split(b"\n")
+        self._unread = bytearray(rest)
+        for line in lines:
+            self._take(line.decode("ascii", "replace").split())
+        if not piece or len(rest) > _LONGEST:
+            self._died()
+
+    def _died(self) -> None:
+        """The child died, perhaps of one of the names: each that is still open gets a child of its own."""
+        self._end()
+        for key, asked in self._asked.items():
             if not asked.done():
-                await self._alone(key)
+                self._ask_alone(key)
 
     def _take(self, words: list[str]) -> None:
         if len(words) != 3 or not words[1].isdecimal():
@@ -143,6 +183,11 @@ class Names:
         else:
             asked.set_exception(OSError())
 
+    def _ask_alone(self, key: tuple[str, int]) -> None:
+        task = asyncio.get_running_loop().create_task(self._alone(key))
+        self._alone_at.add(task)
+        task.add_done_callback(self._alone_at.discard)
+
     async def _alone(self, key: tuple[str, int]) -> None:
         asked = self._asked[key]
         try:
@@ -153,3 +198,9 @@ class Names:
         else:
             if not asked.done():
                 asked.set_result(found)
+
+
+def _pipes(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    assert child.stdin is not None  # noqa: S101 - both were asked for
+    assert child.stdout is not None  # noqa: S101
+    return child.stdin, child.stdout
