@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 STRANGER = "catalogue"
 
 
-def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, check: bool = True, wait_s: float = 100) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     done = subprocess.run(
         [str(word) for word in command],
@@ -40,7 +40,7 @@ def run(*command: str | Path, cwd: Path, check: bool = True) -> subprocess.Compl
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=wait_s,
         check=False,
     )
     if check:
@@ -182,12 +182,13 @@ def test_the_locked_versions_are_those_that_come(tmp_path: Path) -> None:
     assert "DO NOT MATCH" in refused.stderr
 
 
+@pytest.mark.timeout(400)
 def test_the_archive_is_the_whole_program(tmp_path: Path, closed_port: int) -> None:
     """Built from the locks, started where it lies: what is compiled, what is read, and what runs in a child."""
     if not reachable("pypi.org"):
         pytest.skip("PyPI cannot be reached")
     archive = tmp_path / "wsadiag.pyz"
-    run(sys.executable, ROOT / "docker/build_zipapp.py", archive, cwd=tmp_path)
+    run(sys.executable, ROOT / "docker/build_zipapp.py", archive, cwd=tmp_path, wait_s=300)
 
     def wsadiag(*words: str, status: int = 0) -> str:
         done = run(sys.executable, "-I", archive, *words, cwd=tmp_path, check=False)

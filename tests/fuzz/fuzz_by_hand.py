@@ -1,6 +1,6 @@
 """Fuzz by hand, for as long as one likes: ``python tests/fuzz/fuzz_by_hand.py [--seconds 60] [--seed 1] [TARGET ...]``.
 
-Each input of a target has five seconds. What is found is written to the corpus, where the tests play it from then on.
+Each input of a target has five seconds of the processor. What is found is written to the corpus, where the tests play it from then on.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def _alarm(_signal: int, _frame: FrameType | None) -> None:
 
 def play(name: str, data: bytes) -> str | None:
     """Give one input to a target; return the traceback where that went wrong."""
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    signal.setitimer(signal.ITIMER_PROF, HANG_S)
     try:
         TARGETS[name](data)
     except (Exception, Hang):  # noqa: BLE001 - this is what is looked for
         return traceback.format_exc()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return None
 
 
@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
     parser.add_argument("--seed", type=int, default=time.time_ns())
     options = parser.parse_args()
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     wanted, finds, total = options.targets or list(TARGETS), 0, 0
     for name in wanted:
         played, found = fuzz(name, options.seconds / len(wanted), random.Random(f"{options.seed} {name}"))

@@ -51,3 +51,19 @@ def test_a_router_that_had_others_to_report_has_not_been_observed_to_be_silent(l
     withheld = replay(changed(report, saved.target.addresses[0], withheld=True), "en").verdict
     assert (withheld.outcome, withheld.cause) == ("inconclusive", None)
     assert any("by itself" in action for action in withheld.actions)
+
+
+@pytest.mark.parametrize("living", [False, True])
+def test_pings_that_a_busy_machine_never_looked_after_are_no_silence(living: bool) -> None:
+    saved = from_json(BROKEN.read_bytes())
+    report = with_living_neighbour(saved) if living else saved
+    ours = {p["subject"] for p in report.probes if p["subject"].startswith(saved.target.addresses[0])}
+    starved = {"key": "reason.starved", "values": [["lost", "4.3"], ["seconds", "4.9"]]}
+    probes = tuple(
+        {**p, "status": "cut-short", "reason": starved, "result": None}
+        if p["probe"] == "ping" and p["subject"] in ours
+        else p
+        for p in report.probes
+    )
+    verdict = replay(replace(report, probes=probes), "en").verdict
+    assert (verdict.outcome, verdict.cause) == ("inconclusive", None)

@@ -14,6 +14,7 @@ from troubleshoot.facts.address import (
     plain,
 )
 from troubleshoot.facts.view import Theme, once
+from troubleshoot.intake.target import unmapped
 
 #: More addresses of one name than this are not looked at.
 MAX_ADDRESSES = 8
@@ -73,7 +74,8 @@ class Names(Theme):
             return (host,)
         if self.resolve is None:
             return ()
-        return tuple(a for a in self.resolve.addresses if wanted in (None, family_of(a)))[:MAX_ADDRESSES]
+        addresses = dict.fromkeys(map(unmapped, self.resolve.addresses))
+        return tuple(a for a in addresses if wanted in (None, family_of(a)))[:MAX_ADDRESSES]
 
     @functools.cached_property
     def extra_targets(self) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ class Names(Theme):
         families = {family_of(a) for a in self.targets}
         found: list[str] = []
         for answer in self.resolve.answers:
-            for address in answer.addresses:
+            for address in map(unmapped, answer.addresses):
                 if family_of(address) in families and plain(address) not in known and address not in found:
                     found.append(address)
         return tuple(found[:MAX_EXTRA])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from probes.base import Status
 from probes.failure import IcmpError, IcmpMeaning
 from probes.ping import PingMethod, PingResult
 from probes.tcp_path import TcpPathResult
@@ -58,6 +59,12 @@ class Path(Theme):
         """Whether the silence of an address tells nothing, for its router had others to report (as far as known)."""
         pings = (self._view.peek("ping", PingResult, subject) for subject in (address, second_look(address)))
         return any(ping.withheld for ping in pings if ping is not None)
+
+    def missed(self, address: str) -> bool:
+        """Whether nobody looked if an address answers: its pings ended before anything could be seen."""
+        record = self._view.observation("ping", address)
+        cut = record is not None and record.status is Status.CUT_SHORT and record.result is None
+        return cut and self.peek_ping(address) is None
 
     def echoes(self, address: str) -> PingResult | None:
         """Return the first pings where they were ICMP echoes and the address answers them (as far as known)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from troubleshoot.intake.target import Target, is_unspecified, near_service
+from troubleshoot.intake.target import Target, is_unspecified, near_service, unmapped
 from troubleshoot.knowledge.catalogue import Catalogue, ServiceEntry
 from troubleshoot.knowledge.kinds import About, Kind, System
 from troubleshoot.knowledge.text import fill
@@ -100,9 +100,9 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         needs_port=entry.needs_port,
         family=options.family,
         pid=options.pid,
-        local_host=options.local_host,
-        router=options.router,
-        remote_neighbour=options.remote_neighbour,
+        local_host=options.local_host and unmapped(options.local_host),
+        router=options.router and unmapped(options.router),
+        remote_neighbour=options.remote_neighbour and unmapped(options.remote_neighbour),
         advice_for=options.advice_for,
         service_port=service.port if service is not None else None,
         service_name=target.service or _registered(target, catalogue),

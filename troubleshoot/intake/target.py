@@ -68,6 +68,20 @@ def is_address(text: str) -> bool:
     return True
 
 
+def unmapped(address: str) -> str:
+    """Return the IPv4 address that one of IPv6 stands for (``::ffff:192.0.2.1``, RFC 4291), any other as it is.
+
+    Java, .NET, Node and Go log IPv4 so, and name servers may answer it; on the wire it is IPv4.
+    """
+    if ":" not in address:
+        return address
+    try:
+        inside = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if inside is None else str(inside)
+
+
 def is_unspecified(text: str) -> bool:
     """Whether ``text`` is the address that stands for every one of a machine, ``0.0.0.0`` or ``::``."""
     return is_address(text) and ipaddress.ip_address(text.partition("%")[0]).is_unspecified
@@ -204,11 +218,11 @@ def _host_and_port(word: str, text: str) -> tuple[str | None, int | None, str | 
             raise Refusal("usage.target-brackets", word=word)
         if not _is_ipv6(inside):
             raise Refusal("usage.target-in-brackets", word=word, inside=inside)
-        return (inside, *_port(word, after[1:] if after else None))
+        return (unmapped(inside), *_port(word, after[1:] if after else None))
     if "[" in text or "]" in text:
         raise Refusal("usage.target-brackets", word=word)
     if _is_ipv6(text):
-        return text, None, None
+        return unmapped(text), None, None
     # A zone may hold a colon; a name may not.
     if text.count(":") > 1:
         raise Refusal("usage.target-ipv6", word=word)

@@ -138,7 +138,7 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
     router = facts.hops.router_at(reach.address, hop) if hop else None
     return Finding(
         cause="firewall-drop",
-        confidence="possible" if facts.path.withheld(reach.address) else "likely",
+        confidence="possible" if _unheard(facts, reach.address) else "likely",
         scope="remote-host",
         step=step_of(facts),
         evidence=(
@@ -152,6 +152,11 @@ def _stealth(facts: Facts, reach: Reach, neighbour: PingResult | None) -> Findin
         address=router,
         also=(("host-down", note("verdict.open-host-down")),),
     )
+
+
+def _unheard(facts: Facts, address: str) -> bool:
+    """Whether the silence of an address is none: others were to be reported first, or this machine did not look."""
+    return facts.path.withheld(address) or facts.path.missed(address)
 
 
 @rule("path-broken", asks=(asks.failed.second_look, asks.around.routers, asks.around.subnet, asks.connected.flows))
@@ -186,7 +191,7 @@ def _broken(facts: Facts) -> Finding | None:
     if gateway_ping is not None and gateway_ping.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
     beyond = facts.path.remote_neighbour_asked(reach.address)
-    told = hop and beyond and route.gateway_on_link is not False and not facts.path.withheld(reach.address)
+    told = hop and beyond and route.gateway_on_link is not False and not _unheard(facts, reach.address)
     confidence: Confidence = "likely" if told else "possible"
     return Finding(
         cause="path-broken",
