@@ -1,6 +1,7 @@
 """Fuzz by hand, for as long as one likes: ``python tests/fuzz/fuzz_by_hand.py [--seconds 60] [--seed 1] [TARGET ...]``.
 
-Each input of a target has five seconds of the processor. What is found is written to the corpus, where the tests play it from then on.
+Each input of a target has five seconds of the processor. What is found is written to the corpus, where the tests play
+it from then on.
 """
 
 from __future__ import annotations
