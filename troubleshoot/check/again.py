@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from probes.base import CannotObserve
 from probes.system.endpoint import endpoint
 from troubleshoot.check.dial import dial
 from troubleshoot.check.model import Outcome, Reading
@@ -118,7 +119,11 @@ class SecondLook:
             return self._known[index]
         outcome = self._all[index]
         await asyncio.sleep(max(0.0, self._free_s - time.monotonic()))
-        aim = endpoint(outcome.attempts[-1].address or "", outcome.check.target.port or 0)
+        try:
+            aim = endpoint(outcome.attempts[-1].address or "", outcome.check.target.port or 0)
+        except CannotObserve:  # the system no longer reads the address
+            self._known[index] = None
+            return None
         dialled = await dial(aim, _ANSWER_S)
         rejected = dialled.reading is Reading.REJECTED and dialled.router is not None
         if rejected:

@@ -71,7 +71,10 @@ class Questions:
         ttl = next((echo.reply_ttl for echo in echoes.echoes if echo.reply_ttl is not None), None)
         if ttl is None or ttl >= 255 or not on_linux():
             return None
-        target = endpoint(address, port)
+        try:
+            target = endpoint(address, port)
+        except CannotObserve:
+            return None
         await self._context.sending()
         async with self._context.budget.slot():
             with socket.socket(target.family, socket.SOCK_STREAM) as opened:
