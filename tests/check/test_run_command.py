@@ -111,3 +111,20 @@ def test_a_terminal_is_a_terminal_for_the_program(tmp_path: Path) -> None:
     os.close(ours)
     assert b"got hello" in said
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        # whoever reads it goes away: the program meets that, as it would by itself
+        ("set -o pipefail; $W run -- yes | head -n 1", 141),
+        ("$W run -- sh -c 'yes | head -n 100000; exit 0' >/dev/full", 74),
+        ("$W run -- sh -c 'echo x >&2; exit 3' 2>/dev/full", 3),
+        ("$W run -- sh -c 'exec >&-; echo x >&2; exit 5'", 5),
+    ],
+)
+def test_places_that_take_nothing_hang_nobody(line: str, status: int) -> None:
+    words = ["bash", "-c", line.replace("$W", f"{sys.executable} -m troubleshoot")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    assert "bug in wsadiag" not in done.stderr

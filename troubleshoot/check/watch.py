@@ -81,6 +81,7 @@ class Log:
 
     def __init__(self, path: str, most: int = LOG_BYTES) -> None:
         """Open the file for appending, so that what is wrong with it is told at once; raises ``OSError``."""
+        self.path = path
         self._path = Path(path)
         self._most = most
         with self._path.open("ab"):

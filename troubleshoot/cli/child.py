@@ -14,6 +14,8 @@ import signal
 import subprocess
 from collections import deque
 
+from troubleshoot.cli.output import NotWritten
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +34,7 @@ class Child:
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._terminal: int | None = None
+        self._unwritten: OSError | None = None
         terminals = [number for number in (0, 1, 2) if _is_terminal(number)]
         inner = self._open_terminal() if 0 in terminals and len(terminals) > 1 else None
         streams: dict[str, Any] = {}
@@ -63,7 +66,10 @@ class Child:
         return b"".join(self._kept).decode("utf-8", "replace")
 
     def wait(self) -> int:
-        """Copy its streams until it has ended; returns its status, 128 and the number for a signal's."""
+        """Copy its streams until it has ended; returns its status, 128 and the number for a signal's.
+
+        Raises :class:`~troubleshoot.cli.output.NotWritten` where standard output did not take all of it.
+        """
         with self._signals(), self._raw():
             self._copy()
             status = self._process.wait()
@@ -72,6 +78,8 @@ class Child:
                 pipe.close()
         if self._terminal is not None:
             os.close(self._terminal)
+        if self._unwritten is not None:
+            raise NotWritten(self._unwritten.errno, self._unwritten.strerror)
         return status if status >= 0 else 128 - status
 
     def _open_terminal(self) -> int:
@@ -141,6 +149,7 @@ class Child:
                 for key, _ in ready:
                     if not self._move(key.fd):
                         watched.unregister(key.fd)
+                        self._close(key.fd)
                 # Somebody else may hold the streams open: a daemon that the program left behind.
                 if not ready and self._process.poll() is not None:
                     return
@@ -159,8 +168,23 @@ class Child:
             _write(self._terminal, data)
             return True
         self._keep(data)
-        _write(self._ends[end], data)
+        try:
+            _write(self._ends[end], data)
+        except BrokenPipeError:  # nobody reads it any more
+            return False
+        except OSError as error:
+            if self._ends[end] == 2:  # standard error that takes nothing: the status alone has to tell
+                return True
+            self._unwritten = error
+            return False
         return True
+
+    def _close(self, end: int) -> None:
+        """Close our side of a pipe that is not copied any more: the program meets that at its next write."""
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None and not pipe.closed and pipe.fileno() == end:
+                pipe.close()
+                return
 
     def _keep(self, data: bytes) -> None:
         self._kept.append(data)
@@ -188,13 +212,10 @@ def _attach() -> None:
 
 
 def _write(place: int, data: bytes) -> None:
-    """Write it whole; a place that is closed is a signal to the program, which meets it at its next write."""
+    """Write it whole."""
     view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(place, view) :]
-    except BrokenPipeError:
-        return
+    while view:
+        view = view[os.write(place, view) :]
 
 
 def supported() -> bool:

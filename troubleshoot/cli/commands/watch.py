@@ -88,7 +88,7 @@ def _watched(  # noqa: PLR0917 - what a watch needs
             try:
                 kept.write(report)
             except OSError as error:  # a full disk: the watch goes on
-                _complain(session, error)
+                _complain(session, kept.path, error)
         del sums
 
     async def main() -> Report | None:
@@ -130,8 +130,8 @@ def _sums(sums: Sums, session: Session) -> None:
     sys.stdout.write(f"{fill(session.wording['check.watched'], values)}\n")
 
 
-def _complain(session: Session, error: OSError) -> None:
+def _complain(session: Session, file: str, error: OSError) -> None:
     from troubleshoot.cli.output import complain  # noqa: PLC0415
 
     reason = error.strerror or str(error)
-    complain(fill(session.wording["usage.check-written"], {"file": str(error.filename or ""), "reason": reason}))
+    complain(fill(session.wording["usage.check-written"], {"file": file, "reason": reason}))
