@@ -124,7 +124,7 @@ def test_a_terminal_is_a_terminal_for_the_program(tmp_path: Path) -> None:
     ],
 )
 def test_places_that_take_nothing_hang_nobody(line: str, status: int) -> None:
-    words = ["bash", "-c", line.replace("$W", f"{sys.executable} -m troubleshoot")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    words = ["bash", "-c", line.replace("$W", PROGRAM)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr
     assert "bug in wsadiag" not in done.stderr
