@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.base import Context, address_probe
-from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name
+from probes.failure import Failure, IcmpError, classify, errno_name
 from probes.system import chance, on_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
@@ -124,14 +124,8 @@ class _UdpChannel:
         self._queue.send(self._cookie + bytes(24), to=self._target.at(self._base + sequence))
 
     def answers(self) -> list[EchoAnswer]:
-        found: list[EchoAnswer] = []
-        for error in self._queue.errors():
-            icmp = error.icmp
-            if icmp is None or not error.payload.startswith(self._cookie[: len(error.payload)]):
-                continue
-            if icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and self._target.sent(icmp.sender):
-                icmp = None
-            found.append(EchoAnswer(error.port - self._base, error.received_s, error.ttl, icmp))
+        told = self._queue.about(self._cookie, self._target.sent)
+        found = [EchoAnswer(error.port - self._base, error.received_s, error.ttl, icmp) for error, icmp in told]
         # a service that happens to live there answers in its own way: the host is alive, whichever it was for
         found.extend(
             EchoAnswer(int(datagram.port) - self._base, datagram.received_s, datagram.ttl)

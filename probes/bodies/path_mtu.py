@@ -75,14 +75,8 @@ class _UdpLane:
         self._queue.send(payload, to=self._target.at(self._base + number))
 
     def heard(self) -> list[tuple[int, IcmpError | None]]:
-        found: list[tuple[int, IcmpError | None]] = []
-        for error in self._queue.errors():
-            icmp = error.icmp
-            if icmp is None or not error.payload.startswith(self._cookie[: len(error.payload)]):
-                continue
-            if icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and self._target.sent(icmp.sender):
-                icmp = None
-            found.append((error.port - self._base, icmp))
+        told = self._queue.about(self._cookie, self._target.sent)
+        found = [(error.port - self._base, icmp) for error, icmp in told]
         found.extend(
             (datagram.port - self._base, None)
             for datagram in self._queue.received()

@@ -25,12 +25,12 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 if __name__ == "__main__":
     sys.path.insert(0, os.environ.get("WSADIAG_TREE") or str(Path(__file__).resolve().parents[2]))
 
 from probes.base import Budget
+from tests.bench.routed import Routed
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import Report, to_json
@@ -115,54 +115,11 @@ async def many(diagnoses: int) -> None:
 # -- behind a router ---------------------------------------------------------------------------------------------
 
 
-def _run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
-
-
-class Net:
-    """Client, router and server in namespaces; the router drops ports from 4000 on, the server hears 2000 to 2999."""
+class Net(Routed):
+    """A client, a router that drops ports from 4000 on, and a server that hears 2000 to 2999."""
 
     def __init__(self) -> None:
-        mark = f"size{os.getpid()}"
-        self.names = {role: f"{mark}{role}" for role in ("c", "r", "s")}
-
-    def __enter__(self) -> Self:
-        c, r, s = self.names.values()
-        for name in (c, r, s):
-            _run("ip", "netns", "add", name)
-            _run("ip", "-n", name, "link", "set", "lo", "up")
-        for left, right, near, far in ((c, r, "10.81.1.1", "10.81.1.2"), (r, s, "10.81.2.1", "10.81.2.2")):
-            _run(
-                "ip",
-                "-n",
-                left,
-                "link",
-                "add",
-                f"to{right[-1]}",
-                "type",
-                "veth",
-                "peer",
-                f"to{left[-1]}",
-                "netns",
-                right,
-            )
-            for name, link, address in ((left, f"to{right[-1]}", near), (right, f"to{left[-1]}", far)):
-                _run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
-                _run("ip", "-n", name, "link", "set", link, "up")
-        _run("ip", "-n", c, "route", "add", "default", "via", "10.81.1.2")
-        _run("ip", "-n", s, "route", "add", "default", "via", "10.81.2.1")
-        _run("ip", "netns", "exec", r, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        drop = "ip daddr 10.81.2.2 tcp dport >= 4000 drop"
-        rules = f"table ip t {{ chain f {{ type filter hook forward priority 0; {drop}; }}; }}"
-        _run("ip", "netns", "exec", r, "nft", rules)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-
-    def command(self, role: str, *words: str) -> list[str]:
-        return ["ip", "netns", "exec", self.names[role], *words]
+        super().__init__("size", "ip daddr 10.81.2.2 tcp dport >= 4000 drop;")
 
 
 _LISTENS = """

@@ -17,7 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -48,12 +50,29 @@ def cpu_s(command: tuple[str, ...], environment: dict[str, str]) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+def serve(listening: socket.socket) -> None:
+    """Take every connection and keep it until its other end closes: a service that listens first, and is well."""
+    while True:
+        try:
+            taken, _ = listening.accept()
+        except OSError:
+            return  # the bench is over
+        Thread(target=keep, args=(taken,), daemon=True).start()
+
+
+def keep(taken: socket.socket) -> None:
+    with taken, suppress(OSError):
+        while taken.recv(4096):
+            taken.sendall(b"?\r\n")
+
+
 def measured(runs: int, environment: dict[str, str]) -> tuple[list[tuple[str, str, str, str]], float]:
     """Return the table's rows, and the median of the empty interpreter in seconds."""
     with socket.socket() as closed, socket.socket() as listening:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else can take it
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
+        Thread(target=serve, args=(listening,), daemon=True).start()
         ports = {"closed": closed.getsockname()[1], "open": listening.getsockname()[1]}
         rows, empties = [], []
         for words, aim in COMMANDS.items():

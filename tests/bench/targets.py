@@ -25,9 +25,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import msgspec
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench.routed import Routed
 
 HOSTS = [f"10.81.2.{n}" for n in range(2, 12)]
 DEAD = [f"10.81.2.{n}" for n in range(100, 200)]
@@ -51,54 +55,16 @@ while True:
 """
 
 
-def run(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
-
-
-class Net:
-    """Client, router and servers in namespaces."""
+class Net(Routed):
+    """Ten servers; the router drops, rejects and resets by the number of the port."""
 
     def __init__(self) -> None:
-        mark = f"targets{os.getpid()}"
-        self.names = {role: f"{mark}{role}" for role in ("c", "r", "s")}
-
-    def __enter__(self) -> Self:
-        c, r, s = self.names.values()
-        for name in (c, r, s):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        for left, right, near, far in ((c, r, "10.81.1.1", "10.81.1.2"), (r, s, "10.81.2.1", "10.81.2.2")):
-            ends = f"to{right[-1]}", f"to{left[-1]}"
-            run("ip", "-n", left, "link", "add", ends[0], "type", "veth", "peer", ends[1], "netns", right)
-            for name, link, address in ((left, ends[0], near), (right, ends[1], far)):
-                run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", link)
-                run("ip", "-n", name, "link", "set", link, "up")
-        for host in HOSTS[1:]:
-            run("ip", "-n", s, "addr", "add", f"{host}/24", "dev", "tor")
-        run("ip", "-n", c, "route", "add", "default", "via", "10.81.1.2")
-        run("ip", "-n", s, "route", "add", "default", "via", "10.81.2.1")
-        run("ip", "netns", "exec", r, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         rules = (
             f"ip daddr != 10.81.2.0/24 accept; tcp dport {DROPPED}-{REJECTED - 1} drop;"
             f"tcp dport {REJECTED}-{RESET - 1} reject with icmp admin-prohibited;"
             f"tcp dport {RESET}-65535 reject with tcp reset;"
         )
-        run(
-            "ip",
-            "netns",
-            "exec",
-            r,
-            "nft",
-            f"table ip t {{ chain f {{ type filter hook forward priority 0; {rules} }}; }}",
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-
-    def command(self, role: str, *words: str) -> list[str]:
-        return ["ip", "netns", "exec", self.names[role], *words]
+        super().__init__("targets", rules, more=HOSTS[1:])
 
 
 def targets(count: int, *, causes: bool) -> list[tuple[str, int, str]]:

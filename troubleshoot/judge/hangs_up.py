@@ -11,9 +11,8 @@ from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.judge import handshake, said
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.judge.evidence.ladder import climbed, hop_of, quoted, shown, weight
-from troubleshoot.judge.model import Finding, first_step, rule, values
+from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.judge.service import on_any
-from troubleshoot.report import Confidence
 
 
 def _met(facts: Facts, reach: Reach) -> tuple[Rung, ServiceResult] | None:
@@ -40,10 +39,6 @@ def _inside(result: ServiceResult) -> bool:
     return result.outcome is ServiceOutcome.TLS_OK
 
 
-def _weight(facts: Facts, *, left: bool) -> Confidence:
-    return "likely" if left else weight(facts)
-
-
 @rule("service-resets", asks=(asks.connected.service,), holds_up="healthy")
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
@@ -68,21 +63,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     met = _met(facts, reach)
     if met is None or not met[1].ended_by_reset:
         return None
-    first, result = met
-    left = _left(facts, first, result)
-    if first.ending is not Ending.CUT and not left:
-        return None  # it had answered before
-    return Finding(
-        cause="service-resets",
-        confidence=_weight(facts, left=left),
-        step=step_of(facts),
-        evidence=shown(facts, reach, first),
-        values=values(said=quoted(first) if left else None),
-        variant="greeted" if left else "inside" if _inside(result) else "default",
-        hop=hop_of(facts, reach.address),
-        address=reach.address,
-        also=(("firewall-reset", note("verdict.open-cut")),),
-    )
+    return _gone("service-resets", facts, reach, met, also=(("firewall-reset", note("verdict.open-cut")),))
 
 
 @rule("service-closes", asks=(asks.connected.service,), holds_up="healthy")
@@ -95,19 +76,27 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
     met = _met(facts, reach)
     if met is None or met[1].ended_by_reset:
         return None
+    return _gone("service-closes", facts, reach, met)
+
+
+def _gone(
+    cause: str, facts: Facts, reach: Reach, met: tuple[Rung, ServiceResult], also: Evidence = ()
+) -> Finding | None:
+    """Return the finding of a service that ended the connection: at once, or right after its greeting."""
     first, result = met
     left = _left(facts, first, result)
     if first.ending is not Ending.CUT and not left:
-        return None
+        return None  # it had answered before
     return Finding(
-        cause="service-closes",
-        confidence=_weight(facts, left=left),
+        cause=cause,
+        confidence="likely" if left else weight(facts),
         step=step_of(facts),
         evidence=shown(facts, reach, first),
         values=values(said=quoted(first) if left else None),
         variant="greeted" if left else "inside" if _inside(result) else "default",
         hop=hop_of(facts, reach.address),
         address=reach.address,
+        also=also,
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from probes.system import platform_name
 from troubleshoot.reproduce import isolation
 from troubleshoot.reproduce.records import Trace
-from troubleshoot.reproduce.stage import CannotRun, Failed, Stage
+from troubleshoot.reproduce.stage import Stage, carried_out
 from troubleshoot.reproduce.table import TABLE, Needs
 
 
@@ -28,13 +28,8 @@ def perform(code: str, claim: str, seconds: int, parent: int) -> Trace:
     if obstacle and reproducer.needs in (Needs.NETWORK, Needs.MOUNTS):
         return Trace((), f"it needs a network of its own, which cannot be had here ({obstacle})", isolated=False)
     stage = Stage()
-    reason = None
     try:
-        reproducer.run(stage)
-    except Failed:
-        pass  # as it should: the last call says how
-    except CannotRun as error:
-        reason = str(error)
+        reason = carried_out(reproducer.run, stage)
     except OSError as error:  # what a reproducer needs beside its calls: a file of /proc, a thread, memory
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         reason = f"this machine does not let it go on ({what})"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.system import on_linux, platform_name
 from troubleshoot.errors import UserError
@@ -77,18 +78,7 @@ async def _carry_out(claim: Claim) -> Reproduction:
         last = trace.calls[-1]
         trace = Trace(trace.calls, f"it came no further than {last.function}: {last.errno}", trace.isolated)
     twin = None if observed is None else winsock_twin(observed)
-    return Reproduction(
-        code=claim.code,
-        claim=claim,
-        calls=trace.calls,
-        observed=observed,
-        expected_winsock=claim.winsock,
-        matches=observed == claim.errno,
-        shows_code=twin == claim.code,
-        same_as_winsock=twin is not None and twin == claim.winsock,
-        remark=trace.reason or claim.note,
-        isolated=trace.isolated,
-    )
+    return _held_to(claim, trace, observed, twin, matches=observed == claim.errno)
 
 
 def on_windows(claim: Claim, trace: Trace) -> Reproduction:
@@ -96,18 +86,23 @@ def on_windows(claim: Claim, trace: Trace) -> Reproduction:
     from troubleshoot.reproduce.windows import outcome_of  # noqa: PLC0415
 
     observed = _outcome(outcome_of(claim.function), trace)
+    held = _held_to(claim, trace, observed, observed, matches=observed == (claim.winsock or SUCCESS))
+    return replace(held, remark=trace.reason or "", isolated=False, system="windows")
+
+
+def _held_to(claim: Claim, trace: Trace, observed: str | None, twin: str | None, *, matches: bool) -> Reproduction:
+    """Return the record of a trace, with what was ``observed`` and its ``twin`` of Winsock."""
     return Reproduction(
         code=claim.code,
         claim=claim,
         calls=trace.calls,
         observed=observed,
         expected_winsock=claim.winsock,
-        matches=observed == (claim.winsock or SUCCESS),
-        shows_code=observed == claim.code,
-        same_as_winsock=observed is not None and observed == claim.winsock,
-        remark=trace.reason or "",
-        isolated=False,
-        system="windows",
+        matches=matches,
+        shows_code=twin == claim.code,
+        same_as_winsock=twin is not None and twin == claim.winsock,
+        remark=trace.reason or claim.note,
+        isolated=trace.isolated,
     )
 
 

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from troubleshoot.reproduce.records import Call
@@ -34,6 +35,17 @@ class Failed(Exception):  # noqa: N818 - how a reproduction is meant to end
 
 class CannotRun(Exception):  # noqa: N818
     """The machine does not let the reproduction go on; the text says what is missing."""
+
+
+def carried_out(run: Callable[[Stage], None], stage: Stage) -> str | None:
+    """Run a reproducer; return why it could not go on, ``None`` where its last call says how it ended."""
+    try:
+        run(stage)
+    except Failed:
+        return None  # as it should
+    except CannotRun as error:
+        return str(error)
+    return None
 
 
 def name_of(number: int) -> str:

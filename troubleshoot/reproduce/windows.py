@@ -16,7 +16,7 @@ from typing import Any, Final
 from probes.system.windows.errors import WINSOCK
 from probes.system.windows.winsock import LIBRARY, load
 from troubleshoot.reproduce.records import Trace
-from troubleshoot.reproduce.stage import CannotRun, Failed, Stage
+from troubleshoot.reproduce.stage import CannotRun, Stage, carried_out
 from troubleshoot.reproduce.table import TABLE, Needs, Reproducer
 
 _FIONBIO: Final = 0x8004667E - (1 << 32)  # a long, as ioctlsocket() takes it
@@ -128,11 +128,5 @@ def perform(code: str, claim: str) -> Trace:
     if reproducer.needs is Needs.LINUX:
         return Trace((), "it makes calls that only Linux has", isolated=False)
     stage = WindowsStage()
-    reason = None
-    try:
-        reproducer.run(stage)
-    except Failed:
-        pass  # as it should: the last call says how
-    except CannotRun as error:
-        reason = str(error)
+    reason = carried_out(reproducer.run, stage)
     return Trace(tuple(stage.calls), reason, isolated=False)

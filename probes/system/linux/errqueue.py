@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -229,6 +230,20 @@ class QueuedSocket:
         taken = [*self._errors, *drain(self.socket)]
         self._errors.clear()
         return taken
+
+    def about(
+        self, cookie: bytes, sent_to: Callable[[str | None], bool]
+    ) -> Iterator[tuple[QueuedError, IcmpError | None]]:
+        """Yield the ICMP errors about datagrams that begin with ``cookie``, each with what it says of the way there.
+
+        That a port is closed, said by whom ``sent_to`` knows as the destination, says nothing of it: it arrived.
+        """
+        for error in self.errors():
+            icmp = error.icmp
+            if icmp is None or not error.payload.startswith(cookie[: len(error.payload)]):
+                continue
+            arrived = icmp.meaning is IcmpMeaning.PORT_UNREACHABLE and sent_to(icmp.sender)
+            yield error, None if arrived else icmp
 
     def received(self, longest: int = 2048) -> list[Received]:
         """Return every datagram that has come in, each cut at ``longest`` bytes. Call :meth:`errors` before."""
