@@ -123,6 +123,8 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
 def _registered(target: Target, catalogue: Catalogue) -> str | None:
     """Return the name of the service that the target's port is registered for."""
     entry = catalogue.service_on(target.port, target.transport) if target.port is not None else None
+    if entry is None:
+        return None
     return next((name for name, e in catalogue.services.items() if e == entry), None)
 
 
@@ -135,9 +137,11 @@ def _name_of(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:
 
 def _sibling(entry: ServiceEntry | None, catalogue: Catalogue) -> str | None:
     """Return the scheme of the same protocol with TLS where this one is without, and the other way round."""
+    if entry is None:
+        return None
     spoken = _name_of(entry, catalogue)
     for name, other in catalogue.services.items():
-        if entry is not None and spoken in (name, other.speaks) and other.tls != entry.tls and other.schemes:
+        if spoken in (name, other.speaks) and other.tls != entry.tls and other.schemes:
             return other.schemes[0]
     return None
 

@@ -185,7 +185,7 @@ class Catalogue(Sayings):
 
     def service_on(self, port: int, transport: str) -> ServiceEntry | None:
         """Return the entry of the service that is registered on a port, ``None`` where none is known."""
-        return next((e for e in self.services.values() if (e.port, e.transport) == (port, transport)), None)
+        return self.services.first(port=port, transport=transport)
 
     def service_of_scheme(self, scheme: str) -> ServiceEntry | None:
         """Return the entry of the service that a URL's scheme stands for, ``None`` for an unknown one."""
@@ -202,7 +202,7 @@ class Catalogue(Sayings):
     @functools.cached_property
     def marks(self) -> tuple[tuple[str, str], ...]:
         """Name of a service and the expression that tells its protocol from all others."""
-        return tuple((name, entry.mark) for name, entry in self.services.items() if entry.mark)
+        return tuple(self.services.column("mark"))
 
     @functools.cached_property
     def judgement(self) -> Judgement:

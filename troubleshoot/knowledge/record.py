@@ -95,6 +95,18 @@ class Table(Mapping[str, Entry]):
             entry = self._made[name] = self._kind.of(self._data[name])
         return entry
 
+    def first(self, **values: object) -> Entry | None:
+        """Return the first entry whose fields hold ``values``, without making the others."""
+        wanted = [(field, value, getattr(self._kind, field, None)) for field, value in values.items()]
+        for name, data in self._data.items():
+            if all(data.get(field, default) == value for field, value, default in wanted):
+                return self[name]
+        return None
+
+    def column(self, field: str) -> Iterator[tuple[str, Any]]:
+        """Yield the name of each entry that says something in ``field``, and what, without making any."""
+        return ((name, data[field]) for name, data in self._data.items() if data.get(field))
+
     def __contains__(self, name: object) -> bool:
         return name in self._data
 
