@@ -263,7 +263,7 @@ def test_codes_with_a_tcp_ip_scenario_tell_it(catalogue: Catalogue) -> None:
         ("WSAEHOSTDOWN", ("WSAETIMEDOUT", "Microsoft: Windows Sockets Error Codes")),
         ("WSAETIMEDOUT", ("connect()", "Microsoft: send function")),
         ("WSAEACCES", ("SO_EXCLUSIVEADDRUSE", "Microsoft")),
-        ("WSAEINVAL", ("misprint", "Microsoft: connect function")),
+        ("WSAEINVAL", ("binds by itself", "Microsoft: connect function")),
         ("WSAEDISCON", ("WSARecv", "Microsoft")),
     ],
 )

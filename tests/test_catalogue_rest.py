@@ -25,7 +25,7 @@ from probes.table import TABLE
 from tests.drafts import untranslated
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue, CatalogueError
 from troubleshoot.knowledge.kinds import Scope
-from troubleshoot.knowledge.model import CauseTranslation
+from troubleshoot.knowledge.model import CauseTranslation, CodeEntry
 from troubleshoot.render.explain import code_page
 from troubleshoot.render.style import Style
 from troubleshoot.report import Confidence, Outcome, Reproduced, StepStatus
@@ -250,6 +250,17 @@ def assert_translated(english: str, korean: str) -> None:
 
 
 # What lacks its Korean is told by test_drafts.py; here what is there is held to the English.
+
+
+@pytest.mark.parametrize("entry", Catalogue().codes(), ids=lambda entry: entry.name)
+def test_no_text_argues_with_a_paper_that_the_reader_lacks(entry: CodeEntry) -> None:
+    """Notes are facts with their sources."""
+    texts = [entry.berkeley or "", entry.tcpip or "", entry.ko.berkeley or "", entry.ko.tcpip or ""]
+    for note in entry.notes:
+        assert note.source
+        texts += [note.text, note.source, note.in_("ko").text, note.in_("ko").source]
+    for text in (*texts, *entry.developer_hints, *entry.ko.developer_hints):
+        assert not re.search(r"1\.1 (?:text|reference)|the (?:reference|text)\b|참고 문서|1\.1 문서", text), text
 
 
 @pytest.mark.parametrize("name", sorted(Catalogue().numbers))

@@ -153,8 +153,9 @@ def _names(name: str, catalogue: Catalogue, language: Language, ui: dict[str, st
     others_too = user.raised_by(full, catalogue)
     if others_too:
         rows.append((ui["also-raised-by"], _qualified(others_too, full, language)))
-    if full.see_also:
-        rows.append((ui["see-also"], ", ".join(full.see_also)))
+    others = [other for other in full.see_also if other != full.name]
+    if others:
+        rows.append((ui["see-also"], ", ".join(others)))
     return rows
 
 
