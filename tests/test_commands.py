@@ -16,8 +16,9 @@ from typing import get_args
 import pytest
 
 from troubleshoot.knowledge.catalogue import LANGUAGES, Catalogue
-from troubleshoot.knowledge.kinds import System
+from troubleshoot.knowledge.kinds import Language, System
 from troubleshoot.knowledge.text import fill, places
+from troubleshoot.run.compose.command import in_places, spoken
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE = Catalogue()
@@ -107,6 +108,30 @@ def test_every_action_names_complete_commands(cause: str) -> None:
             for system in SYSTEMS:
                 left = [line for line in lines if all(has_form(place, system) for place in places(line))]
                 assert left, f"{cause} {variant} says nothing to somebody on {system}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_and_no_hint_has_a_command_written_out(language: Language) -> None:
+    """But for those that name wsadiag itself, or what is about this very machine, which is no other system's."""
+    ours = re.compile(
+        r"`(?:wsadiag [^`]*|sudo nsenter [^`]*|ulimit -n|nft list ruleset|--cap-add \w+|socks\w+://|host\.[\w.]+)`"
+    )
+    texts = [*CATALOGUE.wording(language).values()]
+    texts += [hint for entry in CATALOGUE.codes() for hint in entry.text(language).developer_hints]
+    for text in texts:
+        assert "`" not in ours.sub("", text), text
+        named = [place for place in places(text) if place.startswith("run_")]
+        assert all(place.removeprefix("run_").replace("_", "-") in CATALOGUE.commands for place in named), text
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_sentence_leaves_out_what_the_system_lacks(system: System) -> None:
+    for text in (text for text in CATALOGUE.wording("en").values() if "{run_" in text):
+        given = in_places(CATALOGUE, [text], VALUES, system)
+        said = fill(spoken(text, given), {**VALUES, **given})
+        assert said
+        assert "<run_" not in said
+        assert "{run_" not in said
 
 
 def has_form(place: str, system: System) -> bool:

@@ -65,7 +65,7 @@ def code_document(
         "see_also": list(full.see_also),
         "kind": full.kind,
         "checklist": _steps(name, catalogue, language),
-        "developer_hints": list(full.developer_hints),
+        "developer_hints": user.hints(full.developer_hints, catalogue, system),
         "user": list(user.steps(full, catalogue, language, system)),
         "qualifiers": dict(full.qualifiers),
         "described": full.described,
@@ -127,7 +127,7 @@ def code_page(
     guide = list(user.lines(full, catalogue, language, system, style.width))
     if guide:
         lines += ["", style.heading(fill(ui["user"], {"system": user.NAMES[system]})), *guide]
-    section("hints", text.developer_hints, "  - ")
+    section("hints", user.hints(text.developer_hints, catalogue, system), "  - ")
     notes = (note.in_(language) for note in full.notes)
     section("notes", [f"{note.text} ({ui['source']}: {note.source})" for note in notes], "  - ")
     if shown is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from troubleshoot.knowledge.text import fill
+from troubleshoot.knowledge.text import fill, places
 from troubleshoot.render.layout import wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from troubleshoot.knowledge.catalogue import Catalogue
@@ -38,12 +38,23 @@ def steps(entry: CodeEntry, catalogue: Catalogue, language: Language, system: Sy
             "commands": [fill(form, _PLACES) for form in forms],
         }
     if system == "windows":
-        forms_of = {
-            f"run_{name.replace('-', '_')}": ", ".join(f"`{fill(form, _PLACES)}`" for form in command.windows)
-            for name, command in (catalogue.commands.items() if entry.windows else ())
-        }
         for words in entry.windows:
-            yield {"step": None, "title": None, "text": fill(words.in_(language), forms_of), "commands": []}
+            yield {"step": None, "title": None, "text": _filled(words.in_(language), catalogue, system), "commands": []}
+
+
+def hints(texts: Sequence[str], catalogue: Catalogue, system: System) -> list[str]:
+    """Return hints to developers with the commands that they name, as the system has them."""
+    return [_filled(text, catalogue, system) for text in texts]
+
+
+def _filled(text: str, catalogue: Catalogue, system: System) -> str:
+    """Return a text with each command in its place; where the system has none, in the form of another one."""
+    given = {}
+    for place in places(text):
+        command = catalogue.commands[place.removeprefix("run_").replace("_", "-")]
+        shown = command.on(system) or command.linux or command.windows or command.macos
+        given[place] = ", ".join(f"`{fill(form, _PLACES)}`" for form in shown)
+    return fill(text, given)
 
 
 def lines(entry: CodeEntry, catalogue: Catalogue, language: Language, system: System, width: int) -> Iterator[str]:

@@ -17,11 +17,10 @@ from troubleshoot.knowledge.kinds import System
 from troubleshoot.knowledge.text import fill, places
 from troubleshoot.report import Step, Vantage
 from troubleshoot.run.compose.case import Advice, Case
+from troubleshoot.run.compose.command import forms, in_places, known
 
 _PLATFORMS: dict[str, System] = {"linux": "linux", "windows": "windows", "darwin": "macos"}
 NAMES: dict[System, str] = {"linux": "Linux", "windows": "Windows", "macos": "macOS"}
-#: How the places of commands begin.
-_RUN = "run_"
 
 
 def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vantage: Vantage, code_input: str) -> Advice:
@@ -47,43 +46,14 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
 def commands(
     lines: Iterable[str], values: Mapping[str, str], case: Case, system: System | None = None
 ) -> dict[str, str]:
-    """Return what stands in the places of ``lines`` that name a command: its forms on the system, quoted.
-
-    A form that has a place without a value is left out, and a command without any form is no value.
-    """
-    found = {}
-    for place in {name for line in lines for name in places(line) if name.startswith(_RUN)}:
-        forms = _forms(place.removeprefix(_RUN).replace("_", "-"), values, case, system or case.advice.system)
-        if forms:
-            found[place] = ", ".join(f"`{form}`" for form in forms)
-    return found
-
-
-def _forms(identifier: str, values: Mapping[str, str], case: Case, system: System) -> list[str]:
-    given = {name: value for name, value in values.items() if value}
-    forms = case.catalogue.commands[identifier].on(system)
-    return [fill(form, given) for form in forms if places(form) <= given.keys()]
-
-
-def known(case: Case) -> dict[str, str]:
-    """Return what a run knows by itself to fill commands with."""
-    facts, target = case.facts, case.facts.request.target
-    focus = facts.attempts.focus
-    given = {
-        "host": target.host,
-        "port": facts.port,
-        "address": focus.address if focus is not None else next(iter(facts.targets), None),
-        "router": next(iter(facts.link.routers), None),
-        "service": target.service,
-        "pid": facts.request.pid,
-    }
-    return {name: str(value) for name, value in given.items() if value is not None}
+    """Return what stands in the places of ``lines`` that name a command: its forms on the system, quoted."""
+    return in_places(case.catalogue, lines, values, system or case.advice.system)
 
 
 def by_hand(case: Case, identifier: str, system: System) -> list[str]:
     """Return the commands of a system that show the same as a step."""
     command = case.catalogue.steps[identifier].by_hand
-    return [] if command is None else _forms(command, known(case), case, system)
+    return [] if command is None else forms(case.catalogue, command, known(case.facts), system)
 
 
 def elsewhere(case: Case) -> str | None:
@@ -118,7 +88,7 @@ def checks(case: Case) -> Iterator[str]:
     if not unseen_on_caller(case):
         return
     lines = _entry_checks(case)
-    values = known(case)
+    values = known(case.facts)
     values |= commands(lines, values, case, case.advice.caller)
     yield from (fill(line, values) for line in lines if places(line) <= values.keys())
 

@@ -12,8 +12,9 @@ from troubleshoot.judge import Conclusion
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import Language, System
-from troubleshoot.knowledge.text import say, worded
+from troubleshoot.knowledge.text import fill, say, worded
 from troubleshoot.report import Evidence
+from troubleshoot.run.compose.command import RUN, in_places, known, spoken
 from troubleshoot.steps import StepView
 
 
@@ -48,8 +49,16 @@ class Case(msgspec.Struct, frozen=True):
         return self.catalogue.wording(self.language)
 
     def say(self, sentence: Note) -> str:
-        """Return a sentence of the catalogue with its places filled."""
-        return say(sentence, self.wording)
+        """Return a sentence of the catalogue with its places filled; commands are those of the system of the advice."""
+        text = self.wording.get(sentence.key, "")
+        if RUN not in text:
+            return say(sentence, self.wording)
+        return self.spoken(text, worded(dict(sentence.values), self.wording))
+
+    def spoken(self, text: str, values: dict[str, str]) -> str:
+        """Return a text with its places filled, without what names a command that the system does not have."""
+        given = in_places(self.catalogue, [text], {**known(self.facts), **values}, self.advice.system)
+        return fill(spoken(text, given), {**values, **given})
 
     def values_of(self, finding: Finding) -> dict[str, str]:
         """Return the values for the catalogue's sentences about a finding."""

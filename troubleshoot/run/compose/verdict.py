@@ -10,8 +10,9 @@ from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.text import fill, places
 from troubleshoot.report import Alternative, Confidence, Evidence, Location, Relation, Verdict
 from troubleshoot.run import beside, unnamed
-from troubleshoot.run.compose.advice import checks, commands, elsewhere, known, unseen, unseen_on_caller
+from troubleshoot.run.compose.advice import checks, commands, elsewhere, unseen, unseen_on_caller
 from troubleshoot.run.compose.case import Case
+from troubleshoot.run.compose.command import known
 from troubleshoot.run.way import ways
 
 _MAX_ALTERNATIVES = 4
@@ -126,7 +127,7 @@ def _actions(case: Case, finding: Finding) -> tuple[str, ...]:
     text = case.catalogue.cause(finding.cause).text(case.language)
     values = case.values_of(finding)
     lines = text.actions.get(finding.variant, text.actions["default"])
-    values |= commands(lines, {**known(case), **values}, case)
+    values |= commands(lines, {**known(case.facts), **values}, case)
     found = tuple(fill(line, values) for line in lines if places(line) <= values.keys())
     if finding.cause != "api-misuse":
         return found
@@ -145,7 +146,7 @@ def _all_actions(case: Case, finding: Finding) -> tuple[str, ...]:
 def _hints(case: Case) -> tuple[str, ...]:
     """Return what the code's own entry says of the calls to look at."""
     hints = case.catalogue.code(case.facts.request.code).text(case.language).developer_hints
-    return tuple(case.say(note("verdict.hint", source=hint)) for hint in hints)
+    return tuple(case.say(note("verdict.hint", source=case.spoken(hint, {}))) for hint in hints)
 
 
 def _without_finding(case: Case, alternatives: list[Alternative]) -> Verdict:
