@@ -443,7 +443,7 @@ def test_reproduce_shows_the_calls_and_what_each_returned() -> None:
     done = wsadiag("reproduce", "10057")
     assert done.returncode == 0
     assert "= -1 ENOTCONN" in done.stdout
-    assert "the twin of WSAENOTCONN" in done.stdout
+    assert "the equivalent of WSAENOTCONN" in done.stdout
     assert done.stderr == ""
     assert wsadiag("reproduce", "ENOTCONN", "--lang", "ko").stdout.count("(WSAENOTCONN에 해당)") >= 1
 

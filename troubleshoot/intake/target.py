@@ -140,7 +140,7 @@ def _read(text: str, catalogue: Catalogue | None) -> Target:
     if re.search(r":\w+ ", text):
         raise Refusal("usage.target-words", word=text)
     if " " in text:
-        raise Refusal("usage.target-space", word=text, fixed=re.sub(" +", ":", text, count=1))
+        raise Refusal("usage.target-space", word=text, fixed=re.sub(" +", "" if ":" in text else ":", text))
     for letter in text:
         if not letter.isprintable():
             raise Refusal("usage.target-letter", word=text, letter=f"U+{ord(letter):04X}")

@@ -171,7 +171,12 @@ def buffers(facts: Facts) -> StepView:
     fact = note("fact.buffers-memory", available=result.memory_available >> 20, total=result.memory_total >> 20)
     if result.tcp_limits is None:
         # The pools are the whole machine's; what is left of them is not known here, so that it is not called fine.
-        return StepView("warning", fact, note("reason.limits-hidden"), (key,))
+        return StepView(
+            "unavailable",
+            note("fact.buffers-limits-hidden", available=result.memory_available >> 20),
+            note("reason.limits-hidden"),
+            (key,),
+        )
     return StepView("passed", fact, None, (key,))
 
 

@@ -140,7 +140,7 @@ def check_dns(facts: Facts) -> StepView:
         )
     if trouble:
         return StepView("failed", describe.server_answer(trouble[0]), None, (key,))
-    return StepView("passed", note("fact.servers-alive", servers=", ".join(alive), count=len(alive)), None, (key,))
+    return StepView("passed", note("fact.servers-alive", servers=", ".join(alive)), None, (key,))
 
 
 @step("resolve-other-name")

@@ -329,6 +329,10 @@ def statistics(facts: Facts) -> StepView:
         return unavailable(facts, "reason.not-run", *keys)
     if after is None:
         raise NotYet("statistics")
+    tried = [reach for reach in facts.attempts.reaches() if reach.decided] if facts.port is not None else []
+    resets = sum(reach.reading is Reading.RESET for reach in tried)
+    if resets:  # the counters hold what this run itself brought about, too
+        return StepView("passed", note("fact.attempts-reset", count=resets, total=len(tried)), None, keys)
     start = {c.name: c.value for c in before.counters}
     moved = [(c.name, c.value - start.get(c.name, 0)) for c in after.counters if c.name in TELLING_COUNTERS]
     grown = [f"{name} +{delta}" for name, delta in moved if delta > 0]

@@ -36,7 +36,10 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
     host = request.target.host
     local = bool(facts.targets) and all(map(facts.machine.is_local, facts.targets))
     own = request.pid is not None or host is None or is_loopback(host) or local
-    mine = finding is not None and (finding.scope or catalogue.cause(finding.cause).scopes[0]) == "this-machine"
+    mine = finding is not None and (
+        (finding.scope or catalogue.cause(finding.cause).scopes[0]) == "this-machine"
+        or (finding.address is not None and is_loopback(finding.address))  # a resolver of this machine, say
+    )
     asked = request.advice_for is not None
     system = caller if asked or not (own or mine) else here
     away = caller != here and (asked or not own)
