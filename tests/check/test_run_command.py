@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,14 @@ from pathlib import Path
 import pytest
 
 PROGRAM = str(Path(sys.executable).with_name("wsadiag"))
+WAYS = {
+    "refused": ("127.0.0.1", "9", "Nothing listens"),
+    "dropped": ("127.0.0.1", "10", "firewall"),
+    "rejected": ("127.0.0.1", "11", "firewall"),
+    "reset": ("127.0.0.1", "12", ""),
+    "no route": ("192.0.2.1", "80", ""),
+    "no name": ("db.nowhere.example", "80", ""),
+}
 PYTHON = "import urllib.request as u; u.urlopen('http://127.0.0.1:9/')"
 #: Clients, how each is pointed at a closed port of loopback, and the status that it ends with by itself.
 CLIENTS = {
@@ -128,3 +138,130 @@ def test_places_that_take_nothing_hang_nobody(line: str, status: int) -> None:
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr
     assert "bug in wsadiag" not in done.stderr
+
+
+def test_ctrl_z_stops_the_job_and_fg_goes_on() -> None:
+    """A shell with job control sees the job stopped, gets its terminal back as it was, and has the program go on."""
+    child, ours = pty.fork()
+    if not child:
+        os.environ.update(PS1="ready> ", HISTFILE="/dev/null")
+        os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])  # noqa: S606
+    said = b""
+    until = time.monotonic() + 90
+
+    def wait_for(word: bytes) -> None:
+        nonlocal said
+        while word not in said and time.monotonic() < until:
+            if select.select([ours], [], [], 1)[0]:
+                said += os.read(ours, 4096)
+        assert word in said, said
+        said = said.partition(word)[2]
+
+    try:
+        wait_for(b"ready> ")
+        script = "echo be''gun; read line; echo go''t $line; exit 7"
+        os.write(ours, f"{PROGRAM} run -- sh -c '{script}'\n".encode())
+        wait_for(b"begun")
+        os.write(ours, b"\x1a")
+        wait_for(b"Stopped")
+        wait_for(b"ready> ")
+        os.write(ours, b"stty -a\n")
+        wait_for(b" icanon")
+        wait_for(b"ready> ")
+        os.write(ours, b"fg\n")
+        wait_for(b"run --")
+        time.sleep(0.5)
+        os.write(ours, b"again\n")
+        wait_for(b"got again")
+        wait_for(b"ready> ")
+        os.write(ours, b"echo status $?\n")
+        wait_for(b"status 7")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.close(ours)
+        os.waitpid(child, 0)
+
+
+def test_a_program_that_a_signal_ends_on_a_terminal_ends_as_a_shell_tells_it() -> None:
+    child, ours = pty.fork()
+    if not child:
+        os.execv(PROGRAM, [PROGRAM, "run", "--", "sh", "-c", "kill -9 $$"])  # noqa: S606
+    with contextlib.suppress(OSError):
+        while os.read(ours, 4096):
+            pass
+    _, status = os.waitpid(child, 0)
+    os.close(ours)
+    assert os.waitstatus_to_exitcode(status) == 137
+
+
+_RULES = """
+ip link set lo up
+nft 'table ip t { chain o { type filter hook output priority 0; oif != "lo" accept;
+  tcp dport 10 drop; tcp dport 11 reject with icmp admin-prohibited; tcp dport 12 reject with tcp reset; }; }'
+exec "$@"
+"""
+_NODE = """
+const s = require('net').connect({host: '%s', port: %s});
+s.setTimeout(2000, () => { throw new Error('connect ETIMEDOUT %s:%s'); });
+"""
+_GO = """package main
+import ("fmt"; "net"; "os"; "time")
+func main() {
+  _, err := net.DialTimeout("tcp", "%s:%s", 2*time.Second)
+  fmt.Fprintln(os.Stderr, err)
+  os.Exit(1)
+}
+"""
+_JAVA = """import java.net.*;
+public class Main { public static void main(String[] a) throws Exception {
+  new Socket().connect(new InetSocketAddress(a[0], Integer.parseInt(a[1])), 2000); } }
+"""
+
+
+def client(name: str, host: str, port: str, folder: Path) -> list[str]:
+    """Return the words that make a client fail within two seconds; it is skipped where it is not installed."""
+    words = {
+        "curl": ["curl", "-sS", "--connect-timeout", "2", f"http://{host}:{port}/"],
+        "python": [sys.executable, "-c", f"import socket; socket.create_connection(('{host}', {port}), 2)"],
+        "ssh": ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", "-p", port, host],
+        "psql": ["psql", "-w", f"host={host} port={port} connect_timeout=2", "-c", "select 1"],
+        "mysql": ["mysql", "--connect-timeout=2", "-h", host, "-P", port, "-u", "x", "-e", "select 1"],
+        "redis-cli": ["redis-cli", "-h", host, "-p", port, "ping"],
+        "node": ["node", "-e", _NODE % (host, port, host, port)],
+        "go": ["go", "run", str(folder / "main.go")],
+        "java": ["java", str(folder / "Main.java"), host, port],
+    }[name]
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    (folder / "main.go").write_text(_GO % (host, port))
+    (folder / "Main.java").write_text(_JAVA)
+    return words
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("nft") is None, reason="network namespaces need root")
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        *(("curl", way) for way in WAYS), *(("python", way) for way in WAYS), ("ssh", "dropped"), ("psql", "rejected"),
+        ("mysql", "no name"), ("redis-cli", "rejected"), ("node", "no route"), ("go", "refused"), ("java", "dropped"),
+    ],
+)  # fmt: skip
+def test_clients_fail_in_six_ways(name: str, way: str, tmp_path: Path) -> None:
+    """Each failure gets a verdict behind the client's own words. A sample of all pairs."""
+    host, port, said = WAYS[way]
+    words = [PROGRAM, "run", "--", *client(name, host, port, tmp_path)]
+    ended = subprocess.run(
+        ["unshare", "--net", "sh", "-c", _RULES, "sh", *words],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(tmp_path), "GO111MODULE": "off"},
+    )
+    found = [line for line in ended.stderr.splitlines() if line.startswith(("FAULT", "INCONCLUSIVE", "HEALTHY"))]
+    assert len(found) == 1, ended.stderr
+    assert found[0].startswith("FAULT"), ended.stderr
+    assert said.lower() in found[0].lower()
+    assert ended.returncode not in (0, 70)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 #: So much of the end of what the program wrote is kept, bytes.
 KEPT = 64 << 10
-_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
 class Child:
@@ -37,6 +36,7 @@ class Child:
         self._unwritten: OSError | None = None
         terminals = [number for number in (0, 1, 2) if _is_terminal(number)]
         inner = self._open_terminal() if 0 in terminals and len(terminals) > 1 else None
+        self._before: list[Any] | None = None
         streams: dict[str, Any] = {}
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             if number in terminals and inner is not None:
@@ -48,7 +48,7 @@ class Child:
                 list(words),
                 **streams,
                 start_new_session=inner is not None,
-                preexec_fn=_attach if inner else None,  # noqa: PLW1509 - no thread has been started yet
+                preexec_fn=_attach if inner is not None else None,  # noqa: PLW1509 - no thread has been started yet
             )
         finally:
             if inner is not None:
@@ -111,12 +111,29 @@ class Child:
         import termios  # noqa: PLC0415
         import tty  # noqa: PLC0415
 
-        before = termios.tcgetattr(0)
+        self._before = termios.tcgetattr(0)
         tty.setraw(0)
         try:
             yield
         finally:
-            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
+
+    def _stop_with_it(self) -> None:
+        """Where the program was stopped from its terminal (Ctrl-Z), stop as the shell expects, and go on with it."""
+        if self._terminal is None or not hasattr(os, "waitid"):
+            return
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG) is None:
+                return
+            import termios  # noqa: PLC0415
+            import tty  # noqa: PLC0415
+
+            termios.tcsetattr(0, termios.TCSADRAIN, self._before or termios.tcgetattr(0))
+            os.kill(0, signal.SIGTSTP)  # the whole job, as the terminal does; we go on from here with SIGCONT
+            self._before = termios.tcgetattr(0)
+            tty.setraw(0)
+            self._resize()
+            self._process.send_signal(signal.SIGCONT)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -125,7 +142,9 @@ class Child:
                 self._process.send_signal(number)
 
         before: dict[int, Any] = {}
-        for name in _PASSED_ON:
+        from troubleshoot.cli.monitor import PASSED_ON  # noqa: PLC0415 - POSIX
+
+        for name in PASSED_ON:
             number = getattr(signal, name, None)
             if number is not None:
                 before[number] = signal.signal(number, pass_on)
@@ -150,6 +169,7 @@ class Child:
                     if not self._move(key.fd):
                         watched.unregister(key.fd)
                         self._close(key.fd)
+                self._stop_with_it()
                 # Somebody else may hold the streams open: a daemon that the program left behind.
                 if not ready and self._process.poll() is not None:
                     return
@@ -201,14 +221,9 @@ def _is_terminal(number: int) -> bool:
 
 
 def _attach() -> None:
-    """Make the terminal of the new session its own (ioctl_tty(2)); the streams are in place by then."""
-    import fcntl  # noqa: PLC0415
-    import termios  # noqa: PLC0415
+    from troubleshoot.cli.monitor import attach  # noqa: PLC0415 - POSIX, and only where there is a terminal
 
-    for number in (0, 1, 2):
-        if os.isatty(number):
-            fcntl.ioctl(number, termios.TIOCSCTTY, 0)
-            return
+    attach()
 
 
 def _write(place: int, data: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
 
 from troubleshoot.cli.child import Child, supported
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What shells answer where a program is not found, or cannot be run.
 _NOT_FOUND, _NOT_RUN = 127, 126
+#: A name that a number behind it makes a target; a file is none.
+_NAME = re.compile(r"(?!.*\.(?:py|js|rb|pl|sh|jar|php|go)$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)+|localhost")
 
 
 def run(session: Session, *, command: list[str], timeout: str, verdict_status: bool, ipv4: bool, ipv6: bool) -> int:
@@ -61,11 +65,22 @@ def _target(said: str | None, command: list[str], session: Session) -> str | Non
     host, port = _option(command, "-h", "--host"), _option(command, "-p", "-P", "--port")
     given = f"{host}:{port}" if host and port and port.isdecimal() else None
     if given is None:
-        given = read_text(" ".join(command), session.catalogue).target
+        given = _pair(command) or read_text(" ".join(command), session.catalogue).target
     if said is None or given is None:
         return said or given
     named = said.rpartition(":")[0] or said
     return given if given.startswith(f"{named}:") else said
+
+
+def _pair(command: list[str]) -> str | None:
+    """Return a host and its port where they stand side by side: ``nc db.example 5432``."""
+    from troubleshoot.intake.target import is_address  # noqa: PLC0415
+
+    for host, port in itertools.pairwise(command):
+        number = port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= 65_535
+        if number and (is_address(host) or _NAME.fullmatch(host)):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return None
 
 
 def _option(command: list[str], *names: str) -> str | None:
