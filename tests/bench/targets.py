@@ -1,13 +1,14 @@
 """``wsadiag check`` at size: a thousand targets behind a router, against what a good engineer would otherwise use.
 
-    python tests/bench/targets.py [--targets N] [--burners N] [--curve] [--only wsadiag]
+    python tests/bench/targets.py [--targets N] [--burners N] [--curve] [--causes] [--readings]
 
 Builds a network of namespaces (needs root): a client, a router, and a network of servers. A third of the targets is
 open, a third refused, a third silent; with ``--causes`` the failures have five causes (no listener, a port that the
 router drops, one that it rejects, one that it resets, hosts that are off), with ``--readings`` the connections alone
 are tried. Measured in the same run, as far as they are installed: nmap's connect scan with its fast timing (-T4) and
 one retry, ``check_tcp`` and ``nc`` under ``xargs -P50``; seconds, CPU, memory.
-``--curve`` repeats it with 10 to 10,000 targets. ``--burners`` keeps so many processes busy meanwhile.
+``--curve`` measures wsadiag alone with 10 to 10,000 targets, and writes the figure and the table of docs/check.md.
+``--burners`` keeps so many processes busy meanwhile.
 """
 
 from __future__ import annotations
@@ -173,6 +174,47 @@ def table(net: Net, count: int) -> None:
         print(f"       wrong: {times} {what}")
 
 
+COUNTS = (10, 30, 100, 300, 1000, 3000, 10_000)
+PAGE = Path(__file__).parents[2] / "docs/check.md"
+FIGURE = PAGE.with_name("targets.svg")
+MARKS = ("<!-- curve -->\n", "<!-- /curve -->\n")
+
+
+def curve(net: Net) -> None:
+    """Measure each number of targets, the connections alone and with the causes, and write it down."""
+    import figure
+    import table as tables
+
+    rows = []
+    for count in COUNTS:
+        aims = targets(count, causes=False)
+        quick, whole = wsadiag(net, aims, "--no-diagnosis"), wsadiag(net, aims)
+        good, _ = right(json.loads(whole.output), aims, readings=False)
+        rows.append((count, quick, whole, good))
+        print(
+            f"{count:6} {quick.wall_s:6.2f} s {quick.mib:6.1f} MiB; {whole.wall_s:6.2f} s {whole.mib:6.1f} MiB, {good}"
+        )
+    head = ("targets", "connections", "CPU", "memory", "with causes", "CPU", "memory", "right")
+    cells = [
+        (f"{n:,}", *(text for took in (quick, whole) for text in _cells(took)), f"{good:,}")
+        for n, quick, whole, good in rows
+    ]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    said = f"{tables.table(head, cells)}\n{tables.machine()}; `python tests/bench/targets.py --curve`.\n"
+    PAGE.write_text(f"{before}{MARKS[0]}{said}{MARKS[1]}{after}", encoding="utf-8")
+    lines = {
+        "seconds, connections": [(n, quick.wall_s) for n, quick, _, _ in rows],
+        "seconds, with causes": [(n, whole.wall_s) for n, _, whole, _ in rows],
+        "MiB": [(n, float(whole.mib)) for n, _, whole, _ in rows],
+    }
+    FIGURE.write_text(figure.drawn(lines, x_title="targets"), encoding="utf-8")
+
+
+def _cells(took: Measured) -> tuple[str, str, str]:
+    return f"{took.wall_s:.1f} s", f"{took.cpu_s:.1f} s", f"{took.mib:.0f} MiB"
+
+
 def causes(net: Net, count: int) -> int:
     aims = targets(count, causes=True)
     took = wsadiag(net, aims)
@@ -198,7 +240,7 @@ def main() -> None:
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("root is needed to build the network of namespaces")
-    counts = [10, 100, 1000, 10_000] if options.curve else [options.targets]
+    counts = COUNTS if options.curve else [options.targets]
     with Net() as net, busy(options.burners):
         words = net.command("s", sys.executable, "-c", _LISTENS, str(max(counts) // len(HOSTS) + 1), ",".join(HOSTS))
         listener = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
@@ -206,6 +248,9 @@ def main() -> None:
             assert listener.stdout is not None
             listener.stdout.readline()
             wrong = 0
+            if options.curve:
+                curve(net)
+                counts = []
             for count in counts:
                 if options.readings:
                     aims = targets(count, causes=True)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,15 @@ def test_pages_commands_are_taken(tmp_path: Path) -> None:
     words = [str(PROGRAM), "check", str(tmp_path / "checks.toml"), "--tag", "nothing", "--format", "json"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_figure_is_an_image_and_the_table_stays_within_what_is_promised() -> None:
+    picture = ET.parse(Path(__file__).parents[2] / "docs/targets.svg").getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+    table = PAGE.partition("<!-- curve -->")[2].partition("<!-- /curve -->")[0]
+    rows = [[cell.strip().replace(",", "") for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    rows = [row for row in rows if row and row[0].isdecimal()]
+    assert int(rows[0][0]) <= 10
+    assert int(rows[-1][0]) >= 10_000
+    assert all(int(row[index].removesuffix(" MiB")) < 300 for row in rows for index in (3, 6))
+    assert all(row[7] == row[0] for row in rows), "a target without its cause"
