@@ -7,48 +7,30 @@ lead, and none that fits proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from probes.base import Note, note
 from probes.descriptors import DescriptorsResult, HeldSocket
 from troubleshoot.facts import Facts, describe
+from troubleshoot.knowledge.model import HeldEntry
 
 #: No more sockets than this are put into the evidence.
 _NAMED = 5
-
-#: The two ends of a connection's life, by the kernel's words (RFC 9293, section 3.3.2).
-HALF_CLOSED = frozenset({"fin-wait-1", "fin-wait-2", "closing", "last-ack"})
-CONNECTED = frozenset({"established", "close-wait", *HALF_CLOSED})
-_UNCONNECTED = frozenset({"unconnected", "bound", "listen", "syn-sent"})
+#: The end of a connection's life, by the kernel's words (RFC 9293, section 3.3.2).
+_HALF_CLOSED = frozenset({"fin-wait-1", "fin-wait-2", "closing", "last-ack"})
 
 
 def _stream(held: HeldSocket) -> bool:
     return (held.protocol or "").startswith(("TCP", "MPTCP"))
 
 
-def _in(*states: str) -> Callable[[HeldSocket], bool]:
-    return lambda held: held.state in states
-
-
-def _stream_in(*states: str) -> Callable[[HeldSocket], bool]:
-    return lambda held: _stream(held) and held.state in states
-
-
-#: Code → whether a call on such a socket raises it, as the entries of the catalogue and ``reproduce.toml`` have it.
-FITS: dict[str, Callable[[HeldSocket], bool]] = {
-    "WSAENOTCONN": _in(*_UNCONNECTED),
-    "WSAEISCONN": lambda held: held.state in CONNECTED or _stream_in("listen")(held),
-    "WSAESHUTDOWN": _stream_in(*HALF_CLOSED),
-    "WSAEALREADY": _stream_in("syn-sent"),
-    "WSAEINPROGRESS": _stream_in("syn-sent"),
-    "WSAEWOULDBLOCK": lambda held: bool(held.non_blocking),
-    "WSAEOPNOTSUPP": lambda held: _stream_in("listen")(held) or (held.state is not None and not _stream(held)),
-    "WSAEINVAL": _stream_in("unconnected", "bound", "listen", "established"),
-    "WSAEDESTADDRREQ": lambda held: not _stream(held) and held.state == "unconnected",
-    "WSAENOPROTOOPT": lambda held: held.protocol is not None and not _stream(held),
-    "WSAEMSGSIZE": lambda held: held.protocol is not None and not _stream(held),
-    "WSAEACCES": lambda held: (held.protocol or "").startswith("UDP"),
-}
+def _fits(held: HeldSocket, entry: HeldEntry) -> bool:
+    """Whether a socket is one of those that an entry of the catalogue speaks of."""
+    kind = {
+        "any": True,
+        "stream": _stream(held),
+        "no-stream": held.protocol is not None and not _stream(held),
+        "udp": (held.protocol or "").startswith("UDP"),
+    }[entry.socket]
+    return kind and held.state in (entry.states or (held.state,)) and (held.non_blocking or not entry.non_blocking)
 
 
 def looked_at(facts: Facts) -> DescriptorsResult | None:
@@ -61,8 +43,7 @@ def looked_at(facts: Facts) -> DescriptorsResult | None:
 
 def fitting(facts: Facts, result: DescriptorsResult) -> tuple[HeldSocket, ...]:
     """Return the sockets in a state in which a call could have raised the code."""
-    fits = FITS.get(facts.request.code)
-    return tuple(held for held in result.held if fits is not None and fits(held))
+    return tuple(held for held in result.held if any(_fits(held, entry) for entry in facts.request.held))
 
 
 def summary(facts: Facts, result: DescriptorsResult) -> Note:
@@ -72,7 +53,7 @@ def summary(facts: Facts, result: DescriptorsResult) -> Note:
     if "not-a-socket" in facts.request.about:
         others = (result.open_at_start or 0) - (result.sockets or 0)
         return note("fact.held-others", process=process, total=result.sockets or 0, count=max(others, 0))
-    if facts.request.code not in FITS:
+    if not facts.request.held:
         return note("fact.held-count", process=process, total=total)
     found = fitting(facts, result)
     if not found:
@@ -107,7 +88,7 @@ def _held(held: HeldSocket) -> Note:
         return note("fact.held-unconnected", descriptor=number, protocol=protocol)
     if held.state == "syn-sent":
         return note("fact.held-connecting", descriptor=number, protocol=protocol, where=where)
-    if held.state in HALF_CLOSED:
+    if held.state in _HALF_CLOSED:
         return note("fact.held-half-closed", descriptor=number, protocol=protocol, where=where)
     if held.state == "close-wait":
         return note("fact.held-peer-closed", descriptor=number, protocol=protocol, where=where)

@@ -9,6 +9,7 @@ import msgspec
 from troubleshoot.intake.target import Target, is_unspecified, near_service, unmapped
 from troubleshoot.knowledge.catalogue import Catalogue, ServiceEntry
 from troubleshoot.knowledge.kinds import About, Kind, System
+from troubleshoot.knowledge.model import HeldEntry
 from troubleshoot.knowledge.text import fill
 from troubleshoot.options import Options
 
@@ -19,7 +20,8 @@ _SAID = 1800
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """The code, the target and the options, with what the catalogue says of them.
 
-    ``about`` says what the code is about (:data:`troubleshoot.knowledge.kinds.About`).
+    ``about`` says what the code is about (:data:`troubleshoot.knowledge.kinds.About`), ``held`` on which sockets of a
+    program a call can raise it.
     ``steps`` is the whole checklist, ``reference_steps`` those of it that the reference itself asks for.
     ``service_port`` is the registered port of the service name in the target, ``service_name`` that name or the one
     that the target's port is registered for, ``service_near`` what an unknown name may have been meant for.
@@ -43,6 +45,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     posix: str | None = None
     needs_port: bool = False
     about: frozenset[About] = frozenset()
+    held: tuple[HeldEntry, ...] = ()
     family: int | None = None
     pid: int | None = None
     local_host: str | None = None
@@ -93,6 +96,7 @@ def request_of(name: str, target: Target, options: Options, catalogue: Catalogue
         number=entry.number,
         kind=entry.kind,
         about=frozenset(entry.about),
+        held=entry.held,
         target=target,
         steps=tuple(s.id for s in checklist),
         reference_steps=tuple(s.id for s in checklist if not s.added),

@@ -19,6 +19,8 @@ About = Literal[
     "stall", "now-and-then", "family", "subsystem", "startup", "provider", "not-a-socket", "connection", "state",
     "bind", "wait", "service-name",
 ]  # fmt: skip
+#: Sockets that a program holds: of TCP (``stream``), of another protocol (``no-stream``), of UDP.
+Held = Literal["any", "stream", "no-stream", "udp"]
 Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
 Transport = Literal["tcp", "udp"]
 System = Literal["linux", "macos", "windows"]

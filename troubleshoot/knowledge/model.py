@@ -9,7 +9,7 @@ from troubleshoot.knowledge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.knowledge.kinds import About, Kind, Language, Sayer, Scope, Sureness, System, Transport
+    from troubleshoot.knowledge.kinds import About, Held, Kind, Language, Sayer, Scope, Sureness, System, Transport
 
 
 class Words(Record):
@@ -60,6 +60,17 @@ class CodeText(Record):
     qualifiers: dict[str, str] = {}
 
 
+class HeldEntry(Record):
+    """Sockets on which a call can raise a code: of a kind, in one of ``states`` (words of ss(8); none: whatever it is).
+
+    ``non_blocking``: those with O_NONBLOCK alone.
+    """
+
+    socket: Held = "any"
+    states: tuple[str, ...] = ()
+    non_blocking: bool = False
+
+
 class CodeEntry(Record):
     """One file of ``catalogue/codes``: a Winsock code as the reference and later systems know it.
 
@@ -67,6 +78,7 @@ class CodeEntry(Record):
     the entry that carries the description of the same number. The keys are English; ``ko`` holds the Korean text
     of those that are sentences. ``needs_port``: only a connection to a port brings it, no ping shows it. ``windows``
     says what may be behind it on Windows alone, and which command tells, best first.
+    ``held`` are the sockets of a program on which a call can raise it.
     ``also_any`` names families of functions (``functions.toml``) that bring it as well, without those of
     ``also_except``; ``qualifiers`` says of a function when it does. ``user`` is what to do about this very code.
     ``sentences`` are what systems say for it, in small letters and as far as nobody else says it, by system or
@@ -81,6 +93,7 @@ class CodeEntry(Record):
     words: tuple[str, ...] = ()
     sentences: dict[Sayer, tuple[str, ...]] = {}
     about: tuple[About, ...] = ()
+    held: tuple[HeldEntry, ...] = ()
     described: bool = True
     alias_of: str | None = None
     posix: str | None = None
