@@ -23,7 +23,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -68,11 +69,37 @@ def closed_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in held]
 
 
+_SERVES = """
+import socket, threading
+def hold(taken):
+    with taken:
+        try:
+            while taken.recv(4096):
+                pass
+        except OSError:
+            pass
+with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        threading.Thread(target=hold, args=(server.accept()[0],), daemon=True).start()
+"""
+
+
+@contextmanager
+def service() -> Iterator[int]:
+    """Yield a port of loopback whose service, a process of its own, takes every connection."""
+    with subprocess.Popen([sys.executable, "-c", _SERVES], stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        try:
+            yield int(serving.stdout.readline())
+        finally:
+            serving.kill()
+
+
 async def many(diagnoses: int) -> None:
     """Diagnose loopback targets in rounds and print what that took and left."""
     catalogue = Catalogue()
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
-        good = server.getsockname()[1]
+    with service() as good:
         ports = [good if n % 2 else port for n, port in enumerate(closed_ports(_ROUND))]
 
         async def one_round(size: int, budget: Budget) -> list[Report]:
@@ -96,12 +123,6 @@ async def many(diagnoses: int) -> None:
                 wanted = None if report.target.port == good else "no-listener"
                 right += report.verdict.cause == wanted and report.verdict.outcome != "inconclusive"
                 kept.append(to_json(report))
-            server.setblocking(False)
-            while True:
-                try:
-                    server.accept()[0].close()
-                except BlockingIOError:
-                    break
         cpu_s, took = time.process_time() - cpu_s, time.perf_counter() - began
         gc.collect()
         await asyncio.sleep(0.1)
