@@ -32,6 +32,8 @@ from troubleshoot.knowledge.model import (
 )
 from troubleshoot.knowledge.record import Record
 
+#: A mistake in the catalogue; whatever else keeps a file from being read is this machine's, and no mistake at all.
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _ENDING = ".toml"
 #: The table of ``steps.toml`` that is no step: which steps are added to whose checklists.
 _ADDED = "added"
@@ -91,7 +93,7 @@ class Folder:
         try:
             with open(path, "rb") as opened:
                 return tomllib.load(opened)
-        except OSError as error:
+        except _NOT_THERE as error:
             raise CatalogueError(f"{file}: cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise CatalogueError(f"{file}: not TOML: {error}") from None
@@ -109,7 +111,7 @@ class Folder:
     def _names(self, folder: str) -> list[str]:
         try:
             files = os.listdir(os.path.join(self._path, folder))
-        except OSError as error:
+        except _NOT_THERE as error:
             raise CatalogueError(f"{folder}: cannot be read: {error.strerror}") from None
         return [file.removesuffix(_ENDING) for file in files if file.endswith(_ENDING)]
 
