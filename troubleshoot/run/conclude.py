@@ -27,13 +27,12 @@ def unseen(facts: Facts) -> frozenset[Key]:
 
 
 def views_of(facts: Facts, conclusion: Conclusion) -> dict[str, StepView]:
-    """Return the view of every step of the checklist; one whose probe did not end is skipped, and says so."""
+    """Return the view of every step of the checklist; one whose probe did not end says so."""
     views = {}
-    cut = "reason.not-finished" if conclusion.final else "reason.time-up"
+    cut = note("reason.not-finished" if conclusion.final else "reason.time-up")
     for identifier in facts.request.steps:
         try:
             views[identifier] = view_of(facts, identifier)
         except NotYet:
-            reason = note(cut)
-            views[identifier] = StepView("skipped", reason, reason)
+            views[identifier] = StepView("skipped" if conclusion.final else "unavailable", cut, cut)
     return views
