@@ -8,6 +8,10 @@ it (``ping -i 0.2``); where packets are lost at random, several times. ``wsadiag
 of the process to its end. Medians count. All as root and as an ordinary user. The runs of wsadiag are made one at a
 time; checklists, which mostly wait, go on beside them. A verdict that is not the expected one fails the run: a quick
 wrong answer is worth nothing. ``--write`` puts the table into README.md beside this file.
+
+``--ladder`` measures instead what the ladder after connect adds: the same target as an address with a port, to which
+nothing is said, and as a URL. A verdict that needs no service may take one round trip longer, a healthy one what the
+service takes.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -122,6 +126,23 @@ CASES = (
     Case("no such name", "11001", "{missing_name}:{port}", "name-does-not-exist", silent=False),
 )
 
+#: With and without a ladder: what it must not slow down, and what it takes where a service answers. The code is one
+#: that says nothing of an established connection.
+_SPEAKER = {"kind": "speaker", "words": "page-200", "port": "{closed_port}"}
+LADDERS = (
+    Case("refused", "10061", "{server}:{closed_port}", "no-listener", silent=False),
+    Case(
+        "port dropped",
+        "10061",
+        "{server}:{port}",
+        "firewall-drop",
+        silent=True,
+        faults=({"kind": "filter", "node": "router2", "hook": "forward"},),
+    ),
+    Case("healthy", "10061", "{server}:{closed_port}", None, silent=False, faults=(_SPEAKER,)),
+)
+LADDER_HEAD = ("case", "as", "bare", "as a URL", "ratio", "added", "may be added")
+
 HEAD = ("case", "as", "by hand", "`ping -i 0.2`", "wsadiag", "times sooner", "than `-i 0.2`", "aim")
 
 
@@ -220,14 +241,58 @@ def row(case: Case, who: str, usual: float, quick: float, verdict: float) -> tup
     )
 
 
+def timed(lab: Lab, scenario: Scenario, who: str) -> tuple[float, float]:
+    """Run wsadiag; return the milliseconds until its end, and what a URL's ladder may add to them.
+
+    That is what its connections to the service took; where there was none, the round trip of a ping.
+    """
+    done, wall_ms = diagnose(lab, scenario, who)
+    report = json.loads(done.stdout)
+    grade, trouble = judge(scenario, who, report, lab)
+    if grade not in ("right", "unsure"):
+        raise SystemExit(f"{scenario.title} as {who}: {grade}: {trouble}")
+    spoken = sum(probe["duration_ms"] for probe in report["probes"] if probe["probe"] == "service")
+    pings = [one["result"] for one in report["probes"] if one["probe"] == "ping" and one.get("result")]
+    trips = [ping["rtt_mean_ms"] for ping in pings if ping.get("rtt_mean_ms")]
+    return wall_ms, spoken or max(trips, default=0.0)
+
+
+def ladder(case: Case, who: str, runs: int) -> tuple[str, ...]:
+    """Time pairs of runs, without and with a URL's scheme, in a lab of their own; return a row of the table."""
+    bare, url = case.scenario(), replace(case, target=f"http://{case.target}").scenario()
+    with bare.lab() as lab:
+        afflict(bare, lab)
+        pairs = [(timed(lab, bare, who), timed(lab, url, who)) for _ in range(runs)]
+    without, spoken = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
+    added = statistics.median(second[0] - first[0] for first, second in pairs)
+    allowed = statistics.median(second[1] for _, second in pairs)
+    return (
+        case.label,
+        "root" if who == "root" else "ordinary user",
+        f"{without:.0f} ms",
+        f"{spoken:.0f} ms",
+        f"{spoken / without:.2f}",
+        f"{added:+.0f} ms",
+        f"{allowed:.1f} ms",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", metavar="CASE", choices=[case.label for case in CASES])
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--ladder", action="store_true", help="measure what is said to services instead")
     options = parser.parse_args()
     if os.geteuid() != 0:
         raise SystemExit("root is needed: to build the lab, and to become an ordinary user inside it")
+    if options.ladder:
+        rows = [ladder(case, who, options.runs) for case in LADDERS for who in ("root", "nobody")]
+        text = f"{table(LADDER_HEAD, rows)}\nMedians of {options.runs} pairs of runs. {machine()}.\n"
+        sys.stdout.write(text)
+        if options.write:
+            write("ladder", text)
+        return
     chosen = [(case, who) for case in CASES if options.only in (None, case.label) for who in ("root", "nobody")]
     alone = Lock()
     with ThreadPoolExecutor(len(chosen)) as pool:
