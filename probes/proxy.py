@@ -44,7 +44,7 @@ class ProxyWay(msgspec.Struct, frozen=True):
 
 
 class ProxyResult(msgspec.Struct, frozen=True):
-    """All proxy variables that are set; ``bypassed`` is true where ``no_proxy`` exempts the host.
+    """All proxy variables and settings of Windows that are set; ``bypassed`` tells that ``no_proxy`` exempts the host.
 
     ``ways`` has the way of each program, where host and scheme are known and some variable is set.
     """
@@ -72,8 +72,8 @@ async def observe(
     settings = settings_of(environment, context)
     ways: tuple[ProxyWay, ...] = ()
     if settings and request.scheme and request.host is not None:
-        rules = proxy_rules.RULES
-        found = ((p, way(environment, request.scheme, request.host, request.port)) for p, way in rules.items())
+        ask = (environment, request.scheme, request.host, request.port)
+        found = ((p, proxy_rules.RULES[p](*ask)) for p in proxy_rules.programs(environment))
         ways = tuple(_way(program, way, shown(way.value, context)) for program, way in found)
     return ProxyResult(settings, bypassed, ways)
 

@@ -10,6 +10,7 @@ import msgspec
 from probes.base import Context, NotPermitted
 from probes.system import need_linux
 from probes.system.linux import status_of
+from probes.system.windows import internet_settings
 
 _VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "socks_proxy", "all_proxy", "no_proxy")
 _MAX_TEXT = 400
@@ -25,10 +26,12 @@ class ProxySetting(msgspec.Struct, frozen=True):
 def environment_of(pid: int | None, context: Context) -> dict[str, str]:
     """Return the environment of a process, as it was when that was started (proc_pid_environ(5)), or this one's own.
 
+    Windows' own settings of a proxy stand among the variables of the latter.
+
     Raises :class:`NotPermitted` where it may not be read.
     """
     if pid is None:
-        return context.environment()
+        return dict(context.environment()) | internet_settings.entries()
     need_linux("proxy")
     found = status_of.environment(context, pid)
     if found is None:
@@ -45,6 +48,11 @@ def settings_of(environment: Mapping[str, str], context: Context) -> tuple[Proxy
             if value:
                 text = _printable(value) if variable == "no_proxy" else shown(value, context)
                 settings.append(ProxySetting(spelling, text))
+    settings += [
+        ProxySetting(name, shown(environment[name], context))
+        for name in internet_settings.BYPASS
+        if environment.get(name)
+    ]
     return tuple(settings)
 
 

@@ -1,18 +1,25 @@
 """Which way a program goes for a target by the proxy variables of an environment: the rules of curl, and of Python.
 
+Windows' own settings stand among the variables, by names that no variable has (windows/internet_settings.py).
+
 Sources: curl(1), ENVIRONMENT, with ``detect_proxy`` of its lib/url.c and lib/noproxy.c; ``getproxies_environment`` and
 ``proxy_bypass_environment`` of Python's urllib.request, with ``select_proxy`` and ``should_bypass_proxies`` of
-requests/utils.py, which adds ``all_proxy`` and networks in ``no_proxy``.
+requests/utils.py, which adds ``all_proxy`` and networks in ``no_proxy``; Microsoft, WINHTTP_PROXY_INFO and
+INTERNET_PROXY_INFO: ``http=host:port;https=host:port`` or one for all, exemptions with ``*`` and ``<local>``.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote
 
 import msgspec
+
+from probes.system.windows import internet_settings
 
 #: No more words of ``no_proxy`` are looked at.
 MOST_EXEMPTIONS = 1000
@@ -49,7 +56,7 @@ class Server(msgspec.Struct, frozen=True):
             return self.port
         if self.kind == "https":
             return 443
-        return 80 if program == "python" and self.kind == "http" else 1080
+        return 80 if program != "curl" and self.kind == "http" else 1080
 
 
 def by_curl(environment: Mapping[str, str], scheme: str, host: str, port: int | None) -> Way:
@@ -120,8 +127,42 @@ def _python_exempts(exemptions: str, host: str, port: int | None) -> bool:
     return False
 
 
+def by_windows(name: str, environment: Mapping[str, str], scheme: str, host: str, port: int | None) -> Way:
+    """Return the way of programs that go by one of Windows' own settings: those of the web alone do."""
+    del port  # exemptions are hosts
+    scheme, value = _SAME_AS.get(scheme, scheme), environment.get(name, "")
+    if not value or scheme not in ("http", "https", "ftp"):
+        return Way()
+    named = dict(part.strip().split("=", 1) for part in re.split("[; ]", value) if "=" in part)
+    server = named.get(scheme) or (f"socks4://{named['socks']}" if named.get("socks") else "") if named else value
+    if not server:
+        return Way()
+    exemptions = environment.get(internet_settings.BYPASS[name], "").lower()
+    return Way(name, server, _windows_exempts(exemptions, _bare(host)))
+
+
+def _windows_exempts(exemptions: str, host: str) -> bool:
+    for word in re.split(r"[;,\s]+", exemptions)[:MOST_EXEMPTIONS]:
+        if word == "<local>" and "." not in host and ":" not in host:
+            return True
+        if word and fnmatch.fnmatchcase(host, re.sub(r"^\w+://", "", word).replace("[", "[[]")):
+            return True
+    return False
+
+
 #: What a program is called here, and its rules.
-RULES: dict[str, Callable[[Mapping[str, str], str, str, int | None], Way]] = {"curl": by_curl, "python": by_python}
+RULES: dict[str, Callable[[Mapping[str, str], str, str, int | None], Way]] = {
+    "curl": by_curl,
+    "python": by_python,
+    "wininet": functools.partial(by_windows, internet_settings.USER),
+    "winhttp": functools.partial(by_windows, internet_settings.WINHTTP),
+}
+
+
+def programs(environment: Mapping[str, str]) -> Iterator[str]:
+    """Return whose rules mean something here: those of Windows' settings only where there are any."""
+    of = {"wininet": internet_settings.USER, "winhttp": internet_settings.WINHTTP}
+    yield from (program for program in RULES if program not in of or of[program] in environment)
 
 
 def read(value: str) -> Server | None:

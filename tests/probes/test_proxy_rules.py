@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import urllib.request
 from unittest import mock
 
 import pytest
 
-from probes.system.proxy_rules import Server, by_curl, by_python, read
+from probes.system.proxy_rules import RULES, Server, by_curl, by_python, programs, read
+from probes.system.windows import internet_settings
 
 A, B = "http://a.test:1", "http://b.test:2"
 
@@ -117,3 +119,37 @@ def test_what_port_each_takes_where_none_is_written() -> None:
     assert Server("http", "p.test", None).port_for("python") == 80
     assert Server("https", "p.test", None).port_for("curl") == 443
     assert Server("socks5", "p.test", None).port_for("python") == 1080
+
+
+@pytest.mark.parametrize(
+    ("value", "exemptions", "scheme", "host", "expected"),
+    [
+        ("proxy.test:3128", "", "https", "example.test", ("proxy.test:3128", False)),
+        ("http=one.test:1;https=two.test:2", "", "wss", "example.test", ("two.test:2", False)),
+        ("socks=s.test:1080", "", "http", "example.test", ("socks4://s.test:1080", False)),
+        ("ftp=f.test:1", "", "http", "example.test", None),
+        ("proxy.test:3128", "", "redis", "example.test", None),
+        ("proxy.test:3128", "*.example.test;<local>", "http", "a.example.test", ("proxy.test:3128", True)),
+        ("proxy.test:3128", "*.example.test;<local>", "http", "intranet", ("proxy.test:3128", True)),
+        ("proxy.test:3128", "10.*", "http", "10.1.2.3", ("proxy.test:3128", True)),
+        ("proxy.test:3128", "10.*", "http", "110.1.2.3", ("proxy.test:3128", False)),
+    ],
+)
+def test_the_settings_of_windows(
+    value: str, exemptions: str, scheme: str, host: str, expected: tuple[str, bool] | None
+) -> None:
+    for program, name in (("wininet", internet_settings.USER), ("winhttp", internet_settings.WINHTTP)):
+        environment = {name: value, internet_settings.BYPASS[name]: exemptions}
+        assert program in programs(environment)
+        way = RULES[program](environment, scheme, host, 80)
+        assert (way.variable and (way.value, way.exempt)) == expected
+    assert list(programs({})) == ["curl", "python"]
+
+
+def test_what_netsh_winhttp_writes_is_read() -> None:
+    proxy, exempt = b"http=proxy.test:80", b"<local>"
+    blob = struct.pack("<IIII", 24, 0, 3, len(proxy)) + proxy + struct.pack("<I", len(exempt)) + exempt
+    assert internet_settings.of_winhttp(blob) == ("http=proxy.test:80", "<local>")
+    assert internet_settings.of_winhttp(struct.pack("<IIIII", 24, 0, 1, 0, 0)) == ("", "")
+    for cut in range(len(blob)):
+        assert isinstance(internet_settings.of_winhttp(blob[:cut])[0], str)

@@ -301,3 +301,39 @@ def test_silence_is_not_explained_by_what_cannot_be_seen(windows: wine.Windows, 
     assert step(document, "connect")["status"] == "failed"
     assert step(document, "traceroute")["status"] == "unavailable"
     assert step(document, "ping-remote")["status"] == ("passed" if target.startswith(f"{peer}:") else "failed")
+
+
+#: Enters a proxy of the user's and one of WinHTTP's, says what is read of them, and takes both away again.
+_ENTERS_PROXIES = r"""
+import asyncio, struct, winreg
+from probes.system.windows.internet_settings import entries
+import troubleshoot
+key = r"Software\Microsoft\Windows\CurrentVersion\Internet Settings"
+user = winreg.CreateKey(winreg.HKEY_CURRENT_USER, key)
+machine = winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, key + r"\Connections")
+proxy = b"proxy.invalid:3128"
+blob = struct.pack("<IIII", 24, 0, 3, len(proxy)) + proxy + struct.pack("<I", 7) + b"<local>"
+try:
+    winreg.SetValueEx(user, "ProxyEnable", 0, winreg.REG_DWORD, 1)
+    winreg.SetValueEx(user, "ProxyServer", 0, winreg.REG_SZ, "http=127.0.0.1:1")
+    winreg.SetValueEx(user, "ProxyOverride", 0, winreg.REG_SZ, "*.test;<local>")
+    winreg.SetValueEx(machine, "WinHttpSettings", 0, winreg.REG_BINARY, blob)
+    print(entries())
+    verdict = asyncio.run(troubleshoot.diagnose("10061", "http://127.0.0.1:2")).verdict
+    print([verdict.cause, *(one.cause for one in verdict.alternatives)])
+    print(verdict.summary)
+finally:
+    winreg.SetValueEx(user, "ProxyEnable", 0, winreg.REG_DWORD, 0)
+    for name in ("ProxyServer", "ProxyOverride"):
+        winreg.DeleteValue(user, name)
+    winreg.DeleteValue(machine, "WinHttpSettings")
+"""
+
+
+def test_the_proxies_of_windows_settings_are_read(windows: wine.Windows) -> None:
+    done = windows.run("-c", _ENTERS_PROXIES)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    read, causes, _said = done.stdout.decode().splitlines()
+    assert "'Internet Settings': 'http=127.0.0.1:1'" in read
+    assert "'WinHTTP settings': 'proxy.invalid:3128'" in read
+    assert "proxy-unreachable" in causes
