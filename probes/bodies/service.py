@@ -181,7 +181,9 @@ async def _with_tls(
     prepare: Callable[[socket.socket], None] = lambda _: None,
 ) -> ServiceResult:
     # reading the certificate authorities takes long enough to disturb other probes
-    preparing = in_thread(lambda: settings_for(trusting=False), "tls-settings") if not request.trusting else None
+    preparing = (
+        in_thread(lambda: settings_for(trusting=False), "tls-settings", brief=True) if not request.trusting else None
+    )
     hello = Hello(
         name=request.server_name,
         version=request.version,

@@ -13,13 +13,16 @@ from probes.base import NotPermitted
 T = TypeVar("T")
 
 
-def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
+def in_thread(call: Callable[[], T], name: str, *, brief: bool = False) -> asyncio.Future[T]:
     """Start ``call`` in a daemon thread of its own and return a future of what it returns or raises.
 
     The executors of asyncio and of concurrent.futures join their threads when the loop or the process ends,
     so that one stuck call (glibc waits 5 s and more for a dead name server) would keep a finished program
     alive. Nobody waits for this thread: cancelling the future only drops its result. Must be called inside a
     running loop; the caller bounds the wait. Raises :class:`NotPermitted` where no thread can be started.
+
+    ``brief`` says that the call ends soon by itself and waits for nobody: the process then stays for it. OpenSSL tidies
+    up when the process ends, and a thread that still reads certificates meanwhile would bring it down.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -48,7 +51,7 @@ def in_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
     # at it here keeps asyncio from complaining that it was never retrieved.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        threading.Thread(target=work, name=name, daemon=True).start()
+        threading.Thread(target=work, name=name, daemon=not brief).start()
     except RuntimeError:  # CPython's word for EAGAIN of clone(2)
         raise NotPermitted("reason.system-refuses", error="EAGAIN") from None
     return future

@@ -139,9 +139,14 @@ def play(scenario: Scenario, who: str, seed: int | None = None) -> Outcome:
         )
 
 
+#: States in which a service does what it was told to: a proxy that refuses is as well as one that passes.
+_IN_ORDER = frozenset({"well", "denies", "login"})
+
+
 def troubled(scenario: Scenario, lab: Lab) -> list[str]:
     """Return what real services that are well complain of in their logs, once the program has looked at them."""
-    real = [fault["daemon"] for fault in scenario.faults if fault["kind"] == "daemon" and fault.get("state") == "well"]
+    daemons = [fault for fault in scenario.faults if fault["kind"] == "daemon"]
+    real = [fault["daemon"] for fault in daemons if fault.get("state", "well") in _IN_ORDER]
     return [line for daemon in real for line in complaints(lab, daemon)]
 
 

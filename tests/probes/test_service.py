@@ -396,3 +396,25 @@ def test_silence_on_the_way(path: PathLab, family: int) -> None:
     finally:
         path.calm()
     assert (found.outcome, found.failure, found.errno) == (ServiceOutcome.NOT_CONNECTED, Failure.NO_ANSWER, None)
+
+
+#: Ends while another thread still reads the certificates that this machine trusts.
+_ENDS_EARLY = """
+import asyncio, ssl
+from probes.bodies.service import observe
+from probes.base import Context
+from probes.service import ServiceRequest
+
+async def look():
+    request = ServiceRequest("127.0.0.1", 1, tls=True)
+    task = asyncio.create_task(observe(request, Context(), lambda _: None))
+    await asyncio.sleep(0.004)
+    task.cancel()
+
+asyncio.run(look())
+"""
+
+
+def test_a_process_that_ends_while_certificates_are_read_does_not_crash() -> None:
+    ended = [subprocess.run([sys.executable, "-c", _ENDS_EARLY], check=False).returncode for _ in range(20)]
+    assert set(ended) == {0}
