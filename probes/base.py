@@ -24,6 +24,10 @@ from probes.budget import Budget as Budget  # noqa: PLC0414 - offered here, too
 from probes.budget import Share
 from probes.table import TABLE
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from probes.system.linux.ruleset import RawRuleset
+
 #: No configuration file that a probe reads is longer than this; the rest is cut off, and said so.
 MAX_FILE_BYTES = 1 << 20
 
@@ -84,6 +88,7 @@ class Context(msgspec.Struct):
 
     ``masked`` takes what other programs and people wrote, such as a command line, and returns it as a record may hold
     it: whoever runs the probes knows what a secret is. ``show_secrets`` is for a probe that knows some by itself.
+    ``ruleset`` is what the packet filter held when this process could still read it.
 
     Probes open sockets and read files through here and never from module level, so that another network
     namespace or a recorded tree can be looked at by giving another context.
@@ -97,6 +102,7 @@ class Context(msgspec.Struct):
     at_limit: Callable[[], None] = lambda: None
     masked: Callable[[str], str] = str
     show_secrets: bool = False
+    ruleset: RawRuleset | None = None
 
     def share(
         self, most: int | None, at_limit: Callable[[], None], held: Callable[[bool], None] = lambda _: None

@@ -35,6 +35,8 @@ class Interface(msgspec.Struct, frozen=True):
     """``up`` is the administrative state, ``carrier`` the link's (``None`` where it cannot be told).
 
     Counters are totals since the interface came up; ``None`` where unknown. ``mac`` is ``None`` for those without.
+    ``tunnel`` tells that it has one far end and no link addresses, as tunnels and VPNs have. ``reverse_path`` is the
+    filter of IPv4 packets from where this machine would send by another way: 0 off, 1 strict, 2 loose (ip-sysctl).
     ``serves`` tells that another interface uses it (it is a port of a bridge or bond, or carries a VLAN): it needs no
     address of its own. ``ipv6_off``: its own switch (``net.ipv6.conf.NAME.disable_ipv6``) keeps IPv6 from it.
     """
@@ -53,6 +55,10 @@ class Interface(msgspec.Struct, frozen=True):
     tx_dropped: int | None = None
     serves: bool = False
     ipv6_off: bool = False
+    tunnel: bool = False
+    rx_packets: int | None = None
+    tx_packets: int | None = None
+    reverse_path: int | None = None
 
 
 class InterfacesResult(msgspec.Struct, frozen=True):
@@ -72,20 +78,7 @@ async def observe(
     """
     del request, progress
     need_linux("interfaces")
-    by_index: dict[int, list[InterfaceAddress]] = {}
-    for found in rtnetlink.addresses(context):
-        by_index.setdefault(found.index, []).append(
-            InterfaceAddress(
-                address=found.address,
-                family=found.family,
-                prefix=found.prefix,
-                broadcast=found.broadcast,
-                # an address whose duplicate was found stays unusable for good, just as a tentative one
-                tentative=bool(found.flags & (rtnetlink.IFA_F_TENTATIVE | rtnetlink.IFA_F_DADFAILED)),
-                deprecated=bool(found.flags & rtnetlink.IFA_F_DEPRECATED),
-                duplicate=bool(found.flags & rtnetlink.IFA_F_DADFAILED),
-            )
-        )
+    by_index = _addresses(context)
     links = rtnetlink.links(context)
     below = {link.below for link in links if link.below != link.index}
     interfaces = tuple(
@@ -105,10 +98,32 @@ async def observe(
             tx_dropped=link.tx_dropped,
             serves=link.master is not None or link.index in below,
             ipv6_off=_ipv6_off(context, link.name),
+            tunnel=_is_tunnel(link),
+            reverse_path=_reverse_path(context, link.name),
+            rx_packets=link.rx_packets,
+            tx_packets=link.tx_packets,
         )
         for link in links
     )
     return InterfacesResult(interfaces)
+
+
+def _addresses(context: Context) -> dict[int, list[InterfaceAddress]]:
+    by_index: dict[int, list[InterfaceAddress]] = {}
+    for found in rtnetlink.addresses(context):
+        by_index.setdefault(found.index, []).append(
+            InterfaceAddress(
+                address=found.address,
+                family=found.family,
+                prefix=found.prefix,
+                broadcast=found.broadcast,
+                # an address whose duplicate was found stays unusable for good, just as a tentative one
+                tentative=bool(found.flags & (rtnetlink.IFA_F_TENTATIVE | rtnetlink.IFA_F_DADFAILED)),
+                deprecated=bool(found.flags & rtnetlink.IFA_F_DEPRECATED),
+                duplicate=bool(found.flags & rtnetlink.IFA_F_DADFAILED),
+            )
+        )
+    return by_index
 
 
 def _ipv6_off(context: Context, name: str) -> bool:
@@ -120,6 +135,19 @@ def _ipv6_off(context: Context, name: str) -> bool:
         return context.read_text(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").strip() == "1"
     except OSError:
         return False  # an interface without IPv6, a kernel without it, or no /proc
+
+
+def _reverse_path(context: Context, name: str) -> int | None:
+    """Return the higher of the interface's own setting and that of all, which is the one that holds."""
+    try:
+        return max(int(context.read_text(f"/proc/sys/net/ipv4/conf/{one}/rp_filter")) for one in ("all", name))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_tunnel(link: rtnetlink.Link) -> bool:
+    far_end = bool(link.flags & (rtnetlink.IFF_NOARP | rtnetlink.IFF_POINTOPOINT))
+    return far_end and link.hardware_type != rtnetlink.ARPHRD_ETHER
 
 
 PROBE = Probe(

@@ -9,13 +9,14 @@ import msgspec
 from probes.base import Context, NotApplicable, Probe, ProbeTarget, sends_nothing
 from probes.system import need_linux
 from probes.system.blocking import aside
-from probes.system.linux import namespaces_of, status_of
+from probes.system.linux import cgroups, namespaces_of, status_of
 
 
 class ProcessRequest(msgspec.Struct, frozen=True):
-    """``pid`` of the process to look at."""
+    """``pid`` of the process to look at; ``in_group`` tells that what is compared to it entered its control group."""
 
     pid: int
+    in_group: bool = False
 
 
 class ProcessResult(msgspec.Struct, frozen=True):
@@ -24,7 +25,9 @@ class ProcessResult(msgspec.Struct, frozen=True):
     ``network``, ``users`` and ``files`` tell whether it shares this process's network namespace, its user namespace,
     and what ``/`` means (its mount namespace and root directory). ``user`` is the effective user id and ``own_user``
     that of this process. ``filtered`` tells whether a seccomp filter limits its system calls and not ours, ``label``
-    what a security module (AppArmor, SELinux) calls it where that is another word than ours.
+    what a security module (AppArmor, SELinux) calls it where that is another word than ours. ``grouped`` tells whether
+    it is in this process's control group, ``bound`` whether it can gain no more rights (``no_new_privs``, which every
+    sandbox sets, and others do, too).
     """
 
     pid: int
@@ -35,6 +38,8 @@ class ProcessResult(msgspec.Struct, frozen=True):
     own_user: int | None
     filtered: bool | None
     label: str | None = None
+    grouped: bool | None = None
+    bound: bool = False
 
 
 async def observe(
@@ -47,10 +52,11 @@ async def observe(
     Sources: namespaces(7), proc_pid_status(5), proc_pid_attr(5).
     """
     need_linux("process")
-    return await aside(_look, request.pid, context)
+    return await aside(_look, request, context)
 
 
-def _look(pid: int, context: Context) -> ProcessResult:
+def _look(request: ProcessRequest, context: Context) -> ProcessResult:
+    pid = request.pid
     theirs, ours = status_of.read(context, pid), status_of.read(context, "self")
     if theirs is None:
         raise NotApplicable("reason.no-such-process", pid=pid)
@@ -64,6 +70,8 @@ def _look(pid: int, context: Context) -> ProcessResult:
         own_user=ours.user if ours is not None else None,
         filtered=theirs.filtered and not (ours is not None and ours.filtered),
         label=label if label != own_label else None,
+        grouped=request.in_group or cgroups.same(context, pid),
+        bound=theirs.bound,
     )
 
 

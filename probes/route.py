@@ -55,6 +55,8 @@ class RouteResult(msgspec.Struct, frozen=True):
     ``gateway_on_link`` is false where the gateway lies outside every prefix of the outgoing interface: the
     mask makes the router look remote. ``failure``/``errno`` are what the look-up returned.
     ``mtu`` is the path MTU that the kernel holds for the destination, in bytes: learnt, or set on the route.
+    ``by_user`` tells that policy rules hold for some users only: another one's packets may go elsewhere;
+    ``by_port`` that some look at ports or protocols, which this look-up does not meet.
     """
 
     address: str
@@ -70,6 +72,8 @@ class RouteResult(msgspec.Struct, frozen=True):
     errno: str | None = None
     mtu: int | None = None
     defaults: tuple[DefaultRoute, ...] = ()
+    by_user: bool = False
+    by_port: bool = False
 
 
 #: What an answer of the look-up means (route(8), ip-route(8)).
@@ -130,7 +134,13 @@ async def observe(
             interface=names.get(decision.interface or 0),
             matched=f"{match.destination}/{match.prefix}" if match else None,
         )
-    return replace(found, defaults=tuple(_defaults(context, address.family, address.text, names)))
+    by_user, by_port = rtnetlink.selective_rules(context, address.family)
+    return replace(
+        found,
+        defaults=tuple(_defaults(context, address.family, address.text, names)),
+        by_user=by_user,
+        by_port=by_port,
+    )
 
 
 def _decided(context: Context, request: RouteRequest, address: Literal, decision: rtnetlink.Route) -> RouteResult:

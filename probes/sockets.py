@@ -189,7 +189,8 @@ def _look(request: SocketsRequest, context: Context, progress: Callable[[Sockets
         entries = tuple(_describe(one, request.transport, held, owners) for one in kept)
         return SocketsResult(request.port, request.transport, entries, len(found) > len(kept), states)
 
-    progress(result(holders.Holders({}, 0), {}))
+    early = result(holders.Holders({}, 0), {})  # nobody was looked for so far: nobody is hidden
+    progress(replace(early, entries=tuple(replace(entry, owner_hidden=False) for entry in early.entries)))
     try:
         held = known or holders.find(context.root / "proc", {one.inode for one in kept})
     except OSError:

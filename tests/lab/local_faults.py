@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.faults import fault, require, try_tcp
-from tests.lab.topology import Lab, LabError
+from tests.lab.topology import NOBODY, Lab, LabError
 
 #: Connects as often as it can, says READY and keeps what it has.
 _CONNECTS = """
@@ -124,6 +125,46 @@ class DescriptorsTaken:
         ]
         limits = [Path(f"/proc/{pid}/limits").read_text(encoding="ascii") for pid in full]
         require(any(f" {self.limit} " in text for text in limits), f"{self}: no process is at its limit")
+
+
+#: Stands somewhere as somebody else, and says so.
+_STANDS = "import sys, time; print('READY', flush=True); time.sleep(600)"
+#: Connects, or fails.
+_TRIES = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5)"
+_REFUSALS = {"drop": "drop", "reset": "reject with tcp reset", "refuse": "reject with icmpx type port-unreachable"}
+
+
+@fault("denied-user")
+@dataclass(frozen=True)
+class DeniedUser:
+    """The client's packet filter stops what user ``nobody`` sends; one of that user's processes is ``{program}``."""
+
+    action: str = "drop"
+    family: int = 4
+
+    def inject(self, lab: Lab) -> None:
+        command = [sys.executable, "-SEc", _STANDS]
+        prefix = len(lab.command("client", []))
+        child = lab.spawn("client", lab.command("client", command, unprivileged=True)[prefix:], first_line="")
+        if child.stdout is None or child.stdout.readline() != "READY\n":
+            raise LabError("the client's own process did not start")
+        lab.values["program"] = str(child.pid)
+        lab.nft(
+            "client",
+            "table inet denied {\n chain c {\n  type filter hook output priority 0; policy accept;\n"
+            f"  meta skuid {NOBODY} meta l4proto tcp {_REFUSALS[self.action]}\n }}\n}}\n",
+        )
+
+    def verify(self, lab: Lab) -> None:
+        port = int(lab.values["port"])
+        address = lab.values["server6" if self.family == 6 else "server"]
+        require(try_tcp(lab, "client", address, port) == 0, f"{self}: others cannot connect either")
+        owner = Path("/proc", lab.values["program"]).stat().st_uid
+        require(owner == NOBODY, f"{self}: the program is user {owner}'s")
+        words = [sys.executable, "-SEc", _TRIES, address, str(port)]
+        words = lab.command("client", words, unprivileged=True)
+        done = subprocess.run(words, capture_output=True, check=False, timeout=10)
+        require(done.returncode != 0, f"{self}: the user connects all the same")
 
 
 @fault("loopback-down")

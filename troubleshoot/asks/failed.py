@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from probes.address_family import AddressFamilyRequest
 from probes.answer_ttl import AnswerTtlRequest
+from probes.as_ourselves import AsOurselvesRequest
+from probes.claims import ClaimsRequest
 from probes.descriptors import DescriptorsRequest
 from probes.drop_point import DropPointRequest
 from probes.failure import Failure, IcmpMeaning
-from probes.interfaces import InterfacesResult
+from probes.interfaces import InterfacesRequest, InterfacesResult
 from probes.link import LinkRequest
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.other_route import OtherRouteRequest
@@ -24,7 +26,7 @@ from probes.stray_ack import StrayAckRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.wire import WireRequest
 from troubleshoot.asks.model import Job, ask
-from troubleshoot.facts import Facts, Reach, Reading, family_of, gateway_of, is_loopback, neighbour_dead, plain
+from troubleshoot.facts import AFTER, Facts, Reach, Reading, family_of, gateway_of, is_loopback, neighbour_dead, plain
 from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
@@ -177,6 +179,16 @@ def stays_here(facts: Facts, address: str) -> Iterator[Job]:
         yield Job("own-filter", facts.endpoint(address), OwnFilterRequest(address, facts.port, "lo", 1.0, 2, 2))
 
 
+@ask("as-ourselves")
+def as_ourselves(facts: Facts, address: str) -> Iterator[Job]:
+    """Does the port answer to this process, where the program in whose place it was tried gets nothing?"""
+    focus = facts.attempts.reach(address)
+    if facts.port is None or facts.request.target.transport != "tcp" or not facts.program.stands():
+        return
+    if focus.reading in (Reading.RESET, Reading.ICMP, Reading.LOCAL) or _silent(facts, focus):
+        yield Job("as-ourselves", facts.endpoint(address), AsOurselvesRequest(address, facts.port))
+
+
 @ask("own-filter")
 def own_filter(facts: Facts, address: str) -> Iterator[Job]:
     """Without root: does a connection that meets silence, or a reset from hop 1, leave this machine at all?"""
@@ -263,6 +275,34 @@ def link(facts: Facts, address: str) -> Iterator[Job]:
     told = focus.icmp is not None and not facts.machine.is_own(focus.icmp.sender)
     if name is not None and not told and _could_be_local(interfaces, name, address):
         yield Job("link", address, LinkRequest(address, name, None))
+
+
+@ask("claims")
+def claims(facts: Facts, address: str) -> Iterator[Job]:
+    """As root: does another device of the link claim our own address, or do several the next hop's?"""
+    focus, route = facts.attempts.reach(address), facts.link.peek_route(address)
+    if not facts.request.privileged or route is None or route.kind is not RouteKind.UNICAST or route.interface is None:
+        return
+    interfaces = facts.peek("interfaces", InterfacesResult)
+    ours = interfaces.interfaces if interfaces is not None else ()
+    if not any(i.name == route.interface and i.mac is not None for i in ours):
+        return
+    if not _silent(facts, focus) and focus.reading is not Reading.LOCAL:
+        return
+    for one in (route.source, gateway_of(route) or address):
+        if one is not None:
+            yield Job("claims", one, ClaimsRequest(one, route.interface))
+
+
+@ask("interfaces")
+def tunnel(facts: Facts, address: str) -> Iterator[Job]:
+    """Where the way is a tunnel: has anything come in by it since the beginning?"""
+    focus, route = facts.attempts.reach(address), facts.link.peek_route(address)
+    before = facts.peek("interfaces", InterfacesResult)
+    if before is None or route is None or focus.reading is not Reading.SILENT:
+        return
+    if any(i.tunnel and i.name == route.interface for i in before.interfaces):
+        yield Job("interfaces", AFTER, InterfacesRequest())
 
 
 def _may_be_reported_later(facts: Facts, address: str) -> bool:

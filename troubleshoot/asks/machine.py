@@ -10,6 +10,7 @@ from probes.bind import BindRequest
 from probes.buffers import BuffersRequest
 from probes.datagram import DatagramRequest
 from probes.descriptors import DescriptorsRequest
+from probes.filter_rules import FilterRulesRequest
 from probes.interfaces import InterfacesRequest
 from probes.network_subsystem import NetworkSubsystemRequest
 from probes.process import ProcessRequest
@@ -139,6 +140,13 @@ def process(facts: Facts) -> Iterator[Job]:
     """What sets the failing program apart from this one, where it is given."""
     if facts.request.pid is not None:
         yield Job("process", str(facts.request.pid), ProcessRequest(facts.request.pid))
+
+
+@ask("filter-rules")
+def filter_rules(facts: Facts) -> Iterator[Job]:
+    """As root: does the packet filter hold a rule that could stop anything?"""
+    if facts.request.privileged and facts.request.target.host is not None:
+        yield Job("filter-rules", "", FilterRulesRequest())
 
 
 @ask("sockets")

@@ -63,6 +63,10 @@ class Program(Theme):
             found.append(note("verdict.apart-unknown", pid=pid))
         if seen.filtered is not False:
             found.append(note("verdict.apart-filter", pid=pid))
+        if seen.grouped is False:
+            found.append(note("verdict.apart-group", pid=pid))
+        if seen.bound:
+            found.append(note("verdict.apart-bound", pid=pid))
         if seen.label is not None:
             found.append(note("verdict.apart-label", pid=pid, label=seen.label))
         return tuple(found)

@@ -38,13 +38,13 @@ class Service(Theme):
 
     @property
     def established(self) -> bool:
-        """Whether the code is one that only established connections bring."""
-        return "established" in self._view.request.about
+        """Whether the code is one that connections bring once they are made."""
+        return not {"established", "connection"}.isdisjoint(self._view.request.about)
 
     @property
     def comes_and_goes(self) -> bool:
         """Whether the code may be met at one connection in several, once it is made."""
-        return self.established or {"stall", "now-and-then"} <= self._view.request.about
+        return "established" in self._view.request.about or {"stall", "now-and-then"} <= self._view.request.about
 
     def stalls(self, address: str) -> bool:
         """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""

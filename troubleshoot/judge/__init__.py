@@ -28,6 +28,7 @@ from troubleshoot.judge import (  # noqa: F401 - importing them fills the table
     names,
     other_route,
     own_filter,
+    policy,
     proxies,
     queue,
     refused,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from probes.base import note
-from probes.failure import IcmpMeaning
 from probes.route import RouteKind
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_alive, neighbour_dead
+from troubleshoot.facts import Facts, Reach, describe, gateway_of, neighbour_alive, neighbour_dead
 from troubleshoot.judge import forwarded
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failed_attempt, failing, step_of
-from troubleshoot.judge.evidence.icmp import hop_of_sender, reported_late, router_error
+from troubleshoot.judge.evidence.icmp import hop_of_sender, late_report, told_alike
 from troubleshoot.judge.evidence.routes import routes_taken
 from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.report import Confidence
+
+#: The prefixes of a default route.
+_EVERYTHING = frozenset({"0.0.0.0/0", "::/0"})
 
 
 @rule("host-down", asks=(asks.failed.link, asks.failed.second_look, asks.around.routers, asks.connected.flows))
@@ -27,18 +29,11 @@ def host_down(facts: Facts) -> Finding | None:
     route = facts.link.route(reach.address)
     if route is not None and route.on_link and route.kind is RouteKind.UNICAST:
         return _absent_here(facts, reach)
-    error = router_error(facts, reach)
-    if error is None:
-        ping = facts.path.ping(reach.address) if reach.reading is Reading.SILENT else None
-        echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
-        error = echo.icmp if echo is not None else None
-        late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
-        if error is None or not late or facts.machine.is_own(error.sender):
-            return None
-    elif not reported_late(facts, reach):
+    error = late_report(facts, reach)
+    if error is None or facts.path.alive(reach.address):
         return None
-    if error.meaning is not IcmpMeaning.HOST_UNREACHABLE or facts.path.alive(reach.address):
-        return None
+    if told_alike(facts, reach, error):
+        return None  # whatever stands behind it cannot be reached either
     hop = hop_of_sender(facts, reach.address, error.sender)
     trace = facts.path.peek_trace(reach.address)
     beside = facts.path.living_neighbour(reach.address, error.sender)
@@ -111,6 +106,7 @@ def router_down(facts: Facts) -> Finding | None:
         used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
         if used is not None and used.carrier is False:
             continue
+        others = [d for d in route.defaults if d.gateway and d.gateway != route.gateway]
         return Finding(
             cause="router-down",
             confidence="certain",
@@ -118,9 +114,14 @@ def router_down(facts: Facts) -> Finding | None:
             evidence=(
                 ("ping-router", describe.neighbour(neighbour)),
                 ("router-configured", describe.route(route)),
+                *(
+                    ("router-configured", note("fact.other-default", router=d.gateway, interface=d.interface))
+                    for d in others[:1]
+                ),
                 *failed_attempt(facts, address),
             ),
             values=values(router=route.gateway, interface=route.interface),
+            variant="default" if route.matched in _EVERYTHING and not others else "one-way",
             hop=1,
             address=route.gateway,
         )

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 from probes.base import note
+from probes.claims import ClaimsResult
 from probes.neighbours import NeighboursResult, NeighbourState
 from probes.route import RouteKind
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reading, describe, plain
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, plain
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing
 from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
-@rule("address-conflict", asks=(asks.failed.link, asks.around.routers))
+@rule("address-conflict", asks=(asks.failed.link, asks.failed.claims, asks.around.routers))
 def address_conflict(facts: Facts) -> Finding | None:
-    """A fixed neighbour entry names a device that does not answer, while another one claims the address."""
+    """Two devices claim an address, or a fixed neighbour entry names one that does not answer."""
     reach = failing(facts)
     if reach is None or any_connected(facts) or reach.reading not in (Reading.SILENT, Reading.LOCAL):
         return None
+    return _claimed_twice(facts, reach) or _fixed(facts, reach)
+
+
+def _claimed_twice(facts: Facts, reach: Reach) -> Finding | None:
+    """Another device has this machine's own address, or two have the next hop's: answers go to either."""
+    route = facts.link.route(reach.address)
+    if not facts.request.privileged or route is None or route.interface is None:
+        return None
+    for address in (route.source, gateway_of(route) or reach.address):
+        found = facts.get("claims", ClaimsResult, address) if address is not None else None
+        if found is None or len(found.macs) < (1 if found.own else 2):
+            continue
+        if not found.own and facts.path.alive(reach.address):
+            continue  # one that answers for another is no harm then (proxy ARP, RFC 1027)
+        claimed = note("fact.claimed-by", address=address, mac=" / ".join(found.macs))
+        return Finding(
+            cause="address-conflict",
+            confidence="likely",
+            step=first_step(facts, "ping-router", "ping-remote", "connect"),
+            evidence=(attempt_evidence(facts, reach), ("interface", claimed)),
+            values=values(interface=route.interface, found=" / ".join(found.macs)),
+            variant="own" if found.own else "two",
+            address=address,
+        )
+    return None
+
+
+def _fixed(facts: Facts, reach: Reach) -> Finding | None:
+    """A fixed neighbour entry names a device that does not answer, while another one claims the address."""
     route = facts.link.route(reach.address)
     if route is None or not route.on_link or route.kind is not RouteKind.UNICAST or facts.path.alive(reach.address):
         return None

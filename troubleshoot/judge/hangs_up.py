@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from probes.base import note
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
@@ -11,7 +13,7 @@ from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.judge import handshake, said
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.judge.evidence.ladder import climbed, hop_of, quoted, shown, weight
-from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
+from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.judge.service import on_any
 
 
@@ -34,9 +36,33 @@ def _left(facts: Facts, first: Rung, result: ServiceResult) -> bool:
     return listened and bool(first.quote) and result.ended_ms is not None and not (manner is not None and manner.ends)
 
 
-def _inside(result: ServiceResult) -> bool:
+def _inside(rung: Rung) -> bool:
     """Whether a TLS session was open when it happened."""
-    return result.outcome is ServiceOutcome.TLS_OK
+    return rung.result is not None and rung.result.outcome is ServiceOutcome.TLS_OK
+
+
+def _spoken(facts: Facts, reach: Reach) -> Rung | None:
+    """Return the connection that an unknown service ended without an answer, where no opening of ours got one."""
+    if facts.service.known:
+        return None
+    hello, page = (facts.service.peek_rung(reach.address, name) for name in (rungs.TLS, rungs.GET))
+    return page if page.ending is Ending.CUT and not hello.quote and not hello.tls else None
+
+
+def _hung_up(facts: Facts, reach: Reach, *, by_reset: bool) -> tuple[str, Rung] | None:
+    """Return how the service ended the connection, and the one that shows it; ``None`` where it did otherwise."""
+    met = _met(facts, reach)
+    if met is None:
+        return None
+    first, result = met
+    spoken = _spoken(facts, reach) if first.ending is Ending.SILENT else None
+    if spoken is not None and spoken.result is not None:
+        return ("spoken", spoken) if spoken.result.ended_by_reset is by_reset else None
+    if result.ended_by_reset is not by_reset:
+        return None
+    if _left(facts, first, result):
+        return "greeted", first
+    return ("default", first) if first.ending is Ending.CUT else None  # else it had answered before
 
 
 @rule("service-resets", asks=(asks.connected.service,), holds_up="healthy")
@@ -60,10 +86,11 @@ def service_resets(facts: Facts) -> Finding | None:
 
 
 def _resets(facts: Facts, reach: Reach) -> Finding | None:
-    met = _met(facts, reach)
-    if met is None or not met[1].ended_by_reset:
+    ended = _hung_up(facts, reach, by_reset=True)
+    if ended is None:
         return None
-    return _gone("service-resets", facts, reach, met, also=(("firewall-reset", note("verdict.open-cut")),))
+    finding = _ended_by_it(facts, reach, "service-resets", ended)
+    return replace(finding, also=(("firewall-reset", note("verdict.open-cut")), *finding.also))
 
 
 @rule("service-closes", asks=(asks.connected.service,), holds_up="healthy")
@@ -73,30 +100,24 @@ def service_closes(facts: Facts) -> Finding | None:
 
 
 def _closes(facts: Facts, reach: Reach) -> Finding | None:
-    met = _met(facts, reach)
-    if met is None or met[1].ended_by_reset:
-        return None
-    return _gone("service-closes", facts, reach, met)
+    ended = _hung_up(facts, reach, by_reset=False)
+    return _ended_by_it(facts, reach, "service-closes", ended) if ended is not None else None
 
 
-def _gone(
-    cause: str, facts: Facts, reach: Reach, met: tuple[Rung, ServiceResult], also: Evidence = ()
-) -> Finding | None:
-    """Return the finding of a service that ended the connection: at once, or right after its greeting."""
-    first, result = met
-    left = _left(facts, first, result)
-    if first.ending is not Ending.CUT and not left:
-        return None  # it had answered before
+def _ended_by_it(facts: Facts, reach: Reach, cause: str, ended: tuple[str, Rung]) -> Finding:
+    """Return the finding of a service that ends its connections."""
+    how, rung = ended
+    left, spoken = how == "greeted", how == "spoken"
     return Finding(
         cause=cause,
         confidence="likely" if left else weight(facts),
         step=step_of(facts),
-        evidence=shown(facts, reach, first),
-        values=values(said=quoted(first) if left else None),
-        variant="greeted" if left else "inside" if _inside(result) else "default",
+        evidence=shown(facts, reach, rung),
+        values=values(said=quoted(rung) if left else None),
+        variant="greeted" if left else "spoken" if spoken else "inside" if _inside(rung) else "default",
         hop=hop_of(facts, reach.address),
         address=reach.address,
-        also=also,
+        also=(("protocol-mismatch", note("verdict.open-opening")),) if spoken else (),
     )
 
 
@@ -124,6 +145,8 @@ def unattended(facts: Facts, reach: Reach) -> Finding | None:
     entry = facts.machine.unemptied_queue(facts.port)
     if entry is None or entry.waited_ms is None:
         return None
+    if facts.request.kind == "api-misuse" and any(o.pid == facts.request.pid for o in entry.owners):
+        return None  # the program that met the code is the listener itself
     owner = next((o for o in entry.owners if o.state in _STANDS), next(iter(entry.owners), None))
     stands = owner is not None and bool(entry.owners) and all(o.state in _STANDS for o in entry.owners)
     step = first_step(facts, "listeners", "connect")
@@ -157,8 +180,8 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
     connect_ms = result.connect_ms or 0.0
     patience_ms = facts.threshold("greeting_ms") + 4 * min(connect_ms, facts.path.rtt_ms(reach.address) or connect_ms)
-    spoken = _inside(result) or first.name == rungs.SAY
-    listened = _inside(result) and facts.request.speaks_first
+    spoken = _inside(first) or first.name == rungs.SAY
+    listened = _inside(first) and facts.request.speaks_first
     due = weight(facts) if spoken else "likely"
     return Finding(
         cause="service-silent",

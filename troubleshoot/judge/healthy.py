@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from probes.base import Note, note
 from probes.failure import Failure
+from probes.filter_rules import FilterRulesResult
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
 from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses, trials
@@ -94,8 +95,8 @@ def confidence(facts: Facts) -> Confidence:
     tried = facts.port is not None or facts.request.kind != "network"
     if "service-name" in facts.request.about and facts.request.target.service is None:
         tried = False  # no service name was looked up
-    if facts.program.apart():
-        tried = False  # tried from here, not where the program stands
+    if facts.program.apart() or by_sender(facts):
+        tried = False  # tried from here, not where the program stands, or as somebody else
     if "family" in facts.request.about and facts.request.pid is None:
         tried = (
             False  # what socket() was asked for is known to the program alone, and what it may ask for to its sandbox
@@ -105,6 +106,15 @@ def confidence(facts: Facts) -> Confidence:
         tried = False
     seen = tried and _data_moved(facts) and _often_enough(facts)
     return "certain" if clear and seen and not _contradicted(facts) else "likely"
+
+
+def by_sender(facts: Facts) -> bool:
+    """Whether this machine has rules for one user or control group, and whose program failed is not known."""
+    rules = facts.peek("filter-rules", FilterRulesResult)
+    if facts.program.stands():
+        return False
+    filtered = rules is not None and bool(rules.by_user or rules.by_group)
+    return filtered or any(route.by_user for a in facts.targets if (route := facts.link.peek_route(a)) is not None)
 
 
 def _often_enough(facts: Facts) -> bool:
@@ -175,6 +185,8 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
         notes.append(note(key, page=f"{pages[0].status} {pages[0].reason}".strip()))
     if _may_switch_tls_on(facts):
         notes.append(note("verdict.unchecked-starttls", protocol=(facts.request.protocol or "").upper()))
+    if by_sender(facts):
+        notes.append(note("verdict.unchecked-senders"))
     if facts.request.pid is None:
         notes.append(note("verdict.unchecked-program"))
     return tuple(notes)

@@ -10,7 +10,7 @@ from probes.network_subsystem import NetworkSubsystemResult
 from probes.path_mtu import PathMtuResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, family_of, usage, winsock
-from troubleshoot.judge.model import NAMED, Evidence, Finding, first_step, rule
+from troubleshoot.judge.model import NAMED, Evidence, Finding, first_step, rule, values
 from troubleshoot.judge.stack import dead_exchanges
 
 #: Codes that a program gets where it did not start the socket library, or asked for a version that is none.
@@ -118,12 +118,14 @@ def _too_long(facts: Facts) -> Finding | None:
         if held.send_buffer is not None and held.receive_buffer is not None:
             sizes = {"used": held.send_buffer, "limit": held.receive_buffer}
             evidence.append(("buffers", note("fact.buffers-own", descriptor=held.descriptor, **sizes)))
+    whole = path.largest_udp_payload if path is not None and not path.black_hole else None
     return Finding(
         cause="api-misuse",
         confidence="likely",
         step="api-usage",
         evidence=(*evidence, *usage.evidence(facts)),
-        variant="size",
+        values=values(expected=most, found=whole),
+        variant="size" if whole is None else "sizes",
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from probes.as_ourselves import AsOurselvesResult
 from probes.base import note
 from probes.failure import Failure
+from probes.interfaces import InterfacesResult
 from probes.other_route import OtherRouteResult
+from probes.route import RouteKind
 from probes.statistics import StatisticsResult
 from troubleshoot import asks
 from troubleshoot.facts import AFTER, BEFORE, Facts, Reach, Reading, describe
@@ -15,13 +18,48 @@ from troubleshoot.judge.model import Finding, first_step, rule, values
 _REVERSE_PATH = "TcpExt.IPReversePathFilter"
 
 
-@rule("wrong-route", asks=(asks.failed.other_route,))
+@rule("wrong-route", asks=(asks.failed.other_route, asks.failed.as_ourselves, asks.failed.tunnel))
 def wrong_route(facts: Facts) -> Finding | None:
     """Another interface or router reaches the target; the chosen one does not, or answers come in by another."""
     reach = failing(facts)
     if reach is None or any_connected(facts):
         return None
-    return _answers_elsewhere(facts, reach) or _thrown_away(facts, reach)
+    return (
+        _by_rule(facts, reach)
+        or _answers_elsewhere(facts, reach)
+        or _thrown_away(facts, reach)
+        or _dead_tunnel(facts, reach)
+    )
+
+
+def _by_rule(facts: Facts, reach: Reach) -> Finding | None:
+    """The packets of the program's user take another way than this process's own, which is answered."""
+    route = facts.link.route(reach.address)
+    found = facts.get("as-ourselves", AsOurselvesResult, facts.endpoint(reach.address))
+    if route is None or found is None or route.kind is not RouteKind.UNICAST or not found.connected:
+        return None
+    if not route.by_user or (route.interface, route.gateway) == (found.interface, found.gateway):
+        return None
+    way = found.gateway or found.interface
+    return Finding(
+        cause="wrong-route",
+        confidence="likely",
+        step="router-configured",
+        evidence=(
+            ("router-configured", describe.route(route)),
+            attempt_evidence(facts, reach),
+            ("router-configured", note("fact.as-ourselves-by", pid=facts.request.pid, router=way)),
+        ),
+        values=values(
+            pid=facts.request.pid,
+            interface=route.interface,
+            router=route.gateway or route.interface,
+            expected=found.interface,
+            found=way,
+        ),
+        variant="rule",
+        address=route.gateway,
+    )
 
 
 def _answers_elsewhere(facts: Facts, reach: Reach) -> Finding | None:
@@ -55,6 +93,43 @@ def _answers_elsewhere(facts: Facts, reach: Reach) -> Finding | None:
     )
 
 
+def _dead_tunnel(facts: Facts, reach: Reach) -> Finding | None:
+    """Packets leave by a tunnel, and nothing at all comes in by it: its far end is not there."""
+    route = facts.link.route(reach.address)
+    if route is None or reach.reading is not Reading.SILENT or facts.path.alive(reach.address):
+        return None
+    before, after = (
+        next((i for i in result.interfaces if i.name == route.interface and i.tunnel), None)
+        if (result := facts.get("interfaces", InterfacesResult, when)) is not None
+        else None
+        for when in ("", AFTER)
+    )
+    if before is None or after is None or before.rx_packets is None or before.tx_packets is None:
+        return None
+    came, left = (after.rx_packets or 0) - before.rx_packets, (after.tx_packets or 0) - before.tx_packets
+    never = not after.rx_packets
+    if came or (left < reach.packets and not never):
+        return None
+    fact = (
+        note("fact.tunnel-never", interface=route.interface)
+        if never
+        else note("fact.tunnel-silent", interface=route.interface, count=left)
+    )
+    return Finding(
+        cause="wrong-route",
+        confidence="likely",
+        step="router-configured",
+        evidence=(
+            ("router-configured", describe.route(route)),
+            attempt_evidence(facts, reach),
+            ("router-configured", fact),
+        ),
+        values=values(address=reach.address, interface=route.interface, prefix=route.matched),
+        variant="tunnel",
+        also=(("path-broken", note("verdict.open-tunnel")),),
+    )
+
+
 def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
     """Answers come in by an interface by which the kernel would not send to their sender, and it drops them."""
     counts = [facts.peek("statistics", StatisticsResult, when) for when in (BEFORE, AFTER)]
@@ -63,6 +138,9 @@ def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
     if reach.reading is not Reading.SILENT or before is None or after is None or after - before < reach.packets:
         return None
     route = facts.link.peek_route(reach.address)
+    filtering = [i.reverse_path for i in facts.machine.interfaces() if route is None or i.name != route.interface]
+    if None not in filtering and 1 not in filtering and facts.machine.interfaces():
+        return None  # no other interface is strict: the packets that were counted are others'
     return Finding(
         cause="wrong-route",
         # the counter is the whole machine's: other programs' packets count as well

@@ -10,7 +10,7 @@ from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, ports
-from troubleshoot.judge import transmit
+from troubleshoot.judge import policy, transmit
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.routes import FORBIDDING
@@ -18,18 +18,30 @@ from troubleshoot.judge.model import Evidence, Finding, first_step, rule, values
 from troubleshoot.report import Confidence
 
 
-@rule("local-firewall", asks=(asks.failed.wire, asks.failed.own_filter, asks.machine.listeners, asks.machine.queues))
+@rule(
+    "local-firewall",
+    asks=(
+        asks.failed.wire,
+        asks.failed.own_filter,
+        asks.machine.listeners,
+        asks.machine.queues,
+        asks.machine.filter_rules,
+        asks.failed.as_ourselves,
+    ),
+)
 def local_firewall(facts: Facts) -> Finding | None:
     """This machine's own filter refuses or drops the traffic."""
-    if any_connected(facts):
+    if any_connected(facts) or policy.no_rule_stops(facts):
         return None
     if facts.names.unresolved():
         return _filtered_questions(facts)
     focus = facts.attempts.focus
     if focus is None or facts.port is None:
         return _filtered_without_port(facts, focus)
+    if policy.to_this_program(facts, focus) is not None:
+        return None  # others get through
     if _told(facts, focus):
-        return _stopped(facts, focus, "certain")
+        return _stopped(facts, focus, "certain") if policy.a_rule_stops(facts) else _unread(facts, focus)
     if facts.request.target.transport != "tcp":
         return None
     if facts.machine.is_local(focus.address):
@@ -47,7 +59,8 @@ def _told(facts: Facts, focus: Reach) -> bool:
     """Whether this machine itself said so: the call was not permitted, or an ICMP refusal came from here."""
     route = facts.link.route(focus.address)
     forbidden = route is not None and route.kind in FORBIDDING
-    denied = focus.reading is Reading.LOCAL and focus.failure in (Failure.NOT_PERMITTED, Failure.ACCESS_DENIED)
+    # connect() of TCP keeps to itself that its packet was dropped: whoever refuses that call stands before the filter.
+    denied = policy.refused_call(focus) and facts.request.target.transport != "tcp"
     if denied and not forbidden and facts.machine.kind(focus.address) is not AddressKind.BROADCAST:
         return True
     if focus.reading is not Reading.ICMP or focus.icmp is None or not facts.machine.is_own(focus.icmp.sender):
@@ -57,8 +70,24 @@ def _told(facts: Facts, focus: Reach) -> bool:
     return focus.icmp.meaning in (IcmpMeaning.PORT_UNREACHABLE, IcmpMeaning.PROHIBITED) and not closed
 
 
+def _unread(facts: Facts, focus: Reach) -> Finding:
+    """This machine says no, and its rules could not be read: it may be a filter that stands before them."""
+    if focus.icmp is not None:
+        return _stopped(facts, focus, "certain")  # no other than the packet filter sends a message
+    return _stopped(facts, focus, "likely", also=(("policy-denies", note("verdict.open-policy")),))
+
+
+def _echoes_forbidden(facts: Facts, address: str) -> bool:
+    """Whether the kernel refused to send any ping, in the words of a packet that is dropped on its way out."""
+    ping = facts.path.peek_ping(address)
+    echoes = ping.echoes if ping is not None else ()
+    return bool(echoes) and all(e.errno == "EPERM" and e.icmp is None for e in echoes)
+
+
 def _without_root(facts: Facts, focus: Reach) -> Finding | None:
     """What counters and distances tell of packets that cannot be watched."""
+    if focus.reading is Reading.SILENT and _echoes_forbidden(facts, focus.address):
+        return _unread(facts, focus)
     path = facts.path.tcp_path(focus.address)
     trace = facts.path.trace(focus.address)
     route = facts.link.route(focus.address)
@@ -157,13 +186,14 @@ def _filtered_questions(facts: Facts) -> Finding | None:
     first = stopped[0]
     return Finding(
         cause="local-firewall",
-        confidence="certain",
+        confidence="certain" if policy.a_rule_stops(facts) else "likely",
         step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(
             ("check-dns", describe.server_answer(first)),
             ("check-dns", note("fact.stopped-here", errno="EPERM")),
         ),
         values=values(address=first.server, port=first.port),
+        also=() if policy.a_rule_stops(facts) else (("policy-denies", note("verdict.open-policy")),),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from probes.base import note
 from probes.route import RouteKind
 from troubleshoot.facts import Facts, describe
+from troubleshoot.judge import policy
 from troubleshoot.judge.evidence.attempt import any_connected, failed_attempt
 from troubleshoot.judge.evidence.routes import FORBIDDING, interface_at_fault, routes_taken, without_address
 from troubleshoot.judge.model import Finding, rule, values
@@ -63,7 +64,24 @@ def no_route(facts: Facts) -> Finding | None:
                 evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
                 values=values(address=address, kind=route.kind.value, found=route.matched),
             )
-    return None
+    return _forbidden_by_rule(facts)
+
+
+def _forbidden_by_rule(facts: Facts) -> Finding | None:
+    """The call is refused, the route is in order, and rules of routing look at what a look-up does not tell them."""
+    reach = facts.attempts.focus
+    route = facts.link.route(reach.address) if reach is not None else None
+    if reach is None or route is None or not route.by_port or not policy.refused_call(reach):
+        return None
+    return Finding(
+        cause="no-route",
+        confidence="likely",
+        step="router-configured",
+        evidence=(*failed_attempt(facts, reach.address), ("router-configured", note("fact.rules-by-port"))),
+        values=values(errno=reach.errno),
+        variant="rule",
+        also=(("policy-denies", note("verdict.open-policy")),),
+    )
 
 
 @rule("no-default-route")

@@ -21,7 +21,7 @@ def address_family_path_broken(facts: Facts) -> Finding | None:
     reaches = facts.attempts.reaches()
     if facts.request.target.transport != "tcp" or facts.port is None or len(reaches) < 2:
         return None
-    if not any(r.reading is Reading.CONNECTED for r in reaches) or facts.names.hosts_override():
+    if not any(r.reading is Reading.CONNECTED for r in reaches):
         return None
     decided = [facts.attempts.decided_reach(r.address) for r in reaches]
     dead = [r for r in decided if r.failed]
@@ -121,8 +121,10 @@ def some_addresses_dead(facts: Facts) -> Finding | None:
     decided = [facts.attempts.decided_reach(r.address) for r in reaches]
     dead = [r for r in decided if r.failed]
     living = [r for r in decided if r.reading is Reading.CONNECTED]
-    if not dead or facts.names.hosts_override() or address_family_path_broken(facts) is not None:
+    if not dead or address_family_path_broken(facts) is not None:
         return None
+    if facts.names.hosts_override() and all(is_loopback(r.address) for r in decided):
+        return None  # localhost, which stands for both families in every hosts file
     return Finding(
         cause="some-addresses-dead",
         confidence="certain",

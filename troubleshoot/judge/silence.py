@@ -13,7 +13,7 @@ from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neig
 from troubleshoot.judge import forwarded, one_machine, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.counters import taken_by_chance, thrown_by_chance
-from troubleshoot.judge.evidence.icmp import router_error
+from troubleshoot.judge.evidence.icmp import hop_of_sender, late_report, router_error, told_alike
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.evidence.syns import passed_ttl
 from troubleshoot.judge.model import Finding, first_step, rule, values
@@ -162,7 +162,34 @@ def _unheard(facts: Facts, address: str) -> bool:
 @rule("path-broken", asks=(asks.failed.second_look, asks.around.routers, asks.around.subnet, asks.connected.flows))
 def path_broken(facts: Facts) -> Finding | None:
     """Packets of every protocol die after a hop, and nobody says why."""
-    return way_to_servers.broken(facts) or _broken(facts)
+    return way_to_servers.broken(facts) or _next_hop(facts) or _broken(facts)
+
+
+def _next_hop(facts: Facts) -> Finding | None:
+    """A router has looked for its next hop in vain, for the target and for other machines behind it."""
+    reach = failing(facts)
+    error = late_report(facts, reach) if reach is not None else None
+    if reach is None or error is None or facts.path.alive(reach.address):
+        return None
+    alike = told_alike(facts, reach, error)
+    if not alike:
+        return None
+    hop = hop_of_sender(facts, reach.address, error.sender)
+    return Finding(
+        cause="path-broken",
+        confidence="likely",
+        step=first_step(facts, "traceroute", step_of(facts)),
+        evidence=(
+            attempt_evidence(facts, reach),
+            *path_evidence(facts, reach.address),
+            *(("ping-remote-subnet", describe.ping(ping)) for ping in alike[:2]),
+        ),
+        values=values(router=error.sender, address=reach.address, found=alike[0].address),
+        variant="next-hop",
+        hop=hop,
+        address=error.sender,
+        also=(("host-down", note("verdict.open-both-off")),),
+    )
 
 
 def _broken(facts: Facts) -> Finding | None:

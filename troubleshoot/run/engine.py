@@ -114,6 +114,7 @@ def run(
     on_event: OnEvent | None = None,
     code_input: str | None = None,
     stand_ins: StandIns | None = None,
+    context: Context | None = None,
 ) -> Report:
     """Diagnose without an event loop of one's own; the first Ctrl-C ends the wait and returns what is known."""
 
@@ -128,6 +129,7 @@ def run(
             code_input=code_input,
             interrupted=interrupted,
             stand_ins=stand_ins,
+            context=context,
         )
 
     return loop.run(main())

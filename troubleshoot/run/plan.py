@@ -88,6 +88,7 @@ ORDER = (
             machine.descriptors,
             machine.port,
             machine.broadcast,
+            machine.filter_rules,
         ),
     ),
     Group(when=_looked_at, asks=(machine.statistics, machine.interfaces, proxied.settings, proxied.container)),
@@ -99,7 +100,7 @@ ORDER = (
     Group(
         when=_tried,
         each=failed.in_focus,
-        asks=(failed.second_look, failed.no_way_out, failed.not_even_here, failed.stays_here),
+        asks=(failed.second_look, failed.as_ourselves, failed.no_way_out, failed.not_even_here, failed.stays_here),
     ),
     Group(
         when=_tried,
@@ -114,6 +115,8 @@ ORDER = (
             failed.wire,
             failed.stray_ack,
             failed.link,
+            failed.claims,
+            failed.tunnel,
         ),
     ),
     Group(

@@ -29,7 +29,9 @@ def seen_now(facts: Facts, conclusion: Conclusion, catalogue: Catalogue) -> Repr
     seen = [request.number] if facts.names.service_unknown() else _observed(facts, catalogue)
     if not seen:
         connects = any(r.reading is Reading.CONNECTED for r in facts.attempts.reaches())
-        return Reproduction(outcome="not-reproduced" if connects or bound else "not-attempted", observed=None)
+        looked_up = request.kind == "name-service" and bool(facts.targets)
+        tried = connects or bound or looked_up
+        return Reproduction(outcome="not-reproduced" if tried else "not-attempted", observed=None)
     system = facts.names.resolve.system if unresolved and facts.names.resolve is not None else None
     said = system.eai if system is not None else None
     if request.number in seen:

@@ -23,10 +23,11 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.base import Context, Observation, Probe, Status, load, note
+from probes.process import ProcessRequest
 from probes.system import loop
-from probes.system.linux import namespaces_of
+from probes.system.linux import cgroups, namespaces_of, ruleset
 from probes.system.linux.confinement import FOR_PROBES, confine
-from probes.system.linux.shoes import Shoes, step_into
+from probes.system.linux.shoes import Shoes, enter_group, step_into
 from troubleshoot.asks.model import Job
 from troubleshoot.facts.program import vantages
 from troubleshoot.knowledge.catalogue import catalogue as installed
@@ -38,7 +39,7 @@ from troubleshoot.run.worker import Worker, not_run
 
 #: What comes of these depends on whose program asks, and with which files; the rest on where it asks from.
 AS_THE_PROGRAM: Final = frozenset(
-    {"address-family", "bind", "connect", "datagram", "hosts-file", "resolve", "service", "services-file"}
+    {"address-family", "bind", "connect", "datagram", "hosts-file", "resolve", "route", "service", "services-file"}
 )
 #: These are about a process of this machine, or about us: no namespace changes what they see.
 _HERE: Final = frozenset({"container", "process", "proxy"})
@@ -47,13 +48,16 @@ _STEPPING_S: Final = 5.0
 #: What the far end may take beyond a probe's own time, seconds.
 _PATIENCE_S: Final = 1.0
 _LENGTH: Final = struct.Struct("!I")
+#: What a child says once it stands there, and where it is in the program's control group as well.
+_STANDS, _IN_GROUP = b"+", b"g"
 
 
 class StandIn:
     """One child: the far end of ``channel`` carries out what it is told."""
 
-    def __init__(self, channel: socket.socket, vantage: str) -> None:
+    def __init__(self, channel: socket.socket, vantage: str, *, in_group: bool = False) -> None:
         self.channel = channel
+        self.in_group = in_group
         self.vantage = vantage
         self.inboxes: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
         self._buffer = bytearray()
@@ -151,6 +155,8 @@ class StandIns:
     ) -> Worker:
         """Return what carries out ``job``, here or where the program stands."""
         child = self.of(job.probe)
+        if isinstance(job.request, ProcessRequest) and self.program is not None and self.program.in_group:
+            job = replace(job, request=replace(job.request, in_group=True))
         if child is None:
             return Worker(job, probe, context, hear)
         return SentWorker(job, probe, context, hear, stand_in=child)
@@ -174,8 +180,9 @@ def of_process(options: Options) -> StandIns:
     as_it_is, from_its_network = vantages(pid)
     other_user = namespaces_of.same_user(context, pid) is False
     looks = _start(Shoes(network=network), from_its_network, options) if network is not None else None
-    shoes = Shoes(network=network, host=host, users=users, root=root, user_of=pid)
-    acts = _start(shoes, as_it_is, options) if other_user or any((network, users, root, host)) else None
+    groups = cgroups.join_files(context, pid)
+    shoes = Shoes(network=network, host=host, users=users, root=root, groups=groups, user_of=pid)
+    acts = _start(shoes, as_it_is, options) if other_user or any((network, users, root, host, groups)) else None
     return StandIns(looks, acts)
 
 
@@ -196,9 +203,9 @@ def _start(shoes: Shoes, vantage: str, options: Options) -> StandIn | None:
     theirs.close()
     ours.settimeout(_STEPPING_S)
     with contextlib.suppress(OSError):
-        if ours.recv(1):
+        if word := ours.recv(1):
             ours.settimeout(None)
-            return StandIn(ours, vantage)
+            return StandIn(ours, vantage, in_group=word == _IN_GROUP)
     ours.close()
     return None
 
@@ -209,10 +216,12 @@ def _stand(channel: socket.socket, shoes: Shoes, vantage: str, options: Options)
     context = hiding_secrets(options, installed(), Context())
     for probe in AS_THE_PROGRAM:
         load(probe)
+    grouped = enter_group(shoes.groups)
     context = step_into(shoes, context)
     if shoes.user_of is None:
+        context.ruleset = ruleset.read(context)
         confine(FOR_PROBES, context, as_caller=False)
-    channel.sendall(b"+")
+    channel.sendall(_IN_GROUP if grouped else _STANDS)
     loop.run(_serve(channel, context, vantage))
 
 

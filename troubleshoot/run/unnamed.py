@@ -42,13 +42,13 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
     if request.kind == "network" and facts.program.in_other_network():
         look = note("verdict.apart-action", pid=request.pid, target=target, code=request.number)
         return note("verdict.apart-untried", pid=request.pid, target=target), [look]
-    if untried_for_want_of_a_port(facts):
-        notes = [port, *notes]
-        said = said if failed else note("verdict.no-port", target=target)
-    elif "state" in request.about and not partly and not (failed and facts.targets):
-        untried = "connection" in request.about and host is not None and facts.port is None
+    untried = untried_for_want_of_a_port(facts)
+    if "state" in request.about and not partly and not (failed and facts.targets):
         notes = [port] if untried else []
         said = note("verdict.state-untried", target=target, code=request.code)
+    elif untried:
+        notes = [port, *notes]
+        said = said if failed else note("verdict.no-port", target=target)
     return said, notes
 
 
@@ -89,7 +89,7 @@ def _spoken(facts: Facts) -> Iterator[Note]:
 def untried_for_want_of_a_port(facts: Facts) -> bool:
     """Whether the code is one of connections, and no port was given to connect to."""
     return (
-        facts.request.needs_port
+        (facts.request.needs_port or "connection" in facts.request.about)
         and facts.request.target.host is not None
         and facts.port is None
         and bool(facts.targets)

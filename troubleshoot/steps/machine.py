@@ -241,6 +241,8 @@ def api_usage(facts: Facts) -> StepView:
     """
     misuse = facts.request.kind == "api-misuse"
     look = note("reason.look-at-calls")
+    if "state" in facts.request.about and facts.request.pid is None:
+        return StepView("passed", note("fact.code-of-state", code=facts.request.code))
     if facts.request.kind == "no-network-meaning":
         return StepView("failed", note("fact.code-without-meaning", code=facts.request.code), look)
     if facts.request.pid is not None:
@@ -251,9 +253,10 @@ def api_usage(facts: Facts) -> StepView:
         if result.sockets is None:
             hidden = note("reason.process-hidden", pid=facts.request.pid)
             return StepView("unavailable", hidden, hidden, (key,))
+        wrong = misuse and "state" not in facts.request.about
         fits = misuse or bool(usage.fitting(facts, result))
         return StepView(
-            "failed" if misuse else "warning" if fits else "passed", usage.summary(facts, result), look, (key,)
+            "failed" if wrong else "warning" if fits else "passed", usage.summary(facts, result), look, (key,)
         )
     if misuse:
         return StepView("failed", note("fact.code-from-calls", code=facts.request.code), look)

@@ -57,4 +57,4 @@ def same_user(context: Context, pid: int) -> bool | None:
     theirs, ours = status_of.read(context, pid), status_of.read(context, "self")
     if theirs is None or ours is None:
         return None
-    return replace(theirs, filtered=False) == replace(ours, filtered=False)
+    return replace(theirs, filtered=False, bound=False) == replace(ours, filtered=False, bound=False)

@@ -29,9 +29,9 @@ _NLA_TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")
 
 
-def ask(context: Context, kind: int, flags: int, body: bytes) -> Iterator[bytes]:
-    """Send one request and yield the bodies of its replies; raises ``OSError`` as the kernel answers."""
-    with context.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as opened:
+def ask(context: Context, kind: int, flags: int, body: bytes, protocol: int = NETLINK_ROUTE) -> Iterator[bytes]:
+    """Send one request of ``protocol`` and yield its replies' bodies; raises ``OSError`` as the kernel answers."""
+    with context.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as opened:
         opened.settimeout(REPLY_TIMEOUT_S)
         opened.send(_HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | flags, 1, 0) + body)
         seen = 0

@@ -219,6 +219,31 @@ async def who_has(
     return None, tries
 
 
+async def claims(context: Context, link: rtnetlink.Link, address: str, until_s: float) -> AsyncGenerator[bytes, None]:
+    """Ask ``link`` once who holds ``address`` and yield every answer's MAC address until the loop's clock says so.
+
+    IPv4 is asked from 0.0.0.0 (an ARP probe, RFC 5227), which changes nobody's table; IPv6 from our link-local address.
+    Raises :class:`NotPermitted`, and ``OSError`` where the interface cannot send.
+    """
+    if ipaddress.ip_address(address).version == 4:
+        opened, protocol, group = open_packet_socket(context, link.name, ETH_P_ARP), ETH_P_ARP, BROADCAST
+        request = frames.arp_request(address, "0.0.0.0", link.mac)
+    else:
+        source = source_for(context, link, address)
+        if source is None:
+            return
+        opened, protocol = open_packet_socket(context, link.name, ETH_P_IPV6, only_icmp(6)), ETH_P_IPV6
+        request, group = frames.neighbour_solicitation(address, source, link.mac), frames.solicited_node(address)[1]
+    with opened:
+        await context.sending()
+        opened.sendto(request, (link.name, protocol, 0, 0, group))
+        async with contextlib.aclosing(captured(opened, until_s)) as arriving:
+            async for frame in arriving:
+                mac = _claim(frame, address)
+                if mac is not None:
+                    yield mac
+
+
 def _claim(frame: Frame, address: str) -> bytes | None:
     if frame.outgoing:
         return None

@@ -48,6 +48,8 @@ IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 RT_TABLE_LOCAL = 255
 _FR_ACT_TO_TBL = 1
 _FIB_RULE_INVERT = 0x2
+_FRA_UID_RANGE = 20
+_FRA_PORTS = frozenset({22, 23, 24})  # protocol, range of source ports, of destination ports
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -70,6 +72,8 @@ class Link(msgspec.Struct, frozen=True):
     tx_dropped: int | None
     master: int | None = None
     below: int | None = None
+    rx_packets: int | None = None
+    tx_packets: int | None = None
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -199,6 +203,16 @@ def rules(context: Context, family: int) -> tuple[Rule, ...]:
     return tuple(sorted((rule for rule in found if rule is not None), key=lambda rule: rule.priority))
 
 
+def selective_rules(context: Context, family: int) -> tuple[bool, bool]:
+    """Tell whether policy rules, of whatever action, hold for some users only, and whether for some ports or protocols.
+
+    The latter are not met by a look-up for an address.
+    """
+    body = struct.pack("=BBBBBBBBI", _af(family), 0, 0, 0, 0, 0, 0, 0, 0)
+    asked = [attributes(message, _RTMSG.size).keys() for message in ask(context, _RTM_GETRULE, DUMP, body)]
+    return any(_FRA_UID_RANGE in one for one in asked), any(not _FRA_PORTS.isdisjoint(one) for one in asked)
+
+
 def neighbours(context: Context) -> tuple[NeighbourEntry, ...]:
     """Return the neighbour tables of IPv4 (ARP) and IPv6."""
     found = []
@@ -254,9 +268,10 @@ def _link(message: bytes) -> Link:
     _family, hardware, index, flags, _change = _IFINFOMSG.unpack_from(message)
     found = attributes(message, _IFINFOMSG.size)
     # IFLA_STATS64 (23): packets, bytes, errors, dropped, each received first and sent second
+    packets: tuple[int | None, ...] = (None,) * 2
     stats: tuple[int | None, ...] = (None,) * 4
     if len(found.get(23, b"")) >= 64:
-        stats = struct.unpack_from("=8Q", found[23])[4:8]
+        packets, stats = struct.unpack_from("=2Q", found[23]), struct.unpack_from("=8Q", found[23])[4:8]
     carrier = found.get(33)
     return Link(
         index=index,
@@ -272,6 +287,8 @@ def _link(message: bytes) -> Link:
         tx_dropped=stats[3],
         master=_number(found.get(10)),
         below=_number(found.get(5)) if 37 not in found else None,  # IFLA_LINK_NETNSID: it is in another namespace
+        rx_packets=packets[0],
+        tx_packets=packets[1],
     )
 
 

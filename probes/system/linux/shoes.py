@@ -26,6 +26,7 @@ _SET_KEEPCAPS, _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 8, 47, 2  # <linux/prctl.h>
 class Shoes(msgspec.Struct, frozen=True):
     """Where to stand. ``network``, ``host`` and ``users`` are files of namespaces, ``root`` is a root directory.
 
+    ``groups`` are files of which one takes us into its control group: what is denied to that group is denied to us.
     ``user_of`` is the process whose user, groups and capabilities are taken on. What is ``None`` stays as it is.
     """
 
@@ -33,7 +34,18 @@ class Shoes(msgspec.Struct, frozen=True):
     host: str | None = None
     users: str | None = None
     root: str | None = None
+    groups: tuple[str, ...] = ()
     user_of: int | None = None
+
+
+def enter_group(files: tuple[str, ...]) -> bool:
+    """Enter a control group by one of its files; false where that may not be, or it takes no process in."""
+    for file in files:
+        with contextlib.suppress(OSError), Path(file).open("r+", encoding="ascii") as opened:
+            opened.write("0")
+            opened.flush()
+            return True
+    return False
 
 
 def step_into(shoes: Shoes, context: Context) -> Context:

@@ -12,13 +12,17 @@ from probes.system.linux.holders import tame
 
 
 class ProcessStatus(msgspec.Struct, frozen=True):
-    """``user``, ``group`` are real, effective and saved ids; ids are those of the reader's user namespace."""
+    """``users``, ``groups`` are real, effective and saved ids; ids are those of the reader's user namespace.
+
+    ``filtered`` tells of a filter of system calls (seccomp(2)), ``bound`` of ``no_new_privs`` (prctl(2)).
+    """
 
     users: tuple[int, ...]
     groups: tuple[int, ...]
     more_groups: tuple[int, ...]
     capabilities: int
     filtered: bool
+    bound: bool = False
 
     @property
     def user(self) -> int | None:
@@ -39,6 +43,7 @@ def read(context: Context, process: int | str) -> ProcessStatus | None:
         more_groups=tuple(int(word) for word in fields.get("Groups", ())),
         capabilities=int((fields.get("CapEff") or ["0"])[0], 16),
         filtered=fields.get("Seccomp") == ["2"],
+        bound=fields.get("NoNewPrivs") == ["1"],
     )
 
 

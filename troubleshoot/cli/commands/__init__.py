@@ -5,6 +5,7 @@ What is heavy is imported by ``run``, after the words of the command line have b
 
 from __future__ import annotations
 
+import os
 import sys
 
 from troubleshoot.cli.options import check_language
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from probes.base import Context
     from troubleshoot.cli.session import Session
     from troubleshoot.options import Options
     from troubleshoot.run.stand_in import StandIns
@@ -55,18 +57,26 @@ def carry_out(command: str, session: Session, values: Mapping[str, Any]) -> int:
     return status
 
 
-def confined(*, for_probes: bool, writes: bool = False) -> None:
+def confined(*, for_probes: bool, writes: bool = False) -> Context:
     """Give up for good what this command does not need: all privileges, but for those that probes look with.
 
-    One that ``writes`` files stays the user who it is.
+    One that ``writes`` files stays the user who it is. Returns what probes may reach, with what only the privileges
+    showed that are given up.
     """
     from probes.base import Context  # noqa: PLC0415
+    from probes.budget import Budget  # noqa: PLC0415
     from probes.system import on_linux  # noqa: PLC0415
 
+    context = Context(Budget())
     if on_linux():
         from probes.system.linux.confinement import FOR_PROBES, confine  # noqa: PLC0415
 
-        confine(FOR_PROBES if for_probes else (), Context(), as_caller=not writes)
+        if for_probes and os.geteuid() == 0:
+            from probes.system.linux import ruleset  # noqa: PLC0415
+
+            context.ruleset = ruleset.read(context)
+        confine(FOR_PROBES if for_probes else (), context, as_caller=not writes)
+    return context
 
 
 def standing_in(options: Options) -> StandIns | None:

@@ -45,7 +45,7 @@ def run(
 
     loaded()
     stand_ins = standing_in(options)
-    confined(for_probes=True)
+    context = confined(for_probes=True)
     if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
 
@@ -53,9 +53,11 @@ def run(
         heading = f"{session.catalogue.code(name).number} {name}: {written}"
         height = os.get_terminal_size(sys.stdout.fileno()).lines
         with LiveView(heading, session.wording, style(), height=height) as view:
-            report = engine.run(name, aim, options, on_event=view.event, code_input=code, stand_ins=stand_ins)
+            report = engine.run(
+                name, aim, options, on_event=view.event, code_input=code, stand_ins=stand_ins, context=context
+            )
     else:
-        report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins)
+        report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins, context=context)
     return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.cli.commands import confined, loaded
+from troubleshoot.cli.commands import confined, loaded, standing_in
 from troubleshoot.cli.options import options_of, target_of
 from troubleshoot.cli.output import CRASHED, style, write_json, write_records
 from troubleshoot.knowledge.text import Refusal
@@ -39,9 +39,10 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
     from troubleshoot.run import single  # noqa: PLC0415
 
     loaded()
-    if name != "capabilities":  # it tells what this process could do
-        confined(for_probes=True)
-    observation = loop.run(single.observe(name, aim, options))
+    # the probe called capabilities tells what this process could do
+    stand_ins = standing_in(options)
+    context = confined(for_probes=True) if name != "capabilities" else None
+    observation = loop.run(single.observe(name, aim, options, context=context, stand_ins=stand_ins))
     from troubleshoot.render.observation import document, page  # noqa: PLC0415
 
     if json:

@@ -101,9 +101,9 @@ def _diagnosed(code: str, target: str, options: Options, session: Session) -> in
     from troubleshoot.render import text  # noqa: PLC0415
     from troubleshoot.run import engine  # noqa: PLC0415
 
-    confined(for_probes=True)
+    context = confined(for_probes=True)
     try:
-        report = engine.run(code, target_of(target, session.catalogue, code), options)
+        report = engine.run(code, target_of(target, session.catalogue, code), options, context=context)
     except UserError:  # what looked like a target is none
         return 0
     stream = sys.stderr

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from probes.base import Note, note
 from probes.datagram import DatagramResult
-from probes.failure import IcmpError
+from probes.failure import IcmpError, IcmpMeaning
 from probes.own_filter import OwnFilterResult
+from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.wire import WireResult
 from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
@@ -27,6 +28,26 @@ def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
     if any(o.meaning in UNREACHABLE and o.sender == error.sender for o in others):
         return True
     return None
+
+
+def told_alike(facts: Facts, reach: Reach, error: IcmpError) -> tuple[PingResult, ...]:
+    """Return the pings of other addresses that fare like the target behind the same router.
+
+    The user's machine beside the target is waited for, and its silence counts: it was named because it is there. The
+    name's other addresses and name servers count as they come, where the same router reports them.
+    """
+    named = facts.request.remote_neighbour
+    if named is not None and plain(named) != plain(reach.address):
+        facts.path.wait_for_ping(named)
+    others = dict.fromkeys(a for a in (named, *facts.targets, *facts.names.servers) if a is not None)
+    pings = (facts.path.peek_ping(a) for a in others if plain(a) != plain(reach.address))
+    return tuple(
+        ping
+        for ping in pings
+        if ping is not None and not ping.received
+        if ping.address == named
+        or any(e.icmp and e.icmp.sender == error.sender and e.icmp.meaning in UNREACHABLE for e in ping.echoes)
+    )
 
 
 def router_error(facts: Facts, reach: Reach) -> IcmpError | None:
@@ -107,6 +128,21 @@ def hop_of_sender(facts: Facts, address: str, sender: str | None) -> int | None:
     last = facts.hops.last_hop(address)
     unbroken = last and all(facts.hops.router_at(address, ttl) is not None for ttl in range(1, last + 1))
     return last + 1 if unbroken and sender is not None else None
+
+
+def late_report(facts: Facts, reach: Reach) -> IcmpError | None:
+    """Return what a router said of the target once it had looked for its next hop in vain, if only to a ping."""
+    error = router_error(facts, reach)
+    if error is None:
+        ping = facts.path.ping(reach.address) if reach.reading is Reading.SILENT else None
+        echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
+        error = echo.icmp if echo is not None else None
+        late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
+        if error is None or not late or facts.machine.is_own(error.sender):
+            return None
+    elif not reported_late(facts, reach):
+        return None
+    return error if error.meaning is IcmpMeaning.HOST_UNREACHABLE else None
 
 
 def reported_late(facts: Facts, reach: Reach) -> bool:

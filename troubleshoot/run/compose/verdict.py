@@ -107,6 +107,8 @@ def _not_checked(case: Case) -> tuple[str, ...]:
     ]
     notes += [note("verdict.unseen-rule", cause=cause, error=error) for cause, error in conclusion.broken]
     notes += healthy.not_checked(case.facts) if conclusion.outcome == "healthy" else ()
+    if conclusion.outcome == "fault" and unnamed.untried_for_want_of_a_port(case.facts):
+        notes.append(note("verdict.unchecked-connection"))
     notes += case.facts.program.apart()
     of_caller = [unseen(case)] if conclusion.outcome == "healthy" and unseen_on_caller(case) else []
     return tuple(dict.fromkeys([*of_caller, *map(case.say, notes)]))
