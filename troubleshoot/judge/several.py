@@ -78,9 +78,8 @@ def _last_seen(facts: Facts, address: str, living: str) -> _Break:
     if route is not None and beside is not None and beside.received:
         hop, router = 1, route.gateway  # it has no words about the target's packets, but it answers for itself
         sure = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address)) is not None  # nobody behind it does
-    # What vanishes right before the host may be dropped by the host; the other family tells how far that is.
-    far = facts.hops.distance(living)
-    before = hop is not None and far is not None and hop < far - 1
+    # What vanishes right before the host may be dropped by the host: over the other family a router behind is seen.
+    before = hop is not None and hop < facts.hops.last_hop(living)
     return _Break(hop, router, before, sure and before)
 
 

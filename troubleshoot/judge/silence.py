@@ -12,7 +12,7 @@ from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
 from troubleshoot.judge import forwarded, one_machine, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
-from troubleshoot.judge.evidence.counters import taken_by_chance, thrown_by_chance
+from troubleshoot.judge.evidence.counters import taken_by_chance
 from troubleshoot.judge.evidence.icmp import hop_of_sender, late_report, router_error, told_alike
 from troubleshoot.judge.evidence.loop import ring_of
 from troubleshoot.judge.evidence.syns import passed_ttl
@@ -91,14 +91,15 @@ def _drops(facts: Facts) -> Finding | None:
 
 
 def _segments_came(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
-    """What else it may be where TCP got a segment in each round with a connect, which other traffic may have brought.
+    """What else it may be where TCP got a segment in or after each round with a connect: other traffic may bring it.
 
     As root the segments themselves were seen.
     """
     counted = facts.peek("own-filter", OwnFilterResult, facts.endpoint(address))
     if facts.peek("wire", WireResult, facts.endpoint(address)) is not None or counted is None:
         return ()
-    came = thrown_by_chance(counted) is not None
+    rounds = zip(counted.attempts, counted.idle, strict=False)
+    came = bool(counted.idle) and all(tried.segments or then.segments for tried, then in rounds)
     return (("unfitting-answers", note("verdict.open-thrown")),) if came else ()
 
 
