@@ -6,6 +6,7 @@ from probes.base import Note, note
 from probes.drop_point import DropPointResult
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
+from probes.stray_ack import StrayAckResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
@@ -71,10 +72,11 @@ def _drops(facts: Facts) -> Finding | None:
     router = facts.hops.router_at(reach.address, hop) if hop else None
     behind = distance is not None and passed >= distance - 1
     thrown = _segments_came(facts, reach.address)
+    sure = located and not behind and not _reached(facts, reach.address)
     variant = "host" if behind else "default"
     return Finding(
         cause="firewall-drop",
-        confidence="certain" if located and not behind and not thrown else "likely",
+        confidence="certain" if sure and not thrown else "likely",
         scope="remote-host" if behind else "path",
         step=step_of(facts),
         evidence=(
@@ -86,7 +88,7 @@ def _drops(facts: Facts) -> Finding | None:
         variant=variant if router else {"host": "host-unlocated", "default": "unlocated"}[variant],
         hop=hop,
         address=router,
-        also=(*(() if located and not behind else _same_silence(facts, reach.address)), *thrown),
+        also=(*(() if sure else _same_silence(facts, reach.address)), *thrown),
     )
 
 
@@ -101,6 +103,12 @@ def _segments_came(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     rounds = zip(counted.attempts, counted.idle, strict=False)
     came = bool(counted.idle) and all(tried.segments or then.segments for tried, then in rounds)
     return (("unfitting-answers", note("verdict.open-thrown")),) if came else ()
+
+
+def _reached(facts: Facts, address: str) -> bool:
+    """Whether the host resets a stray segment to the port: SYNs alone vanish on the way, or its queue is full."""
+    stray = facts.peek("stray-ack", StrayAckResult, facts.endpoint(address))
+    return stray is not None and stray.reset
 
 
 def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
