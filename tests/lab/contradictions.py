@@ -120,7 +120,7 @@ CONTRADICTIONS: dict[str, Callable[[Record], bool]] = {
         and any(True for _ in results(r, "route"))
     ),
     "certain, and a rival stands beside it": lambda r: (
-        r["verdict"]["confidence"] == "certain"
+        (r["verdict"]["outcome"], r["verdict"]["confidence"]) == ("fault", "certain")
         and any(other["relation"] == "rival" for other in r["verdict"]["alternatives"])
     ),
     "filtered, and every connection was made": lambda r: (

@@ -90,17 +90,19 @@ def nameserver_unreachable(facts: Facts) -> Finding | None:
     if (cut := way_to_servers.denied(facts) or way_to_servers.broken(facts)) is not None and cut.confidence == "likely":
         return None
     pings = [p for s in asked if (p := facts.path.peek_ping(s)) is not None]
+    sure = cut is None and way_to_servers.known(facts, tuple(asked))
+    rival = cut.cause if cut is not None else "path-broken"
     closed = all(a.answer is Answer.PORT_CLOSED for a in silent) and all(is_loopback(s) for s in asked)
     stub = closed and all(s in RESOLVED_STUBS for s in asked)
     return Finding(
         cause="nameserver-unreachable",
-        confidence="certain" if cut is None and way_to_servers.known(facts, tuple(asked)) else "likely",
+        confidence="certain" if sure else "likely",
         step=first_step(facts, "check-dns", "resolve-name"),
         evidence=(*_said(silent), *(("check-dns", describe.ping(p)) for p in pings), *system_said(result)),
         values=values(servers=", ".join(asked), server=next(iter(asked)), name=_name(facts)),
         variant="stub" if stub else "local" if closed else "default",
         address=next(iter(asked)),
-        also=((cut.cause, note("verdict.open-way-to-servers")),) if cut is not None else (),
+        also=() if sure else ((rival, note("verdict.open-way-to-servers")),),
     )
 
 
