@@ -91,7 +91,7 @@ result = seen_by(*AS_NOBODY, code=10060, target="127.0.0.1:8080"), wsadiag(10060
 """
     )
     theirs, ours = report
-    assert cause(theirs) == "local-firewall"
+    assert cause(theirs) == "policy-denies"
     assert ours["verdict"]["outcome"] == "healthy"
 
 
