@@ -27,7 +27,7 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
     """Return for which system to give advice.
 
     What was asked for with ``--for``, else the system that the form of the code tells; that of this machine where
-    the fault lies on it, or the target is this machine itself.
+    the fault lies on it or in what only it uses (its router and name servers), or the target is this machine itself.
     """
     request = facts.request
     here = _PLATFORMS.get(vantage.platform, "linux")
@@ -36,9 +36,15 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
     host = request.target.host
     local = bool(facts.targets) and all(map(facts.machine.is_local, facts.targets))
     own = request.pid is not None or host is None or is_loopback(host) or local
-    mine = finding is not None and (
-        (finding.scope or catalogue.cause(finding.cause).scopes[0]) == "this-machine"
-        or (finding.address is not None and is_loopback(finding.address))  # a resolver of this machine, say
+    cause = catalogue.cause(finding.cause) if finding is not None else None
+    mine = (
+        finding is not None
+        and cause is not None
+        and (
+            cause.environment
+            or (finding.scope or cause.scopes[0]) == "this-machine"
+            or (finding.address is not None and is_loopback(finding.address))  # a resolver of this machine, say
+        )
     )
     asked = request.advice_for is not None
     system = caller if asked or not (own or mine) else here
