@@ -26,7 +26,7 @@ TOUCHING = {
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 # The rooms of ``troubleshoot``, highest first, and whether what lives there is pure: same input, same output, nothing
-# touched. A module may import its own room and those below it. The table of docs/house.md says what lives in each.
+# touched. A module may import its own room and those below it. README.md, *The house*, says what lives in each.
 ROOMS = {
     "testing": False,
     "cli": False,
@@ -130,16 +130,16 @@ def test_every_module_stands_in_exactly_one_room() -> None:
 
 
 def paper_rooms() -> dict[str, bool]:
-    """Return the rooms that the table of docs/house.md names, in its order, and whether it calls them pure."""
-    page = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+    """Return the rooms that the table of README.md names, in its order, and whether it calls them pure."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+)(/|\.py)` \| (pure)? ?\| (\S.*) \|$", page, flags=re.MULTILINE)
     for name, ending, *_ in rows:
-        assert (ROOT / "troubleshoot" / f"{name}{ending}").exists(), f"docs/house.md: there is no {name}{ending}"
+        assert (ROOT / "troubleshoot" / f"{name}{ending}").exists(), f"README.md: there is no {name}{ending}"
     return {name: bool(pure) for name, _, pure, _ in rows}
 
 
 def test_the_paper_shows_the_rooms_as_they_are() -> None:
-    # As pairs, for the order counts. A room that is new stands in three places: its folder, ROOMS, docs/house.md.
+    # As pairs, for the order counts. A room that is new stands in three places: its folder, ROOMS, README.md.
     assert list(paper_rooms().items()) == list(ROOMS.items())
 
 
