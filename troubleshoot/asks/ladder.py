@@ -112,7 +112,7 @@ def _after_plain(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequ
     if done.ending is not Ending.WELL:
         return
     if request.speaks_first and facts.service.comes_and_goes:
-        yield from _again(facts, address)
+        yield from _again(facts, address, done)
     manner = request.manner
     if manner is not None and manner.start_hex and facts.service.established:
         agreed = done.result is not None and done.result.first_hex.startswith("53")
@@ -125,12 +125,18 @@ def _after_plain(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequ
         )
 
 
-def _again(facts: Facts, address: str) -> Iterator[ServiceRequest]:
-    """Greet once more, and again: who turns away one connection in several shows it so."""
+def _again(facts: Facts, address: str, greeted: Rung) -> Iterator[ServiceRequest]:
+    """Greet once more, and again: who turns away one connection in several shows it so.
+
+    A service that takes its time is greeted once more, at once: more would be waited for longer than for all else.
+    """
     first = _first(facts, address, facts.port or 0)
-    for number in (2, 3, 4):  # three in a row, whatever other connections were made beside the first greeting
+    took_ms = greeted.result.first_byte_ms if greeted.result is not None else None
+    slow = (took_ms or 0.0) > _APART_S * 1000
+    # Three in a row, whatever other connections were made beside the first greeting.
+    for number in (2,) if slow else (2, 3, 4):
         rung = f"{rungs.AGAIN} {number}"
-        yield replace(first, rung=rung, delay_s=_APART_S)
+        yield replace(first, rung=rung, delay_s=0.0 if slow else _APART_S)
         done = facts.service.climbed(address, rung)
         if done is None or done.ending is not Ending.WELL:
             return
