@@ -34,9 +34,9 @@ async def observe(
     context: Context,
     progress: Callable[[FilterRulesResult], None],
 ) -> FilterRulesResult:
-    """Say what the rules come to that were read when this process could, or can be now (nft(8)).
+    """Say what the rules come to that were read when this process could, or are read now (nft(8)).
 
-    Raises :class:`NotPermitted` where that was never so: the kernel tells them to CAP_NET_ADMIN alone.
+    Raises :class:`NotPermitted` where neither could be done: the kernel tells them to CAP_NET_ADMIN alone.
     """
     del request, progress
     need_linux("filter-rules")

@@ -18,6 +18,7 @@ class Capability(enum.IntEnum):
 
     DAC_READ_SEARCH = 2
     NET_BIND_SERVICE = 10
+    NET_ADMIN = 12
     NET_RAW = 13
     SYS_CHROOT = 18
     SYS_PTRACE = 19

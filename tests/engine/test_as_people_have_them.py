@@ -173,8 +173,8 @@ def test_what_the_connection_fails_with_is_the_cause(code: str) -> None:
 def test_a_state_is_no_fault_of_anybody(code: str) -> None:
     here, untried = taking_situation(
         f"""
-        held = taking(listen("127.0.0.1", 8080))
-        result = wsadiag("{code}", "127.0.0.1:8080"), wsadiag("{code}", ":8080")
+        held = taking(listen("127.0.0.1", 48080))
+        result = wsadiag("{code}", "127.0.0.1:48080"), wsadiag("{code}", ":48080")
         """
     )
     assert (here["verdict"]["outcome"], here["status"]) == ("healthy", 0)

@@ -171,7 +171,7 @@ def test_the_document_has_the_contracts_fields_in_its_order() -> None:
         (lambda d: d.pop("verdict"), "verdict"),
         (lambda d: d.update(schema="wsadiag/report/9"), "wsadiag/report/9"),
         (lambda d: d["probes"][0].update(probe="nonsense"), "nonsense"),
-        (lambda d: d["probes"][0].update(result={"counters": 7}), "statistics"),
+        (lambda d: d["probes"][0].update(probe="statistics", result={"counters": 7}), "statistics"),
         (lambda d: d["error"].update(name="WSAENOSUCH"), "WSAENOSUCH"),
     ],
 )

@@ -14,7 +14,7 @@ DRIVER = Path(__file__).with_name("failing_calls.py")
 SAMPLED = {
     "explain": 2, "codes": 2, "replay": 2, "probe": 3, "refused": 17, "no-route": 11, "no-name": 11, "port": 37,
     "files": 37, "doctor": 41, "reproduce": 13, "screen": 29,
-    "parse": 3, "check": 61, "run": 41, "watch": 29, "page": 7,
+    "parse": 3, "check": 61, "run": 41, "watch": 29, "page": 4,
 }  # fmt: skip
 
 

@@ -159,6 +159,7 @@ class DeniedUser:
         port = int(lab.values["port"])
         address = lab.values["server6" if self.family == 6 else "server"]
         require(try_tcp(lab, "client", address, port) == 0, f"{self}: others cannot connect either")
+        require("program" in lab.values, f"{self}: no process of the user's runs")
         owner = Path("/proc", lab.values["program"]).stat().st_uid
         require(owner == NOBODY, f"{self}: the program is user {owner}'s")
         words = [sys.executable, "-SEc", _TRIES, address, str(port)]

@@ -19,9 +19,16 @@ TRACED = "traceroute to 10.0.0.9 (10.0.0.9), 12 hops max, 60 byte packets\n 1  1
 VERDICT: dict[str, Any] = {"outcome": "fault", "location": None, "failed_step": "connect", "alternatives": []}
 
 
+#: The parts of a report that the contradictions look into.
+NOTHING_TRIED: dict[str, Any] = {"target": {"port": 1, "addresses": []}, "probes": []}
+
+
 def outcome(scenario: str, grade: str, cause: str | None, confidence: str = "likely") -> Outcome:
     outcome = "fault" if cause else "healthy"
-    report: dict[str, Any] = {"verdict": {"outcome": outcome, "cause": cause, "confidence": confidence}}
+    report: dict[str, Any] = {
+        "verdict": {"outcome": outcome, "cause": cause, "confidence": confidence},
+        **NOTHING_TRIED,
+    }
     return Outcome(
         scenario=scenario,
         who="root",
@@ -137,6 +144,7 @@ def test_confidence_is_held_from_both_sides(who: str, confidence: str, grade: st
         "verdict": {**VERDICT, "cause": "no-listener", "confidence": confidence},
         "reproduction": {"outcome": "same"},
         "steps": [],
+        **NOTHING_TRIED,
     }
     with_expect = replace(refused, expect=expect, accept=())
     assert judge(with_expect, who, report, refused.lab())[0] == grade
@@ -152,5 +160,6 @@ def test_a_weaker_verdict_may_be_allowed_with_a_reason() -> None:
         "verdict": {**VERDICT, "cause": "no-listener", "confidence": "likely"},
         "reproduction": {"outcome": "same"},
         "steps": [],
+        **NOTHING_TRIED,
     }
     assert judge(replace(refused, expect=expect, accept=(allowed,)), "root", report, refused.lab())[0] == "accepted"

@@ -16,9 +16,16 @@ from collections.abc import Collection
 from probes.base import Context
 from probes.system.rights import Capability, lay_down, mask, set_to
 
-#: Raw packets; ports below 1024; whose sockets those of other users are (proc(5) asks for both of the last).
+#: Raw packets; ports below 1024; the rules of this machine's own filter, which are read only; whose sockets those of
+#: other users are (proc(5) asks for both of the last).
 FOR_PROBES = frozenset(
-    {Capability.NET_RAW, Capability.NET_BIND_SERVICE, Capability.SYS_PTRACE, Capability.DAC_READ_SEARCH}
+    {
+        Capability.NET_RAW,
+        Capability.NET_BIND_SERVICE,
+        Capability.NET_ADMIN,
+        Capability.SYS_PTRACE,
+        Capability.DAC_READ_SEARCH,
+    }
 )
 _SET_KEEPCAPS, _SET_SECUREBITS, _SET_NO_NEW_PRIVS = 8, 28, 38  # <linux/prctl.h>
 #: Programs started by root gain nothing by its user id, and that stays so (SECBIT_NOROOT and its lock).

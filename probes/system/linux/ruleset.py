@@ -13,6 +13,7 @@ import msgspec
 
 from probes.base import Context
 from probes.system.linux.netlink import DUMP, ask, attributes, whole
+from probes.system.rights import Capability, using
 
 _NETLINK_NETFILTER = 12
 _GET_CHAIN, _GET_RULE = 0x0A04, 0x0A07  # NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GET…
@@ -62,20 +63,24 @@ class Ruleset(msgspec.Struct, frozen=True):
 
 def read(context: Context) -> RawRuleset | None:
     """Read the rules as they stand; ``None`` where the kernel does not tell this process, or has no such filter."""
+    try:
+        return _read(context)
+    except OSError:
+        return None
+
+
+def _read(context: Context) -> RawRuleset:
     body = struct.pack("=BBH", 0, 0, 0)
     rules: list[bytes] = []
     complete = True
-    try:
+    with using(Capability.NET_ADMIN):
         chains = tuple(ask(context, _GET_CHAIN, DUMP, body, _NETLINK_NETFILTER))
         for rule in ask(context, _GET_RULE, DUMP, body, _NETLINK_NETFILTER) if chains else ():
             if len(rules) == MOST_RULES:
                 complete = False
                 break
             rules.append(rule)
-        legacy = tuple(_legacy(context))
-    except OSError:
-        return None
-    return RawRuleset(chains, tuple(rules), complete, legacy)
+    return RawRuleset(chains, tuple(rules), complete, tuple(_legacy(context)))
 
 
 def _legacy(context: Context) -> Iterator[str]:

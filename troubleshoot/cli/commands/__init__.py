@@ -5,7 +5,6 @@ What is heavy is imported by ``run``, after the words of the command line have b
 
 from __future__ import annotations
 
-import os
 import sys
 
 from troubleshoot.cli.options import check_language
@@ -60,8 +59,7 @@ def carry_out(command: str, session: Session, values: Mapping[str, Any]) -> int:
 def confined(*, for_probes: bool, writes: bool = False) -> Context:
     """Give up for good what this command does not need: all privileges, but for those that probes look with.
 
-    One that ``writes`` files stays the user who it is. Returns what probes may reach, with what only the privileges
-    showed that are given up.
+    One that ``writes`` files stays the user who it is. Returns what probes may reach.
     """
     from probes.base import Context  # noqa: PLC0415
     from probes.budget import Budget  # noqa: PLC0415
@@ -71,10 +69,6 @@ def confined(*, for_probes: bool, writes: bool = False) -> Context:
     if on_linux():
         from probes.system.linux.confinement import FOR_PROBES, confine  # noqa: PLC0415
 
-        if for_probes and os.geteuid() == 0:
-            from probes.system.linux import ruleset  # noqa: PLC0415
-
-            context.ruleset = ruleset.read(context)
         confine(FOR_PROBES if for_probes else (), context, as_caller=not writes)
     return context
 
