@@ -17,8 +17,8 @@ import pytest
 from children import NOBODY, ROOT, need_namespace, need_root, run
 
 RAW = 1 << 13
-#: DAC_READ_SEARCH, NET_BIND_SERVICE, NET_RAW, SYS_PTRACE; and SYS_ADMIN, which stays where files run out.
-LOOKING = 1 << 2 | 1 << 10 | 1 << 13 | 1 << 19
+#: DAC_READ_SEARCH, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, SYS_PTRACE; and SYS_ADMIN, which stays where files run out.
+LOOKING = 1 << 2 | 1 << 10 | 1 << 12 | 1 << 13 | 1 << 19
 SCARCE = 1 << 21
 
 READ = """
