@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from probes.base import Context, NotApplicable, ProbeTarget, address_probe
+from probes.base import Context, ProbeTarget, address_probe
 from probes.system import need_linux
 from probes.system.linux import packet, rtnetlink
 from probes.system.literal import literal
@@ -42,13 +42,7 @@ async def observe(request: ClaimsRequest, context: Context, progress: Callable[[
     need_linux("claims")
     address = literal(request.address).text
     links = rtnetlink.links(context)
-    link = next((link for link in links if link.name == request.interface), None)
-    if link is None:
-        raise NotApplicable("reason.no-such-interface", interface=request.interface[:40])
-    if link.hardware_type != rtnetlink.ARPHRD_ETHER or link.flags & rtnetlink.IFF_NOARP:
-        raise NotApplicable("reason.not-ethernet", interface=link.name)
-    if not link.flags & rtnetlink.IFF_UP:
-        raise NotApplicable("reason.interface-down", interface=link.name)
+    link = packet.ethernet(links, request.interface)
     ours = {each.mac for each in links}
     found: dict[bytes, None] = {}
     loop = asyncio.get_running_loop()

@@ -81,13 +81,7 @@ async def observe(
     need_linux("link")
     address = literal(request.address).text
     router = literal(request.router).text if request.router else None
-    link = next((link for link in rtnetlink.links(context) if link.name == request.interface), None)
-    if link is None:
-        raise NotApplicable("reason.no-such-interface", interface=request.interface[:40])
-    if link.hardware_type != rtnetlink.ARPHRD_ETHER or link.flags & rtnetlink.IFF_NOARP:
-        raise NotApplicable("reason.not-ethernet", interface=link.name)
-    if not link.flags & rtnetlink.IFF_UP:
-        raise NotApplicable("reason.interface-down", interface=link.name)
+    link = packet.ethernet(rtnetlink.links(context), request.interface)
     if any(held.address == address for held in rtnetlink.addresses(context)):
         raise NotApplicable("reason.own-address")
 

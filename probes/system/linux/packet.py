@@ -12,11 +12,11 @@ import contextlib
 import ipaddress
 import socket
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import msgspec
 
-from probes.base import Context, NotPermitted
+from probes.base import Context, NotApplicable, NotPermitted
 from probes.system.linux import frames, rtnetlink
 from probes.system.linux.constants import (
     ETH_P_ARP,
@@ -57,6 +57,21 @@ class Frame(msgspec.Struct, frozen=True):
     mac: bytes
     for_us: bool = True
     intact: bool = True
+
+
+def ethernet(links: Iterable[rtnetlink.Link], name: str) -> rtnetlink.Link:
+    """Return the interface of that name, on which machines ask for each other's link addresses.
+
+    Raises :class:`NotApplicable` for one that is missing, down or no Ethernet.
+    """
+    link = next((link for link in links if link.name == name), None)
+    if link is None:
+        raise NotApplicable("reason.no-such-interface", interface=name[:40])
+    if link.hardware_type != rtnetlink.ARPHRD_ETHER or link.flags & rtnetlink.IFF_NOARP:
+        raise NotApplicable("reason.not-ethernet", interface=link.name)
+    if not link.flags & rtnetlink.IFF_UP:
+        raise NotApplicable("reason.interface-down", interface=link.name)
+    return link
 
 
 def open_packet_socket(
