@@ -246,7 +246,8 @@ def _orphans() -> list[int]:
 
 def wrong(words: tuple[str, ...], ended: Ended) -> str | None:
     """Return what is wrong with how a run ended, ``None`` for nothing."""
-    said = ended.err.partition("\n\n")[0] if words[0] == "run" else ended.err  # behind it the diagnosis, a page
+    # What the program of `run` said may be lost; behind it stands the diagnosis, a page.
+    said = f"\n{ended.err}".partition("\n\n")[0].strip() if words[0] == "run" else ended.err
     if ended.hung:
         return f"it did not end within {HANG_S:g} s"
     if ended.status not in DOCUMENTED | ALSO.get(words[0], set()):
