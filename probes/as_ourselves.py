@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes.base import Context, endpoint_probe
-from probes.failure import Failure, IcmpError, classify, errno_name
+from probes.failure import Failure, IcmpError
 from probes.system import on_linux
 from probes.system.dial import Dial, syns_in
 from probes.system.endpoint import endpoint
@@ -25,8 +25,7 @@ class AsOurselvesResult(msgspec.Struct, frozen=True):
     """What became of one connection made by this process, in the program's network but with its own rights.
 
     ``failure`` and ``errno`` are ``None`` where it was made; ``icmp`` is the error behind a failure, where one came.
-    ``local_address`` is the address that it was made from, ``interface`` and ``gateway`` the way that this process's
-    packets take (``None`` where the system does not tell). ``duration_ms`` is until the answer.
+    ``interface`` and ``gateway`` are the way that this process's packets take, ``None`` where the system does not tell.
     """
 
     address: str
@@ -35,10 +34,8 @@ class AsOurselvesResult(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     errno: str | None = None
     icmp: IcmpError | None = None
-    local_address: str | None = None
     interface: str | None = None
     gateway: str | None = None
-    duration_ms: float = 0.0
 
 
 async def observe(
@@ -48,19 +45,16 @@ async def observe(
     del progress
     dial = Dial(endpoint(request.address, request.port))
     await dial.run(context, request.wait_s)
-    failed = dial.answered and not dial.connected
     interface, gateway = _way(context, request.address)
     return AsOurselvesResult(
         request.address,
         request.port,
         connected=dial.connected,
-        failure=classify(dial.errno) if failed else None if dial.connected else Failure.NO_ANSWER,
-        errno=errno_name(dial.errno) if failed else None,
+        failure=dial.failure,
+        errno=dial.errno_word,
         icmp=dial.icmp,
-        local_address=dial.local_address,
         interface=interface,
         gateway=gateway,
-        duration_ms=dial.duration_ms,
     )
 
 

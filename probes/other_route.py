@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes.base import Context, NotApplicable, endpoint_probe
-from probes.failure import Failure, IcmpError, classify, errno_name
+from probes.failure import Failure, IcmpError
 from probes.system import need_linux
 from probes.system.dial import Dial, syns_in
 from probes.system.endpoint import endpoint
@@ -53,14 +53,13 @@ async def observe(
         raise NotApplicable("reason.no-other-route")
     dial = Dial(endpoint(request.address, request.port), device=request.interface)
     await dial.run(context, request.wait_s)
-    failed = dial.answered and not dial.connected
     return OtherRouteResult(
         request.address,
         request.port,
         request.interface,
         connected=dial.connected,
-        failure=classify(dial.errno) if failed else None if dial.connected else Failure.NO_ANSWER,
-        errno=errno_name(dial.errno) if failed else None,
+        failure=dial.failure,
+        errno=dial.errno_word,
         icmp=dial.icmp,
         duration_ms=dial.duration_ms,
     )

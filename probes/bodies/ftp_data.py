@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from probes.base import Context
-from probes.failure import Failure, classify, errno_name
+from probes.failure import Failure
 from probes.ftp_data import DataWay, FtpDataRequest, FtpDataResult
 from probes.system.dial import Dial
 from probes.system.endpoint import endpoint
@@ -97,8 +97,4 @@ async def _try(address: str, port: int, request: FtpDataRequest, context: Contex
         return DataWay(address, port, connected=False, failure=Failure.INVALID, errno="EINVAL")
     dial = Dial(endpoint(address, port))
     await dial.run(context, request.wait_s)
-    if dial.connected:
-        return DataWay(address, port, connected=True)
-    if not dial.answered:
-        return DataWay(address, port, connected=False, failure=Failure.NO_ANSWER)
-    return DataWay(address, port, connected=False, failure=classify(dial.errno), errno=errno_name(dial.errno))
+    return DataWay(address, port, connected=dial.connected, failure=dial.failure, errno=dial.errno_word)

@@ -9,7 +9,7 @@ import socket
 from typing import Final
 
 from probes.base import Context, NotPermitted
-from probes.failure import IcmpError, IcmpMeaning, errno_name, number_of
+from probes.failure import Failure, IcmpError, IcmpMeaning, classify, errno_name, number_of
 from probes.system import on_linux
 from probes.system.endpoint import Endpoint, text_of
 from probes.system.linux import errqueue, tcp_info
@@ -90,6 +90,18 @@ class Dial:
     def connected(self) -> bool:
         """Whether the connection was made."""
         return self.answered and self.errno == 0
+
+    @property
+    def failure(self) -> Failure | None:
+        """What is in the way of a connection: silence, too; ``None`` where it was made."""
+        if not self.answered:
+            return Failure.NO_ANSWER
+        return classify(self.errno) if self.errno else None
+
+    @property
+    def errno_word(self) -> str | None:
+        """The name of the error that the system gave, such as ``ECONNREFUSED``; ``None`` without one."""
+        return errno_name(self.errno) if self.answered and self.errno else None
 
     async def run(self, context: Context, wait_s: float | None = None) -> None:
         """Connect, return at the first answer, or without one after ``wait_s`` seconds from the SYN on, and close.

@@ -15,7 +15,7 @@ def test_a_port_that_accepts(link: LinkLab, address: str, uid: int) -> None:
     found = link.observe("as-ourselves", uid=uid, address=address, port=8080)
     assert found.connected
     assert found.failure is None
-    assert found.local_address is not None
+    assert found.interface is not None
 
 
 @pytest.mark.lab
