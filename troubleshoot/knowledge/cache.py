@@ -8,7 +8,6 @@ Whatever is wrong with it, the TOML files are read instead, and a folder that ca
 from __future__ import annotations
 
 import binascii
-import contextlib
 import os
 import stat
 
@@ -102,6 +101,8 @@ def _must_be_ours(status: os.stat_result, is_kind: Callable[[int], bool]) -> Non
 
 def _kept(path: str, files: Folder, stamp: list[str]) -> Parts | None:
     """Put the whole catalogue into the cache, in one step, and return it; one with a broken file is not kept."""
+    from contextlib import suppress  # noqa: PLC0415 - no reader needs it
+
     draft = f"{path}.{os.getpid()}"
     try:
         _make_folder(os.path.dirname(path))
@@ -117,7 +118,7 @@ def _kept(path: str, files: Folder, stamp: list[str]) -> Parts | None:
     except (OSError, CatalogueError):
         return None
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):  # it has become the kept file
             os.unlink(draft)
     return Parts(data)
 

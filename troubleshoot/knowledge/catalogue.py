@@ -272,11 +272,13 @@ def _package() -> str:
 
 
 def _installed() -> Source:
-    from troubleshoot.knowledge import cache, parts  # noqa: PLC0415
-
     beside = folder()
     if beside is not None:
+        from troubleshoot.knowledge import cache  # noqa: PLC0415 - of a checkout only
+
         return cache.of_folder(beside)
+    from troubleshoot.knowledge import parts  # noqa: PLC0415
+
     path = os.path.join(_package(), COMPILED)
     try:
         with open(path, "rb") as file:
