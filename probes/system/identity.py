@@ -68,10 +68,28 @@ def _by_proc(pid: int, masked: Callable[[str], str]) -> Identity:
     return Identity(
         name=tame(name) or None,
         user=_user(folder),
-        command=tame(masked(words.replace("\0", " "))) or None,
+        command=tame(masked(_line(words.split("\0")))) or None,
         started=_since_boot(int(fields[_STARTED])),
         state=_STATES.get(fields[_STATE]),
     )
+
+
+def _line(words: list[str]) -> str:
+    """Return the words of a command as one line, those with blanks in quotes: where a secret ends must still be seen.
+
+    A title that a process has given itself is one word, and stays as it is.
+    """
+    return " ".join(words if len(words) == 1 else [_quoted(word) for word in words])
+
+
+def _quoted(word: str) -> str:
+    if not any(map(str.isspace, word)):
+        return word
+    option, equals, value = word.partition("=")
+    if not equals or any(map(str.isspace, option)):
+        option, equals, value = "", "", word
+    # Nobody is to run this: one kind of quotes inside of the other is all that it takes to be read.
+    return option + equals + '"' + value.replace('"', "'") + '"'
 
 
 def _text(path: Path) -> str:
@@ -117,7 +135,7 @@ def _by_psutil(pid: int, masked: Callable[[str], str]) -> Identity:
             return Identity(
                 name=attempt(process.name),
                 user=attempt(process.username),
-                command=attempt(lambda: masked(" ".join(process.cmdline()))),
+                command=attempt(lambda: masked(_line(process.cmdline()))),
                 started=process.create_time(),
                 state=attempt(process.status),
             )

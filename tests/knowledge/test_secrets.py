@@ -116,7 +116,8 @@ with socket.create_server(("127.0.0.1", 0)) as server:
 def listener(tmp_path: Path) -> Iterator[int]:
     """Run a program with secrets in its command line that listens on a port of its own choice."""
     (tmp_path / "s").write_text(PROGRAM, encoding="utf-8")
-    words = ["--db-password", "geheim", "--n=plain", "--u=https://me:geheim@x.test/?key=geheim", "TOKEN=geheim"]
+    words = ["-H", "Authorization: Token is=geheim", "--key-token", "my own 'geheim", '--hash-secret=my "geheim words']
+    words += ["--db-password", "geheim", "--n=plain", "--u=https://me:geheim@x.test/?key=geheim", "TOKEN=geheim"]
     with subprocess.Popen([sys.executable, "s", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         yield int(program.stdout.readline())
@@ -187,6 +188,7 @@ def test_what_the_user_wrote_is_masked(how: tuple[str, ...]) -> None:
         ["10061", "h:1", "--router", "http://me:geheim@h"],
         ["10061", "h:1", "http://h/?token=geheim"],
         ["replay", "/nowhere/https://me:geheim@x.test"],
+        ["parse", "nothing is known of password=geheim"],
     ],
 )
 def test_standard_error_holds_no_secret(words: list[str]) -> None:
@@ -194,6 +196,23 @@ def test_standard_error_holds_no_secret(words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("wsadiag: ")
     assert "geheim" not in done.stderr
+
+
+def test_no_format_of_a_check_holds_a_secret(tmp_path: Path) -> None:
+    target = "https://me:geheim@127.0.0.1:1/x?token=geheim"
+    (tmp_path / "c.toml").write_text(f'[[check]]\ntarget = "{target}"\nname = "with token=geheim"\n', encoding="utf-8")
+    others = ("json", "jsonl", "junit", "tap", "github", "openmetrics", "markdown")
+    places = [f"--format={name}={tmp_path}/{name}" for name in others]
+    done = wsadiag("check", "--format=text", *places, str(tmp_path / "c.toml"), target)
+    assert done.returncode == 5, done.stderr  # the proxy that is configured here has no address
+    for said in (done.stdout, done.stderr, *((tmp_path / name).read_text(encoding="utf-8") for name in others)):
+        assert "geheim" not in said
+        assert "x?" in said or said == done.stderr == ""
+
+
+def test_no_line_about_words_that_mean_nothing_holds_a_secret() -> None:
+    done = wsadiag("codes", "password=geheim")
+    assert done.stderr == "wsadiag: no code matches password=***\n"
 
 
 def test_standard_error_shows_what_was_asked_for() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from probes.system.identity import Identity, identify
 
@@ -21,6 +22,11 @@ def of_psutil(pid: int) -> Identity:
         return Identity(process.name(), process.username(), command, process.create_time(), process.status())
 
 
+def bare(command: str | None) -> str | None:
+    """Return a command line without the quotes around words with blanks, which psutil does not write."""
+    return command and command.translate({ord('"'): None, ord("'"): None})
+
+
 @pytest.mark.parametrize("name", ["short", "a name (with brackets) that is longer than the kernel keeps"])
 def test_a_process_is_told_as_psutil_tells_it(tmp_path: Path, name: str) -> None:
     link = tmp_path / name
@@ -30,8 +36,9 @@ def test_a_process_is_told_as_psutil_tells_it(tmp_path: Path, name: str) -> None
             child.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
             told = identify(child.pid)
-            assert told == of_psutil(child.pid)
-            assert (told.name, told.command, told.state) == (name, f"{link} 60", "stopped")
+            shown = f'"{link}" 60' if " " in name else f"{link} 60"
+            assert told == replace(of_psutil(child.pid), command=shown)
+            assert (told.name, told.state) == (name, "stopped")
         finally:
             child.kill()
 
@@ -51,7 +58,7 @@ def test_whoever_runs_here_is_told_as_psutil_tells_it() -> None:
             continue  # of such a one a record holds less
         seen += 1
         assert (told.name, told.user, told.started) == (after.name, after.user, after.started)
-        assert told.command == after.command
+        assert bare(told.command) == bare(after.command)
     assert seen > 1
 
 
@@ -70,3 +77,19 @@ def test_nothing_is_told_of_a_process_that_is_gone() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()
     assert identify(child.pid) == Identity()
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["app", "plain"], "app plain"),
+        (["app", "two words", "--name=two words"], 'app "two words" --name="two words"'),
+        (["app", """it's "quoted" here"""], """app "it's 'quoted' here\""""),
+    ],
+)
+def test_words_with_blanks_are_seen_as_words(words: list[str], shown: str) -> None:
+    # A shell whose first word is a title takes the rest for its arguments, and waits for what is never written.
+    with subprocess.Popen(["bash", "-c", "read -r _; :", *words], stdin=subprocess.PIPE) as child:
+        command = identify(child.pid).command
+        child.kill()
+    assert command == f'bash -c "read -r _; :" {shown}'

@@ -19,6 +19,7 @@ from troubleshoot.check.model import Check, Expectation, Http, Tls
 from troubleshoot.errors import UserError
 from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import Catalogue
+from troubleshoot.knowledge.secrets import masked
 from troubleshoot.knowledge.text import Refusal, say
 
 #: No check has more targets.
@@ -84,6 +85,7 @@ def _check(word: str, catalogue: Catalogue, base: Check | None) -> Check:
         if port is None:
             raise Refusal("usage.check-no-port", word=word)
         target = replace(target, port=port)
+    target = replace(target, input=masked(target.input, catalogue))  # it stands in every format, and those in logs
     plain = Check(target=target, name=target.input)
     return plain if base is None else replace(base, target=target, name=target.input)
 
@@ -219,7 +221,9 @@ class _Reader:
                 self.complain("target" if "target" in values else "hosts", error)
             else:
                 name = values.get("name")
-                checks.append(replace(check, name=name) if isinstance(name, str) and name else check)
+                if isinstance(name, str) and name:
+                    check = replace(check, name=masked(name, self.catalogue))
+                checks.append(check)
         return checks if len(self.complaints) == before else []
 
     def filled(self, key: str, value: Any) -> Any:

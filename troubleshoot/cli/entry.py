@@ -118,7 +118,7 @@ def _failed(error: Exception, argv: list[str]) -> int:
     from troubleshoot.errors import UserError  # noqa: PLC0415
 
     if isinstance(error, UserError):
-        complain(_without_secrets(sentence(error, language_of(argv)), argv))
+        complain(sentence(error, language_of(argv)))
         return BAD_USAGE
     lacking = _lacking(error)
     if lacking is not None:
@@ -130,13 +130,12 @@ def _failed(error: Exception, argv: list[str]) -> int:
         import traceback  # noqa: PLC0415
 
         for line in "".join(traceback.format_exception(error)).splitlines():
-            complain(_without_secrets(line, argv), prefix="")
+            complain(line, prefix="")
         more = ""
     else:
         more = " (WSADIAG_TRACEBACK=1 shows where)"
     # The catalogue may be what is broken: this sentence stands here.
-    told = _without_secrets(f"{type(error).__name__}: {error}", argv)
-    complain(f"this is a bug in wsadiag: {told}{more}")
+    complain(f"this is a bug in wsadiag: {type(error).__name__}: {error}{more}")
     return CRASHED
 
 
@@ -154,18 +153,3 @@ def _lacking(error: Exception) -> str | None:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"{os.strerror(error.errno)} (see `ulimit -n` and /proc/sys/fs/file-nr)"
     return os.strerror(error.errno) + (f": {error.filename}" if error.filename else "")
-
-
-def _without_secrets(text: str, argv: list[str]) -> str:
-    """Return what standard error may show: it ends in logs, and in what people pass on."""
-    from troubleshoot.cli.words import OPTIONS  # noqa: PLC0415
-
-    if OPTIONS["show_secrets"].names[0] in argv:
-        return text
-    from troubleshoot.errors import CatalogueError  # noqa: PLC0415
-    from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
-
-    try:
-        return masked(text)
-    except CatalogueError:
-        return text  # it is the catalogue that the text complains of

@@ -78,6 +78,7 @@ def complain(text: str, prefix: str = "wsadiag: ") -> None:
     """Write a line to standard error; where that is closed or full, the status alone has to tell."""
     if sys.stderr is None:
         return
+    text = _without_secrets(text)
     shown = text.encode("ascii", "backslashreplace").decode()
     try:
         from troubleshoot.render.safe import safe  # noqa: PLC0415
@@ -90,6 +91,17 @@ def complain(text: str, prefix: str = "wsadiag: ") -> None:
         sys.stderr.flush()
     except OSError:
         sys.stderr = None  # nothing is to be flushed at the end, either
+
+
+def _without_secrets(text: str) -> str:
+    """Return what standard error may show: it ends in logs, and in what people pass on."""
+    try:
+        from troubleshoot.cli.words import OPTIONS  # noqa: PLC0415
+        from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
+
+        return text if OPTIONS["show_secrets"].names[0] in sys.argv else masked(text)
+    except Exception:  # noqa: BLE001 - it is the catalogue that the text complains of, or there are no more files
+        return text
 
 
 def sentence(error: Exception, language: Language) -> str:
