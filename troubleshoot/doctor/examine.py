@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from probes.base import CannotObserve, Context, Note, load, note
 from probes.capabilities import Ability, CapabilitiesResult, Feature
 from probes.failure import as_outcome
@@ -193,7 +195,7 @@ def _privileges(here: CapabilitiesResult) -> Iterator[Item]:
         found = note("doctor.processes-hidepid", hidepid=here.hidepid)
     else:
         found = note("doctor.processes-unlisted")
-    yield _item(
+    item = _item(
         "processes",
         "privileges",
         _state(hidden),
@@ -201,6 +203,8 @@ def _privileges(here: CapabilitiesResult) -> Iterator[Item]:
         steps=("port-owner", "listeners", "open-sockets"),
         causes=("port-in-use", "too-many-open-sockets", "ephemeral-ports-exhausted"),
     )
+    kept = found.key == "doctor.processes-hidden"  # with all that it takes
+    yield replace(item, remedy=note("doctor.processes-kept-remedy")) if kept else item
     low = here.ability(Feature.LOW_PORTS)
     start = "?" if here.low_port_start is None else here.low_port_start
     yield _item(
