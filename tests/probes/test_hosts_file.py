@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 
-from probes.base import MAX_FILE_BYTES, Context, NotApplicable, ProbeTarget
+from probes.base import MAX_FILE_BYTES, Context, NotApplicable, NotPermitted, ProbeTarget
 from probes.hosts_file import PROBE, HostsFileRequest, HostsFileResult, observe
+from probes.system import text_file
 
 
 def look(root: Path, name: str, hosts: str | None = None, nsswitch: str | None = None) -> HostsFileResult:
@@ -102,3 +104,17 @@ def test_a_line_that_means_the_name_and_is_not_read(tmp_path: Path, data: bytes,
 def test_defects_are_of_this_name_and_where_no_line_holds_it(tmp_path: Path) -> None:
     assert look(tmp_path, "other.test", "10.0.0.1\u00a0db.test\n10.0.0.1 db.test.example\n").defects == ()
     assert look(tmp_path, "db.test", "10.0.0.1\u00a0db.test\n10.0.0.2 db.test\n").defects == ()
+
+
+def test_a_file_that_cannot_be_opened_is_not_one_that_is_missing(tmp_path: Path) -> None:
+    """Missing is only what the file system says is: of what else goes wrong, nothing about the file follows."""
+    place = tmp_path / "f"
+    context = Context(root=tmp_path)
+    assert text_file.read(context, "/f") is None
+    place.mkdir()
+    assert text_file.read(context, "/f") is None
+    place.rmdir()
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(place))  # open(2) answers ENXIO
+        with pytest.raises(NotPermitted, match="system-refuses"):
+            text_file.read(context, "/f")

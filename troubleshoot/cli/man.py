@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _STATUSES = (
     ("0", "healthy"), ("1", "a fault was found"), ("2", "bad usage; no packet was sent"), ("3", "inconclusive"),
     ("70", "a bug in wsadiag"), ("71", "this machine lacks or withholds what a run needs"),
-    ("74", "the result could not be written"), ("130", "interrupted"), ("141", "whoever read the output closed it"),
+    ("74", "the result could not be written"), ("130", "interrupted; until Python itself is up, its own 1"),
+    ("141", "whoever read the output closed it"),
 )  # fmt: skip
 
 
