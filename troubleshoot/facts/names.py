@@ -136,6 +136,23 @@ class Names(Theme):
         listed = {plain(e.address) for e in hosts.entries}
         return any(plain(a) in listed for a in self.targets)
 
+    def other_answers(self) -> tuple[str, ...]:
+        """Return what the name servers give for the name, where the system's look-up gives none of it.
+
+        Empty where it agrees, where the hosts file has the name, and where either has no address of a family that the
+        other has.
+        """
+        system = self.resolve.system if self.resolve is not None else None
+        if self.resolve is None or system is None or not system.addresses or self.resolve.own or self.hosts_override():
+            return ()
+        given = tuple(dict.fromkeys(unmapped(a) for answer in self.resolve.answers for a in answer.addresses))
+        asked = {a for answer in self.resolve.answers if not answer.other_name for a in map(unmapped, answer.addresses)}
+        ours = {plain(unmapped(a)) for a in system.addresses}
+        if any(plain(a) in ours for a in asked):
+            return ()
+        families = {family_of(a) for a in ours}
+        return tuple(a for a in given if a in asked and family_of(a) in families)
+
     @property
     def servers(self) -> tuple[str, ...]:
         """The configured name servers' addresses."""

@@ -7,7 +7,7 @@ from probes.claims import ClaimsResult
 from probes.neighbours import NeighboursResult, NeighbourState
 from probes.route import RouteKind
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, plain
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_alive, plain
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing
 from troubleshoot.judge.model import Finding, first_step, rule, values
 
@@ -18,7 +18,7 @@ def address_conflict(facts: Facts) -> Finding | None:
     reach = failing(facts)
     if reach is None or any_connected(facts) or reach.reading not in (Reading.SILENT, Reading.LOCAL):
         return None
-    return _claimed_twice(facts, reach) or _fixed(facts, reach)
+    return _claimed_twice(facts, reach) or _fixed(facts, reach) or _suspected(facts, reach)
 
 
 def _claimed_twice(facts: Facts, reach: Reach) -> Finding | None:
@@ -75,6 +75,34 @@ def _fixed(facts: Facts, reach: Reach) -> Finding | None:
         values=values(interface=route.interface, mac=held, found=claimed),
         variant="default" if claimed is not None else "unclaimed",
         address=reach.address,
+    )
+
+
+def _suspected(facts: Facts, reach: Reach) -> Finding | None:
+    """The next hop answers on the link and nothing of any other kind comes back: others may get what is meant for us.
+
+    Without root nobody can be asked who has this machine's own address: the kernel keeps no note of a claim to it.
+    """
+    route = facts.link.route(reach.address)
+    if facts.request.privileged or reach.reading is not Reading.SILENT or route is None or route.source is None:
+        return None
+    if route.kind is not RouteKind.UNICAST or route.interface is None or facts.path.alive(reach.address):
+        return None
+    hop = gateway_of(route) or reach.address
+    entry, ping = facts.link.peek_neighbour(hop), facts.path.peek_ping(hop)
+    if entry is None or entry.state is NeighbourState.PERMANENT or not neighbour_alive(entry):
+        return None
+    if ping is None or ping.received or any(e.icmp for e in ping.echoes) or facts.hops.last_hop(reach.address):
+        return None
+    step = first_step(facts, "ping-router", "ping-remote", "connect")
+    return Finding(
+        cause="address-conflict",
+        confidence="possible",
+        step=step,
+        evidence=(attempt_evidence(facts, reach), (step, describe.neighbour(entry)), (step, describe.ping(ping))),
+        values=values(interface=route.interface, router=hop),
+        variant="suspected",
+        address=route.source,
     )
 
 

@@ -150,7 +150,7 @@ def _blocked(facts: Facts, given: ServerAnswer) -> Finding | None:
 def _by_search_list(facts: Facts, given: ServerAnswer) -> Finding | None:
     """A search domain was added to the name, and the name with it is somebody else's, or anybody's."""
     typed = facts.names.typed
-    if given.name == typed or "." not in typed or not facts.attempts.blocked():
+    if given.name == typed or not facts.attempts.blocked():
         return None
     facts.names.resolved()
     absolute = [a for a in facts.names.answers_of(given.server) if a.name == typed]
@@ -158,6 +158,9 @@ def _by_search_list(facts: Facts, given: ServerAnswer) -> Finding | None:
     suffix = given.name.removeprefix(typed)
     wildcard = next((c for c in facts.names.controls(given.server) if c.name.endswith(suffix) and c.addresses), None)
     if known is None and wildcard is None:
+        return None
+    dotted = "." in typed  # a name without a dot is meant to be completed: by a record of its own, or by the wildcard
+    if known is None and not dotted and (wildcard is None or not _gives(facts, wildcard)):
         return None
     tried = [facts.attempts.decided_reach(a) for a in facts.names.extra_targets]
     living = [r for r in tried if r.reading is Reading.CONNECTED]
@@ -181,11 +184,11 @@ def _by_search_list(facts: Facts, given: ServerAnswer) -> Finding | None:
         )
     return Finding(
         cause="name-answered-falsely",
-        confidence="certain" if wildcard is not None and _gives(facts, wildcard) else "likely",
+        confidence="certain" if dotted and wildcard is not None and _gives(facts, wildcard) else "likely",
         step="resolve-name",
         evidence=(*_said(given, *absolute[:1], *((wildcard,) if wildcard else ())), *reached),
         values=values(name=typed, server=given.server, found=given.addresses[0], alias=given.name, domain=suffix[1:]),
-        variant="wildcard",
+        variant="wildcard" if dotted else "wildcard-short",
         address=given.server,
     )
 

@@ -7,8 +7,9 @@ import re
 from probes.base import Note, note
 from probes.hosts_file import HostsFileResult
 from probes.resolve import Answer, ResolveResult, ServerAnswer
-from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, describe, plain
+from troubleshoot.facts import DENIALS, SILENCE, Facts, NotYet, Reading, describe, plain
 from troubleshoot.judge import service_names
+from troubleshoot.judge.evidence.attempt import attempt_evidence
 from troubleshoot.judge.model import Evidence, Finding, rule, values
 from troubleshoot.judge.names import system_said
 
@@ -27,7 +28,7 @@ def resolver_misconfigured(facts: Facts) -> Finding | None:
     if result is None or result.configuration is None:
         return None
     if facts.targets:
-        return _restricted(result)
+        return _elsewhere(facts, result) or _restricted(result)
     return (
         _forbidden(facts, result, hosts)
         or _no_localhost(result, hosts)
@@ -59,6 +60,40 @@ def _restricted(result: ResolveResult) -> Finding | None:
         values=values(name=result.name, file=path),
         variant="restricted",
         warning=True,
+    )
+
+
+def _elsewhere(facts: Facts, result: ResolveResult) -> Finding | None:
+    """The system's look-up gives addresses that no name server gave: a cache, an alias or another source has them.
+
+    Servers may share load by another address at every question, so that it is the cause only where theirs answers and
+    that of the system does not.
+    """
+    given = facts.names.other_answers()
+    if not given:
+        return None
+    blocked = facts.attempts.blocked()
+    tried = [facts.attempts.decided_reach(a) for a in facts.names.extra_targets] if blocked else []
+    living = next((r for r in tried if r.reading is Reading.CONNECTED), None)
+    shown = (*((attempt_evidence(facts, facts.attempts.reaches()[0]),) if blocked else ()),)
+    return Finding(
+        cause="resolver-misconfigured",
+        confidence="likely" if living is not None else "possible",
+        step="resolve-name",
+        evidence=(
+            ("resolve-name", note("fact.resolves", name=result.name, addresses=", ".join(facts.targets[:3]))),
+            ("resolve-name", note("fact.dns-says", name=result.name, addresses=", ".join(given[:3]))),
+            *shown,
+            *((attempt_evidence(facts, living),) if living is not None else ()),
+        ),
+        values=values(
+            name=result.name,
+            found=facts.targets[0],
+            expected=living.address if living is not None else given[0],
+            server=next((a.server for a in result.answers if given[0] in a.addresses), None),
+        ),
+        variant="elsewhere",
+        warning=not blocked,
     )
 
 

@@ -29,6 +29,9 @@ def resolve_name(facts: Facts) -> StepView:
             return StepView(
                 "warning", note("fact.resolves-but", name=host, addresses=shown, servers=", ".join(dead)), None, (key,)
             )
+        if given := facts.names.other_answers():
+            differs = note("fact.resolves-elsewhere", name=host, addresses=shown, found=", ".join(given[:3]))
+            return StepView("warning", differs, None, (key,))
         return StepView("passed", note("fact.resolves", name=host, addresses=shown), None, (key,))
     if facts.names.resolved() is None:
         return unavailable(facts, "reason.not-run", key)
