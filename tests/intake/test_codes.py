@@ -62,6 +62,8 @@ NAMES = sorted(CATALOGUE.numbers)
         ("-2147012889", "WSAHOST_NOT_FOUND"),
         ("12029", "WSAECONNREFUSED"),
         ("hr = 0x80072EFD", "WSAECONNREFUSED"),
+        ("12152", "WSAECONNRESET"),
+        ("0x80072F78", "WSAECONNRESET"),
         ("0x80072F76", "WSAECONNRESET"),
         ("1231", "WSAENETUNREACH"),
         ("0x800704CF", "WSAENETUNREACH"),

@@ -52,6 +52,8 @@ def address_invalid(facts: Facts) -> Finding | None:
     bound: Evidence = (
         (("address-valid", note("fact.bind-works", address=address, port=target.port or 0)),) if trial else ()
     )
+    if trial is not None and variant == "unspecified":
+        variant = "unspecified-bound"
     return Finding(
         cause="address-invalid",
         confidence="likely" if trial is not None else "certain",

@@ -106,22 +106,23 @@ def _withheld(facts: Facts) -> Finding | None:
 
 
 def _dangling(facts: Facts) -> Finding | None:
-    """The name is there, as an alias, and what it stands for is not."""
+    """The name is there, as an alias, and what it stands for is not, or has no address of either family."""
     if not facts.names.has_name or facts.names.resolved() is None or not facts.names.unresolved():
         return None
     words = [w for s in facts.names.servers if (w := facts.names.word(s)) is not None]
     first = next((w for w in words if w.answer in (Answer.NXDOMAIN, Answer.NO_DATA)), None)
-    if first is None or first.answer is not Answer.NXDOMAIN or not first.aliases:
+    if first is None or not first.aliases or any(w.answer is Answer.ADDRESSES for w in words):
         return None
-    if any(w.answer is Answer.ADDRESSES for w in words):
-        return None
+    empty = first.answer is Answer.NO_DATA
+    if empty and facts.request.family is not None:
+        return None  # what it stands for may have an address of the family that was not asked for
     return Finding(
         cause="name-answered-falsely",
-        confidence="certain" if all(w.answer is Answer.NXDOMAIN for w in words) else "likely",
+        confidence="certain" if all(w.answer is first.answer for w in words) else "likely",
         step="resolve-name",
         evidence=_said(*words),
         values=values(name=first.name, server=first.server, alias=first.aliases[-1]),
-        variant="alias",
+        variant="alias-empty" if empty else "alias",
         address=first.server,
     )
 

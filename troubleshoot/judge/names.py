@@ -136,8 +136,18 @@ def _denied(facts: Facts, answer: Answer) -> list[ServerAnswer]:
     words = _words(facts)
     if any(w.answer is Answer.ADDRESSES for w in words):
         return []
+    if _known_elsewhere(facts):
+        return []
     telling = [w for w in words if w.answer in DENIALS]
     return words if telling and telling[0].answer is answer else []
+
+
+def _known_elsewhere(facts: Facts) -> bool:
+    """Whether the name is held where the system does not get at it: by a server that it passes over, or in a file."""
+    result, hosts = facts.names.resolved(), facts.names.hosts_file()
+    beyond = result is not None and any(a.answer is Answer.ADDRESSES for a in result.beyond)
+    held = hosts is not None and bool(hosts.defects or (hosts.entries and facts.request.family is None))
+    return beyond or held
 
 
 def _agreed(words: list[ServerAnswer], answer: Answer) -> Confidence:
@@ -184,6 +194,8 @@ def no_address_record(facts: Facts) -> Finding | None:
     if not words:
         return _other_family(facts)
     first = next(w for w in words if w.answer is Answer.NO_DATA)
+    if first.aliases and facts.request.family is None:
+        return None  # the alias leads to nothing: name-answered-falsely
     family = {4: "IPv4", 6: "IPv6"}.get(facts.request.family or 0, "IPv4/IPv6")
     return Finding(
         cause="no-address-record",

@@ -130,11 +130,16 @@ def _no_localhost(result: ResolveResult, hosts: HostsFileResult | None) -> Findi
         confidence="certain",
         step="hosts-file" if not hosts.entries else "resolve-name",
         evidence=(
-            ("hosts-file", note("fact.hosts-none", path=hosts.path, name=result.name)),
+            (
+                "hosts-file",
+                note("fact.hosts-none", path=hosts.path, name=result.name)
+                if hosts.readable
+                else note("fact.file-missing", path=hosts.path),
+            ),
             *system_said(result),
         ),
         values=values(name=result.name, file=hosts.path),
-        variant="localhost",
+        variant="localhost" if hosts.readable else "hosts-missing",
     )
 
 
