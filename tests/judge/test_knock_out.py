@@ -55,3 +55,13 @@ def test_a_contradiction_is_seen() -> None:
     report = msgspec.json.decode(to_json(replay(from_json(path.read_bytes()), "en")))
     report["verdict"] |= {"outcome": "healthy", "cause": None, "confidence": "certain"}
     assert set(contradictions(report)) >= set(list(CONTRADICTIONS)[:2])
+
+
+def test_a_rival_that_the_record_excludes_is_seen() -> None:
+    path = next(p for p in REPORTS if p.name.startswith("no-listener.nobody"))
+    report = msgspec.json.decode(to_json(replay(from_json(path.read_bytes()), "en")))
+    rival = {"cause": "host-down", "confidence": "possible", "why": "", "relation": "rival"}
+    report["verdict"] |= {"confidence": "likely", "alternatives": [rival]}
+    assert contradictions(report) == ["host-down as a rival: the host is down, and it answered"]
+    report["verdict"]["alternatives"] = [rival | {"relation": "consequence"}]
+    assert contradictions(report) == []

@@ -38,8 +38,9 @@ def answered(report: Record, address: str | None) -> bool:
 
 def speaks_for_another(report: Record, address: str | None) -> bool:
     """Whether the address itself reports that a host is not reached: it passes the port on to another machine."""
-    errors = [a["icmp"] for _, r in _attempts(report) if r["address"] == address for a in r["attempts"] if a["icmp"]]
-    return any(error["sender"] == address for error in errors)
+    errors = [a["icmp"] for _, r in _attempts(report) if r["address"] == address for a in r["attempts"]]
+    errors += [hop["icmp"] for _, r in results(report, "tcp-path") if r["address"] == address for hop in r["hops"]]
+    return any(error and error["sender"] == address for error in errors)
 
 
 def met(report: Record) -> set[str | None]:
@@ -152,6 +153,40 @@ CONTRADICTIONS: dict[str, Callable[[Record], bool]] = {
 }
 
 
+#: Those of them that are about a cause, whichever report names it.
+_OF_A_CAUSE = (
+    "the host is down, and it answered",
+    "nothing gets through, and a connection was made",
+    "the path is broken, and the target answered",
+    "no name server answers, and one did",
+    "the name does not exist, and an address was given",
+    "nothing listens, and a connection was made",
+    "no default route, and one is there",
+    "filtered, and every connection was made",
+    "no packet gets out, and the target answered",
+    "in use, and it can be bound",
+    "the look-up is slow, and ended soon",
+)
+
+
+def _excluded_rivals(report: Record) -> Iterator[str]:
+    """What the report would say against its own record if it named one of the rivals that it lists.
+
+    Where another device accepted the connections they say nothing of the host.
+    """
+    verdict, addresses = report["verdict"], report["target"]["addresses"]
+    if verdict["cause"] == "connection-intercepted":
+        return
+    for other in verdict["alternatives"]:
+        if other["relation"] != "rival":
+            continue
+        place = {"address": addresses[0] if len(addresses) == 1 else None}
+        named = verdict | {"outcome": "fault", "cause": other["cause"], "location": place, "alternatives": []}
+        for name in _OF_A_CAUSE:
+            if CONTRADICTIONS[name]({**report, "verdict": named}):
+                yield f"{other['cause']} as a rival: {name}"
+
+
 def contradictions(report: Record) -> list[str]:
-    """Return what the report says against its own record."""
-    return [name for name, says in CONTRADICTIONS.items() if says(report)]
+    """Return what the report says against its own record, and which rivals it lists that its record excludes."""
+    return [name for name, says in CONTRADICTIONS.items() if says(report)] + [*_excluded_rivals(report)]
