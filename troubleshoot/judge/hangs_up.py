@@ -13,6 +13,7 @@ from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.judge import handshake, said
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.judge.evidence.ladder import climbed, hop_of, quoted, shown, weight
+from troubleshoot.judge.evidence.standing import nearest_owner, state_of
 from troubleshoot.judge.model import Finding, first_step, rule, values
 from troubleshoot.judge.service import on_any
 
@@ -134,10 +135,6 @@ def service_silent(facts: Facts) -> Finding | None:
     return on_any(facts, _silent) if facts.service.known else None
 
 
-#: What a process does that no signal but SIGCONT, or no signal at all, wakes up (proc_pid_stat(5)).
-_STANDS = frozenset({"stopped", "tracing-stop", "disk-sleep", "zombie", "dead"})
-
-
 def unattended(facts: Facts, reach: Reach) -> Finding | None:
     """The kernel of this machine took the connection, and the process that listens does not: its queue only grows."""
     if not facts.machine.is_local(reach.address) or facts.request.target.transport != "tcp":
@@ -147,11 +144,9 @@ def unattended(facts: Facts, reach: Reach) -> Finding | None:
         return None
     if facts.request.kind == "api-misuse" and any(o.pid == facts.request.pid for o in entry.owners):
         return None  # the program that met the code is the listener itself
-    owner = next((o for o in entry.owners if o.state in _STANDS), next(iter(entry.owners), None))
-    stands = owner is not None and bool(entry.owners) and all(o.state in _STANDS for o in entry.owners)
+    owner, stands = nearest_owner(entry)
     step = first_step(facts, "listeners", "connect")
     waited = note("fact.queue-waits", port=facts.port, queue=entry.queue, seconds=f"{entry.waited_ms / 1000:.1f}")
-    state = describe.process(owner.name, owner.pid) if owner is not None else None
     return Finding(
         cause="service-silent",
         confidence="certain" if stands else "likely",
@@ -159,7 +154,7 @@ def unattended(facts: Facts, reach: Reach) -> Finding | None:
         evidence=(
             attempt_evidence(facts, reach),
             (step, waited),
-            *(((step, note("fact.process-state", process=state, state=owner.state)),) if owner and owner.state else ()),
+            *((step, fact) for fact in state_of(owner)),
         ),
         values=values(process=describe.holder(entry), found=owner.state if owner is not None else None),
         variant="stopped" if stands else "unattended",

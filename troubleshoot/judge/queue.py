@@ -7,8 +7,9 @@ from probes.stray_ack import StrayAckResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reading, describe
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
+from troubleshoot.judge.evidence.standing import nearest_owner, state_of
 from troubleshoot.judge.evidence.syns import passed_ttl
-from troubleshoot.judge.model import Finding, first_step, rule
+from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
 @rule(
@@ -31,6 +32,7 @@ def accept_queue_full(facts: Facts) -> Finding | None:
     entry = facts.machine.full_queue(facts.port) if focus.reading is Reading.SILENT else None
     if entry is None:
         return None
+    owner, stands = nearest_owner(entry)
     return Finding(
         cause="accept-queue-full",
         confidence="certain",
@@ -38,8 +40,10 @@ def accept_queue_full(facts: Facts) -> Finding | None:
         evidence=(
             ("listeners", note("fact.queue-full", port=facts.port, queue=entry.queue, limit=entry.queue_limit)),
             attempt_evidence(facts, focus),
+            *(("listeners", fact) for fact in state_of(owner)),
         ),
-        variant="local",
+        values=values(process=describe.holder(entry), found=owner.state if owner is not None else None),
+        variant="stopped" if stands else "local",
         hop=0,
         address=focus.address,
     )
