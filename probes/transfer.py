@@ -66,7 +66,8 @@ class Trial(msgspec.Struct, frozen=True):
     ``mss`` is the longest segment that this side said it takes; ``bound`` is the length of the IP packets to which it
     was bounded on purpose, 0 where it was not.
     ``said`` bytes were handed to the stack, ``acknowledged`` of them were acknowledged, ``received`` came in order.
-    ``out_of_order`` segments came behind a gap, ``retransmitted`` of ours were sent again.
+    ``out_of_order`` segments came behind a gap, ``retransmitted`` of ours were sent again. ``first_hex`` are the first
+    bytes of a greeting, at most :data:`KEPT`, where nothing was said.
     """
 
     outcome: TransferOutcome
@@ -80,6 +81,7 @@ class Trial(msgspec.Struct, frozen=True):
     connect_ms: float | None = None
     watched_ms: float = 0.0
     errno: str | None = None
+    first_hex: str = ""
 
 
 class TransferResult(msgspec.Struct, frozen=True):
@@ -92,6 +94,8 @@ class TransferResult(msgspec.Struct, frozen=True):
     complete: bool = True
 
 
+#: So many bytes of a greeting are kept.
+KEPT: Final = 256
 #: Two pairs and a search among the sizes; each connects, speaks in a few segments, and repeats some of them.
 _CONNECTIONS: Final = 9
 _PACKETS: Final = 10

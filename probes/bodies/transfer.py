@@ -16,7 +16,7 @@ from probes.system import need_linux
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.hello import client_hello
 from probes.system.linux import tcp_info
-from probes.transfer import Dialogue, TransferOutcome, TransferRequest, TransferResult, Trial
+from probes.transfer import KEPT, Dialogue, TransferOutcome, TransferRequest, TransferResult, Trial
 
 #: What every path must carry (RFC 791, RFC 8200), and the headers of IP and TCP without options, bytes.
 _LEAST: Final = {4: 576, 6: 1280}
@@ -164,6 +164,7 @@ class _Line:
             connect_ms=None if since is None else (since - self.begun_s) * 1000,
             watched_ms=0.0 if since is None else ((self.over_s or self.loop.time()) - since) * 1000,
             errno=errno_name(self.errno) if self.errno else None,
+            first_hex=self.data[:KEPT].hex() if self.request.dialogue == Dialogue.LISTEN else "",
         )
 
 

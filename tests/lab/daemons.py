@@ -1,6 +1,6 @@
 """Real services of Debian's packages on a machine of the lab, each well or broken in one of its typical ways.
 
-A recipe (daemon_recipes.py, proxy_recipes.py, database_recipes.py) writes a configuration into a folder of its own and
+A recipe (the modules ``*_recipes.py``) writes a configuration into a folder of its own and
 says how the program is started. It runs in the machine's network namespace, with a process and a mount namespace of its
 own (its /run and /var/log are empty folders in memory): nothing of it is left on this machine, and the packages' own
 services are never started. What a recipe needs and this machine lacks is said by :func:`missing`.
@@ -44,11 +44,17 @@ class Kit:
         near = self.lab.plan[self.node].near
         return near.address(4), near.address(6)
 
-    def known(self) -> dict[str, Path]:
-        """Return a hosts file for the program in which the client and the server's neighbour have names."""
+    def known(self, *further: str) -> dict[str, Path]:
+        """Return the files by which the program knows the client and the server's neighbour by name, and asks nobody.
+
+        ``further`` are lines for the hosts file.
+        """
         near = [(name, self.lab.plan[name].near) for name in ("client", "mate")]
-        lines = [f"{port.address(family)} {name}.test\n" for name, port in near for family in (4, 6)]
-        return {"/etc/hosts": self.write("hosts", "127.0.0.1 localhost\n" + "".join(lines))}
+        lines = [f"{port.address(family)} {name}.test" for name, port in near for family in (4, 6)]
+        lines += [f"::ffff:{port.address(4)} {name}.test" for name, port in near]
+        hosts = self.write("hosts", "\n".join(("127.0.0.1 localhost", *further, *lines)) + "\n")
+        order = "".join(f"{what}: files\n" for what in ("passwd", "group", "shadow", "hosts", "services"))
+        return {"/etc/hosts": hosts, "/etc/nsswitch.conf": self.write("nsswitch.conf", order)}
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         """Write a file of the configuration."""
@@ -159,6 +165,14 @@ class Daemon:
                 return
             time.sleep(0.3)
         require(False, f"{self}: {got[:300]!r} {[log_of(f, self.recipe)[-800:] for f in lab.folders]}")
+
+
+def per_connection(kit: Kit, *argv: str) -> tuple[str, ...]:
+    """Return the command that takes connections for a program which is started for each of them, as inetd does.
+
+    The program's connections are all of IPv6, those of IPv4 clients mapped.
+    """
+    return ("systemd-socket-activate", "--inetd", "--accept", "-l", f"[::]:{kit.port}", *argv)
 
 
 def complaints(lab: Lab, daemon: str) -> list[str]:

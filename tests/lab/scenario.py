@@ -40,10 +40,12 @@ from typing import Any
 import tests.lab.daemon_recipes
 import tests.lab.database_recipes
 import tests.lab.local_faults
+import tests.lab.mail_recipes
 import tests.lab.name_faults
 import tests.lab.path_faults
 import tests.lab.proxy_recipes
 import tests.lab.share_faults
+import tests.lab.share_recipes
 import tests.lab.speaking_faults
 import tests.lab.way_faults  # noqa: F401 - all enter their faults into the registry
 from tests.lab.daemons import missing

@@ -98,7 +98,8 @@ def flows(facts: Facts, address: str) -> Iterator[Job]:
     watched, talked = facts.service.known or facts.service.established, _may_get_stuck(facts, address)
     if accepted and trials.pending(facts, address, watched=watched, talked=talked):
         return  # one after the other: their order tells a limit
-    kept = int(watched) + int(talked)
+    # greetings one behind the other are as many trials: with others between them, every third may be the other's
+    kept = int(watched) + int(talked) + len(facts.service.repeats(address))
     failed = bool(trials.since_first_failure(facts, address))
     count = _PORTS if failed or not accepted else trials.left(facts, address, kept)
     if not count and facts.observation("flows", facts.endpoint(address)) is None:

@@ -14,11 +14,10 @@ from probes.service import ServiceOutcome, ServiceRequest
 from troubleshoot.asks.model import Job, ask
 from troubleshoot.facts import Facts, rungs
 from troubleshoot.facts.rungs import Ending, Rung
+from troubleshoot.facts.service import GREETINGS_APART_S
 
 #: What comes after a rung that led nowhere waits no longer than this and some round trips, seconds.
 _SHORT_S = 1.2
-#: The distance between two greetings of a service that may turn away one connection in several, seconds.
-_APART_S = 1.0
 #: Alerts behind which another version of TLS or another cipher may be taken.
 _NO_COMMON = frozenset({"protocol_version", "handshake_failure", "insufficient_security", "inappropriate_fallback"})
 #: Alerts that may be about the name that was asked for.
@@ -109,10 +108,13 @@ def _after_plain(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequ
     if nowhere:
         said = "" if request.speaks_first else _opening(facts, rungs.SAY)
         yield replace(_short(facts, address, rungs.ANNOUNCED), announce=True, say_hex=said)
+    if done.ending is Ending.SILENT and facts.service.speaks_as_expected(address, rungs.TLS):
+        # it is there, and slow: it is waited for once more, for longer
+        first = _first(facts, address, facts.port or 0)
+        yield replace(first, rung=rungs.LATE, wait_s=2 * first.wait_s)
     if done.ending is not Ending.WELL:
         return
-    if request.speaks_first and facts.service.comes_and_goes:
-        yield from _again(facts, address, done)
+    yield from _again(facts, address)
     manner = request.manner
     if manner is not None and manner.start_hex and facts.service.established:
         agreed = done.result is not None and done.result.first_hex.startswith("53")
@@ -125,28 +127,24 @@ def _after_plain(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequ
         )
 
 
-def _again(facts: Facts, address: str, greeted: Rung) -> Iterator[ServiceRequest]:
-    """Greet once more, and again: who turns away one connection in several shows it so.
-
-    A service that takes its time is greeted once more, at once: more would be waited for longer than for all else.
-    """
-    first = _first(facts, address, facts.port or 0)
-    took_ms = greeted.result.first_byte_ms if greeted.result is not None else None
-    slow = (took_ms or 0.0) > _APART_S * 1000
-    # Three in a row, whatever other connections were made beside the first greeting.
-    for number in (2,) if slow else (2, 3, 4):
-        rung = f"{rungs.AGAIN} {number}"
-        yield replace(first, rung=rung, delay_s=0.0 if slow else _APART_S)
+def _again(facts: Facts, address: str) -> Iterator[ServiceRequest]:
+    """Greet once more, and again, with a pause before each: who turns away one connection in several shows it so."""
+    apart_s = 0.0 if facts.service.greets_slowly(address) else GREETINGS_APART_S
+    for rung in facts.service.repeats(address):
+        yield replace(_first(facts, address, facts.port or 0), rung=rung, delay_s=apart_s)
         done = facts.service.climbed(address, rung)
         if done is None or done.ending is not Ending.WELL:
             return
 
 
 def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequest]:
-    """After a handshake that was not carried out, or was and led nowhere."""
+    """After a handshake that was not carried out, or was and led nowhere, or to a greeting."""
     result = done.result
     shown = result.tls if result is not None else None
-    if result is None or shown is None or result.outcome is ServiceOutcome.TLS_OK:
+    if result is None or shown is None:
+        return
+    if result.outcome is ServiceOutcome.TLS_OK:
+        yield from _again(facts, address)
         return
     mute = done.ending in (Ending.CUT, Ending.SILENT)
     listens = facts.request.speaks_first
@@ -166,7 +164,11 @@ def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceReques
 
 
 def _after_nothing(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequest]:
-    """On a port of which nothing is known: a hello, then a page, to a service that has waited for its client."""
+    """On a port of which nothing is known: a hello, then a page, to a service that has waited for its client.
+
+    One that has greeted is not spoken to, but greeted again.
+    """
+    yield from _again(facts, address)
     if done.ending is not Ending.SILENT:
         return
     patience_s = facts.threshold("hang_up_ms") / 1000 + 4 * rtt_s(facts, address)

@@ -23,6 +23,10 @@ LISTEN, SAY, TLS = "", "say", "tls"
 #: what comes after the opening; the greeting once more, and again; the first hello again, the TTL of answers watched.
 PLAIN, GET, ANNOUNCED, OTHER_NAME, START, AGAIN = "plain", "get", "announced", "tls other-name", "start", "again"
 WATCHED: Final = "watched"
+#: The first once more, longer, of a service that was silent and then answered what it does not understand.
+LATE: Final = "again late"
+#: No rung of the ladder: what another connection was greeted with, which was made to move data.
+OVERHEARD: Final = "again overheard"
 #: The service answers what its client has not said.
 UNASKED: Final = "unasked"
 #: Each version of TLS by itself.

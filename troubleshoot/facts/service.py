@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probes.connect import ConnectOutcome, ConnectResult
 from probes.path_mtu import PathMtuResult
-from probes.service import ServiceResult
+from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
 from troubleshoot.facts import rungs
 from troubleshoot.facts.address import (
@@ -15,12 +15,15 @@ from troubleshoot.facts.link import Link
 from troubleshoot.facts.machine import Machine
 from troubleshoot.facts.names import Names
 from troubleshoot.facts.path import LONGEST_RTT_MS, OVERDUE_MS, Path
-from troubleshoot.facts.rungs import Rung
+from troubleshoot.facts.rungs import Ending, Rung
 from troubleshoot.facts.transfers import contrast
 from troubleshoot.facts.view import NotYet, Theme, View, once
 
 #: A SYN is sent again after so long (RFC 6298).
 _RETRANSMITTED_MS = 1000.0
+#: How often a service that may turn away one connection in several is greeted, and how far apart, seconds.
+GREETINGS = 3
+GREETINGS_APART_S = 1.0
 
 
 class Service(Theme):
@@ -45,6 +48,24 @@ class Service(Theme):
     def comes_and_goes(self) -> bool:
         """Whether the code may be met at one connection in several, once it is made."""
         return "established" in self._view.request.about or {"stall", "now-and-then"} <= self._view.request.about
+
+    def greets_slowly(self, address: str) -> bool:
+        """Whether the first greeting took longer than two of them are to be apart."""
+        first = self.peek(address)
+        return first is not None and (first.first_byte_ms or 0.0) > GREETINGS_APART_S * 1000
+
+    def repeats(self, address: str) -> tuple[str, ...]:
+        """Return the rungs on which a service that greeted well is greeted again, none before it has.
+
+        One that takes its time is greeted once more: more would be waited for longer than for all else.
+        """
+        first = self.climbed(address)
+        if first is None or first.ending is not Ending.WELL or not self.comes_and_goes:
+            return ()
+        if not self._view.request.speaks_first and (self.known or not first.quote):
+            return ()
+        count = 2 if self.greets_slowly(address) else GREETINGS
+        return tuple(f"{rungs.AGAIN} {number}" for number in range(2, count + 1))
 
     def stalls(self, address: str) -> bool:
         """Whether the code fits a connection that opens and then does not get on, and this is the one it fits."""
@@ -96,6 +117,21 @@ class Service(Theme):
         if self.first != rungs.TLS and name in (rungs.TLS, rungs.OTHER_NAME):
             manner = None
         return rungs.read_rung(name, result, manner, request.marks)
+
+    def overheard(self, address: str) -> Rung | None:
+        """Return what the connection that was made to move data was greeted with, ``None`` where nothing was heard."""
+        found = self._view.peek("transfer", TransferResult, self._names.endpoint(address))
+        said = next((one.first_hex for one in (found.trials if found is not None else ()) if one.first_hex), "")
+        if found is None or not said or not self.comes_and_goes:
+            return None
+        heard = ServiceResult(address, found.port, ServiceOutcome.SPEAKS, first_hex=said)
+        request = self._view.request
+        return rungs.read_rung(rungs.OVERHEARD, heard, request.manner if self.known else None, request.marks)
+
+    def speaks_as_expected(self, address: str, name: str) -> bool:
+        """Whether the protocol that is expected was recognised on a rung that did not speak it."""
+        spoken = self.peek_rung(address, name).speaks
+        return spoken is not None and spoken == self._view.request.protocol
 
     def wait_for_rungs(self, address: str) -> None:
         """Raise :class:`NotYet` while any rung is climbed at an address: what it comes to may tell more."""

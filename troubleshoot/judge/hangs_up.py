@@ -172,6 +172,8 @@ def _silent(facts: Facts, reach: Reach) -> Finding | None:
     turned_away = facts.service.peek_rung(reach.address, rungs.ANNOUNCED).ending is Ending.NO
     if not turned_away and any(trial.received for trial in (transfer.trials if transfer is not None else ())):
         return None  # it speaks: in shorter packets, or late
+    if facts.service.peek_rung(reach.address, rungs.LATE).ending is Ending.WELL:
+        return None
     # Both hold at least one round trip, and either may hold more: a ping that met a busy machine, a SYN sent again.
     connect_ms = result.connect_ms or 0.0
     patience_ms = facts.threshold("greeting_ms") + 4 * min(connect_ms, facts.path.rtt_ms(reach.address) or connect_ms)

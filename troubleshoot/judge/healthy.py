@@ -9,8 +9,9 @@ from probes.failure import Failure
 from probes.filter_rules import FilterRulesResult
 from probes.service import ServiceOutcome, ServiceResult
 from probes.transfer import TransferResult
-from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses, trials
+from troubleshoot.facts import Facts, NotYet, Reading, is_loopback, losses, rungs, trials
 from troubleshoot.facts.ports import binds
+from troubleshoot.facts.rungs import Ending
 from troubleshoot.judge.model import Finding
 from troubleshoot.report import Confidence
 
@@ -151,6 +152,8 @@ def _exchanged(facts: Facts, address: str) -> bool:
         return True  # to connect is to be answered
     service = facts.service.peek(address)
     if service is not None and service.outcome in (ServiceOutcome.SPEAKS, ServiceOutcome.TLS_OK):
+        return True
+    if facts.service.peek_rung(address, rungs.LATE).ending is Ending.WELL:
         return True
     transfer = facts.peek("transfer", TransferResult, facts.endpoint(address))
     return any(trial.received for trial in (transfer.trials if transfer is not None else ()))

@@ -21,7 +21,9 @@ _GATEWAY = frozenset({502, 504})
 def _answers(facts: Facts, address: str) -> tuple[Rung, ...]:
     """The rungs on which the expected protocol, or a page, was spoken."""
     spoken = {facts.service.first, rungs.START, rungs.GET}
-    return tuple(r for r in facts.service.rungs(address) if r.name in spoken or r.name.startswith(rungs.AGAIN))
+    beside = facts.service.overheard(address)
+    spoken_to = [r for r in facts.service.rungs(address) if r.name in spoken or r.name.startswith(rungs.AGAIN)]
+    return (*spoken_to, *((beside,) if beside is not None else ()))
 
 
 @rule("service-refuses", asks=(asks.connected.service,), holds_up="healthy")
@@ -155,6 +157,8 @@ def _other_way(facts: Facts, address: str, first: Rung) -> tuple[str, Rung, str 
         return "plain" if spoken == facts.request.protocol else "other", plain if plain.answered else first, spoken
     if not facts.request.tls and first.ending is Ending.ELSE and first.quote:
         return "other" if first.speaks else "unknown", first, first.speaks
+    if not facts.request.tls and facts.service.speaks_as_expected(address, rungs.TLS):
+        return "", first, None  # it answers in its protocol without a PROXY line, if late
     if announced.ending is Ending.WELL or (facts.request.tls and announced.tls):
         return "announced", announced, None
     if not facts.request.tls and tls.speaks not in (None, "tls", facts.request.protocol):

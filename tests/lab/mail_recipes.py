@@ -1,0 +1,115 @@
+"""Recipes for what people read and write with: Dovecot (IMAP, POP3, Sieve), Leafnode, telnetd, xrdp, TigerVNC.
+
+Importing it enters them. Some ask for packages that the tests do not install; ``run.py`` plays them where they are.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from tests.lab.daemons import RECIPES, Kit, Recipe, Start, per_connection
+
+# -- Dovecot -------------------------------------------------------------------------------------------------------
+
+#: Protocols, and how each of them greets.
+_GREETINGS = {"imap": rb"^\* OK ", "pop3": rb"^\+OK ", "sieve": rb'^"IMPLEMENTATION" "Dovecot'}
+
+
+def _dovecot(kit: Kit, protocol: str) -> Start:
+    login = "managesieve-login" if protocol == "sieve" else f"{protocol}-login"
+    further = f"inet_listener {protocol}s {{\n port = 0\n }}\n" if protocol != "sieve" else ""
+    config = kit.write(
+        "dovecot.conf",
+        f"base_dir = /run/dovecot\nprotocols = {protocol}\nlisten = *, ::\nssl = no\nlog_path = {kit.folder}/log\n"
+        f"service {login} {{\n inet_listener {protocol} {{\n port = {kit.port}\n }}\n{further}}}\n"
+        "passdb {\n driver = static\n args = password=x\n}\n"
+        "userdb {\n driver = static\n args = uid=nobody gid=nogroup\n}\n",
+    )
+    return Start(("/usr/sbin/dovecot", "-F", "-c", str(config)), folders=("/run/dovecot",))
+
+
+for _protocol, _greeting in _GREETINGS.items():
+    RECIPES[f"dovecot-{_protocol}"] = Recipe(
+        package={"imap": "dovecot-imapd", "pop3": "dovecot-pop3d", "sieve": "dovecot-managesieved"}[_protocol],
+        program=f"/usr/lib/dovecot/{'managesieve' if _protocol == 'sieve' else _protocol}-login",
+        prepare=lambda kit, protocol=_protocol: _dovecot(kit, protocol),
+        states={"well": _greeting},
+        bad=r"\b(Error|Fatal|Panic):",
+    )
+
+
+# -- Leafnode ------------------------------------------------------------------------------------------------------
+
+
+def _leafnode(kit: Kit) -> Start:
+    config = kit.write(
+        "config", "hostname = news.wsadiag-lab.net\nserver = 127.0.0.1\nallowSTRANGERS = 42\n", mode=0o640
+    )
+    # it takes nobody's files but its own user's
+    argv = per_connection(kit, "/usr/sbin/leafnode", "-e", "-F", str(config))
+    # the name that it makes message identifiers of must be one that could be in the world
+    own = f"127.0.1.1 news.wsadiag-lab.net {socket.gethostname()}"
+    return Start(argv, user="news", owns=(str(config),), binds=kit.known(own))
+
+
+RECIPES["leafnode"] = Recipe(
+    package="leafnode",
+    program="/usr/sbin/leafnode",
+    prepare=_leafnode,
+    states={"well": rb"^20[01] "},
+    log="stderr",
+)
+
+
+# -- what is looked at from afar -------------------------------------------------------------------------------------
+
+
+def _telnetd(kit: Kit) -> Start:
+    return Start(per_connection(kit, "/usr/sbin/telnetd", "-h"), binds=kit.known())  # it looks up who asks
+
+
+RECIPES["telnetd"] = Recipe(
+    package="inetutils-telnetd",
+    program="/usr/sbin/telnetd",
+    prepare=_telnetd,
+    states={"well": rb"^\xff\xfd"},
+    log="stderr",
+)
+
+
+def _xrdp(kit: Kit) -> Start:
+    config = kit.write(
+        "xrdp.ini",
+        f"[Globals]\nport={kit.port}\nfork=true\nsecurity_layer=negotiate\ncertificate=/etc/xrdp/cert.pem\n"
+        f"key_file=/etc/xrdp/key.pem\nmax_bpp=32\n[Logging]\nLogFile={kit.folder}/log\nLogLevel=INFO\nEnableSyslog=false\n",
+    )
+    return Start(("/usr/sbin/xrdp", "--nodaemon", "--config", str(config)), folders=("/run/xrdp",))
+
+
+RECIPES["xrdp"] = Recipe(
+    package="xrdp",
+    program="/usr/sbin/xrdp",
+    prepare=_xrdp,
+    # X.224, connection request with a negotiation for TLS
+    says=bytes.fromhex("030000130ee000000000000100080003000000"),
+    states={"well": rb"^\x03\x00..[\x05-\x40]\xd0"},
+    bad=r"\[(ERROR|CORE )\]",
+    # a client that goes away instead of shaking hands, told anew by each of its layers; nothing else may stand there
+    harmless=r"unexpected eof|SSL_accept|ssl_tls_accept|trans_set_tls_mode failed|(libxrdp|xrdp)_\w+: .*(failed|error)"
+    r"|\[ITU[- ]T (X\.224|T\.125)\]|trans_write_copy_s",
+)
+
+
+def _tigervnc(kit: Kit) -> Start:
+    words = ("-rfbport", str(kit.port), "-SecurityTypes", "None", "-localhost=0", "-nolock", "-geometry", "320x200")
+    quiet = ("-nolisten", "unix", "-nolisten", "local", "-listen", "tcp")
+    return Start(("/usr/bin/Xtigervnc", ":77", *words, *quiet))
+
+
+RECIPES["tigervnc"] = Recipe(
+    package="tigervnc-standalone-server",
+    program="/usr/bin/Xtigervnc",
+    prepare=_tigervnc,
+    states={"well": rb"^RFB 003\.008\n"},
+    log="stderr",
+)
