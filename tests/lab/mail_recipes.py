@@ -49,7 +49,7 @@ def _leafnode(kit: Kit) -> Start:
     argv = per_connection(kit, "/usr/sbin/leafnode", "-e", "-F", str(config))
     # the name that it makes message identifiers of must be one that could be in the world
     own = f"127.0.1.1 news.wsadiag-lab.net {socket.gethostname()}"
-    return Start(argv, user="news", owns=(str(config),), binds=kit.known(own))
+    return Start(argv, folders=("/run/lock/news",), user="news", owns=(str(config),), binds=kit.known(own))
 
 
 RECIPES["leafnode"] = Recipe(
@@ -72,7 +72,7 @@ RECIPES["telnetd"] = Recipe(
     package="inetutils-telnetd",
     program="/usr/sbin/telnetd",
     prepare=_telnetd,
-    states={"well": rb"^\xff\xfd"},
+    states={"well": rb"^\xff[\xfb-\xfe]"},
     log="stderr",
 )
 

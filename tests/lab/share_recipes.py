@@ -139,6 +139,7 @@ RECIPES["ferretdb"] = Recipe(
     ),
     states={"well": rb"^.{8}\x01\x00\x00\x00\xdd\x07"},
     log="stderr",
+    harmless=r"Connection (stopped|closed)|read: connection reset by peer|expected 16, read 0",
 )
 
 

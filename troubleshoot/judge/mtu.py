@@ -17,6 +17,7 @@ from probes.service import ServiceOutcome
 from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, describe, family_of
+from troubleshoot.facts.rungs import Ending
 from troubleshoot.facts.transfers import Contrast, contrast, moved, suspicious
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
 from troubleshoot.judge.model import Finding, first_step, rule, values
@@ -172,7 +173,12 @@ def _by_datagrams(
     shaken = service is not None and service.outcome is ServiceOutcome.TLS_OK
     # A connection that is ended before anybody has said anything had no long packet in it.
     ended = service is not None and service.outcome in (ServiceOutcome.RESETS, ServiceOutcome.CLOSES)
-    return "possible" if through or shaken or ended else "likely"
+    if through or shaken or ended:
+        return "possible"
+    # One that turns its client away has heard enough and said all that it had to say: nothing long was due.
+    facts.service.rung(hole.address)
+    refused = any(rung.ending is Ending.NO for rung in facts.service.rungs(hole.address))
+    return "possible" if refused else "likely"
 
 
 def _place(
