@@ -142,6 +142,31 @@ def test_malformed_targets_are_refused(word: str, key: str) -> None:
     assert str(caught.value).startswith("TARGET")
 
 
+@pytest.mark.parametrize(
+    ("word", "scheme", "host", "port"),
+    [
+        ("jdbc:mysql://db.example:7000/x?user=joe&password=secret", "mysql", "db.example", 7000),
+        ("jdbc:mysql://(host=db.example,port=7000,password=secret)/x", "mysql", "db.example", 7000),
+        ("jdbc:mysql://address=(host=db.example)(port=7000)/x", "mysql", "db.example", 7000),
+        ("jdbc:sqlserver://db.example:7000;password=secret", "sqlserver", "db.example", 7000),
+        ("jdbc:sqlserver://;serverName=db.example;portNumber=7000;password=secret", "mssql", "db.example", 7000),
+        ("jdbc:sybase:Tds:db.example:7000/x?PASSWORD=secret", None, "db.example", 7000),
+        ("jdbc:oracle:thin:@db.example:7000:ORCL", "oracle", "db.example", 7000),
+        ("jdbc:oracle:thin:joe/secret@db.example:7000:ORCL", "oracle", "db.example", 7000),
+        ("jdbc:oracle:thin:joe/secret@//db.example:7000/x", "oracle", "db.example", 7000),
+        ("jdbc:oracle:thin:@tcps://db.example:7000/x", "oracle", "db.example", 7000),
+        ("jdbc:oracle:oci:@(DESCRIPTION=(ADDRESS=(HOST=db.example)(PORT=7000)))", "oracle", "db.example", 7000),
+        ("Driver={SQL Server};Server=tcp:db.example,7000;Uid=joe;Pwd=secret", "mssql", "db.example", 7000),
+        ("DRIVER=PostgreSQL;Servername=db.example;Port=7000;PWD=secret", "postgresql", "db.example", 7000),
+        ("host=db.example port=7000 dbname=x password=secret", "postgresql", "db.example", 7000),
+    ],
+)
+def test_connection_strings_of_databases(word: str, scheme: str | None, host: str, port: int) -> None:
+    target = parse_target(word, CATALOGUE)
+    assert (target.scheme, target.host, target.port) == (scheme, host, port)
+    assert "secret" not in repr(target)
+
+
 def test_a_scheme_that_gives_the_port_is_remarked() -> None:
     (remark,) = parse_target("ftp://example.com", CATALOGUE).remarks
     assert remark.key == "usage.remark-scheme"

@@ -47,8 +47,14 @@ _MORE_IN_URL = re.compile(
     r"([A-Za-z][\w.+-]{1,30}://(?:[^\s@/]{1,200}@)?[\w.:\[\]-]{1,255}),[\w.:,\[\]-]{1,1000}(?=[/?#]|$)"
 )
 
-_JDBC = re.compile(r"jdbc:(?P<kinds>[a-z][\w+:-]{1,60}?):(?:@?//|@)(?P<rest>\S{1,1000})", re.IGNORECASE)
-_DESCRIPTOR = re.compile(rf"\(host ?= ?({_NAME}|{_V4}|{_V6})\).{{0,60}}?\(port ?= ?({_PORT})\)", re.IGNORECASE)
+# behind its kind a double slash, or as Oracle has it an @ with a login before it and a scheme behind it
+_JDBC = re.compile(
+    r"jdbc:(?P<kinds>[a-z][\w+:-]{1,60}?):"
+    r"(?://|(?:[^\s@/:]{1,64}(?:/[^\s@]{1,64})?)?@(?:(?:tcps?:)?//)?)(?P<rest>\S{1,1000})",
+    re.IGNORECASE,
+)
+_JDBC_TDS = re.compile(rf"jdbc:sybase:tds:((?:{_NAME}|{_V4}):{_PORT})(?:[/?]\S{{0,500}})?", re.IGNORECASE)
+_DESCRIPTOR = re.compile(rf"\(host ?= ?({_NAME}|{_V4}|{_V6})(?:\).{{0,60}}?\(|, ?)port ?= ?({_PORT})\)", re.IGNORECASE)
 _HOST_KEY = re.compile(
     r"(?:^|[;, {])(?:data source|server|address|addr|network address|host|hostname|host name"
     r"|servername|dbq)\s?=\s?['\"{]?(?P<value>[^;'\"}\s]{1,255})",
@@ -164,12 +170,17 @@ def _people(text: str) -> _Read:
 def _databases(text: str) -> _Read:
     """Connection strings: JDBC, connect descriptors, ``Server=…;Port=…``."""
     if found := _DESCRIPTOR.search(text):
-        yield _end(found[1], found[2]), "string"
+        scheme, _usual = _known(text)
+        end = _end(found[1], found[2])
+        yield f"{scheme}://{end}" if scheme else end, "string"
+    if found := _JDBC_TDS.fullmatch(text):
+        yield found[1], "string"
     if found := _JDBC.fullmatch(text):
         kind = [word for word in found["kinds"].lower().split(":") if word not in _MODES][-1:]
         rest = re.split(r"[;?]", found["rest"], maxsplit=1)[0].partition("\\")[0]
         first = rest.partition("/")[0].split(",")[0]
-        yield f"{''.join(kind) or 'jdbc'}://{_without_name(first)}", "string"
+        if first:
+            yield f"{''.join(kind) or 'jdbc'}://{_without_name(first)}", "string"
     if found := _MORE_IN_URL.match(text):
         yield found[1], "first"
     if found := _OPTIONS.fullmatch(text):

@@ -66,7 +66,7 @@ def _hung_up(facts: Facts, reach: Reach, *, by_reset: bool) -> tuple[str, Rung] 
     return ("default", first) if first.ending is Ending.CUT else None  # else it had answered before
 
 
-@rule("service-resets", asks=(asks.connected.service,), holds_up="healthy")
+@rule("service-resets", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
@@ -94,7 +94,7 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     return replace(finding, also=(("firewall-reset", note("verdict.open-cut")), *finding.also))
 
 
-@rule("service-closes", asks=(asks.connected.service,), holds_up="healthy")
+@rule("service-closes", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
 def service_closes(facts: Facts) -> Finding | None:
     """The connection is made and then closed before anything is exchanged, or right after the greeting."""
     return on_any(facts, _closes)

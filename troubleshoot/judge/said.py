@@ -26,7 +26,7 @@ def _answers(facts: Facts, address: str) -> tuple[Rung, ...]:
     return (*spoken_to, *((beside,) if beside is not None else ()))
 
 
-@rule("service-refuses", asks=(asks.connected.service,), holds_up="healthy")
+@rule("service-refuses", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
 def service_refuses(facts: Facts) -> Finding | None:
     """The service answers that it does not serve this client, or nobody now."""
     return on_any(facts, refuses)
@@ -77,7 +77,7 @@ def _firmness(facts: Facts, said: Rung) -> Confidence:
     return "certain" if known and facts.service.known and weight(facts) == "likely" else "likely"
 
 
-@rule("service-error", asks=(asks.connected.service,), holds_up="healthy")
+@rule("service-error", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
 def service_error(facts: Facts) -> Finding | None:
     """The service speaks HTTP and answers with an error of its own, or of the server behind it."""
     return on_any(facts, _errs)
