@@ -54,7 +54,9 @@ _JDBC = re.compile(
     re.IGNORECASE,
 )
 _JDBC_TDS = re.compile(rf"jdbc:sybase:tds:((?:{_NAME}|{_V4}):{_PORT})(?:[/?]\S{{0,500}})?", re.IGNORECASE)
-_DESCRIPTOR = re.compile(rf"\(host ?= ?({_NAME}|{_V4}|{_V6})(?:\).{{0,60}}?\(|, ?)port ?= ?({_PORT})\)", re.IGNORECASE)
+_DESCRIPTOR = re.compile(
+    rf"\(host ?= ?({_NAME}|{_V4}|{_V6})(?:\).{{0,60}}?\(|, ?)port ?= ?({_PORT})[),]", re.IGNORECASE
+)
 _HOST_KEY = re.compile(
     r"(?:^|[;, {])(?:data source|server|address|addr|network address|host|hostname|host name"
     r"|servername|dbq)\s?=\s?['\"{]?(?P<value>[^;'\"}\s]{1,255})",
