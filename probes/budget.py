@@ -128,6 +128,8 @@ class Ledger:
         self._places: dict[tuple[str, int], str] = {}
         self._last: dict[str, tuple[int, str]] = {}
         self._silent: dict[str, float] = {}
+        #: When somebody last sent an ICMP error, by the event loop's clock.
+        self.spoken_s = 0.0
 
     def _expected(self, destination: str, ttl: int) -> str | None:
         usual = self._places.get(("6" if ":" in destination else "4", ttl))
@@ -178,6 +180,7 @@ class Ledger:
         speaker = self._speaker(router, now_s)
         speaker.free(now_s)
         speaker.left = max(0.0, speaker.left - 1.0)
+        self.spoken_s = max(self.spoken_s, now_s)
 
     def unanswered(self, destination: str, now_s: float) -> None:
         """Take note that nothing comes back from ``destination``: its router may have to report every packet to it."""

@@ -23,8 +23,10 @@ from troubleshoot.check.model import Outcome, Reading
 
 #: A router may say one thing more so long after its last, seconds; a little more than routers allow.
 EACH_S: Final = 1.1
-#: A rejection comes as fast as any answer of the network: so long is waited for it, seconds.
-_ANSWER_S: Final = 0.5
+#: A rejection comes as fast as any answer of the network: so many round trips are waited for it, seconds at least and
+#: at most.
+_ROUND_TRIPS: Final = 4
+_ANSWER_S: Final = (0.2, 0.5)
 #: No more are tried; what lies between those that were is then no more than possible.
 _MOST: Final = 24
 #: Without so many failures in one network no router was kept from speaking.
@@ -58,7 +60,10 @@ class SecondLook:
         self._all = sorted((*silent, *rejected), key=place_of)
         self._known = {index: said_of(each) for index, each in enumerate(self._all) if said_of(each) is not None}
         self._silent = {id(each) for each in silent}
-        self._free_s = 0.0
+        #: From then on a router may speak once more; what it was not asked meanwhile is left to it.
+        self.free_s = time.monotonic()
+        slowest_s = max((each.attempts[-1].duration_ms / 1000 for each in rejected), default=_ANSWER_S[1])
+        self._answer_s = min(_ANSWER_S[1], max(_ANSWER_S[0], _ROUND_TRIPS * slowest_s))
 
     async def look(self) -> None:
         """Fill in ``kinds``; takes up to a second for each one that is tried."""
@@ -118,16 +123,16 @@ class SecondLook:
         if index in self._known:
             return self._known[index]
         outcome = self._all[index]
-        await asyncio.sleep(max(0.0, self._free_s - time.monotonic()))
+        await asyncio.sleep(max(0.0, self.free_s - time.monotonic()))
         try:
             aim = endpoint(outcome.attempts[-1].address or "", outcome.check.target.port or 0)
         except CannotObserve:  # the system no longer reads the address
             self._known[index] = None
             return None
-        dialled = await dial(aim, _ANSWER_S)
+        dialled = await dial(aim, self._answer_s)
         rejected = dialled.reading is Reading.REJECTED and dialled.router is not None
         if rejected:
-            self._free_s = time.monotonic() + EACH_S
+            self.free_s += EACH_S
         self._known[index] = (dialled.error, dialled.router or "") if rejected else None
         self.tried.add(id(outcome))
         return self._known[index]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from collections.abc import Iterable
 from typing import Final
 
 from probes.base import CannotObserve, Context
@@ -19,8 +21,14 @@ from troubleshoot.check.model import Attempt, Reading
 
 #: How long an echo is waited for, seconds; a router's report of a dead host (3 s) is left to the diagnosis.
 _ECHO_S: Final = 1.0
+#: The second of two echoes follows the first after so long, seconds.
+_ECHO_GAP_S: Final = 0.3
 #: How long a refusal is waited for that may have been discarded: three round trips and this, seconds.
 _MARGIN_S: Final = 0.15
+#: Linux asks three times, a second apart, for a neighbour that is off, and then reports to all who waited; a router
+#: that was asked later begins anew (RFC 4861, section 7.2.2; arp(7)). Seconds, with a margin to either side.
+_SEARCH_S: Final = 2.8
+_REPORTED_S: Final = 3.3
 #: The readings of which a host's echo tells more.
 _ASKED: Final = (Reading.REFUSED, Reading.SILENT)
 
@@ -31,13 +39,14 @@ class Questions:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._hosts: dict[str, asyncio.Task[PingResult | None]] = {}
+        self._packets: dict[str, tuple[float, float]] = {}
 
     async def hint(self, attempt: Attempt, port: int) -> Hint:
         """Return what there is to know about a failed attempt."""
         address = attempt.address
         if address is None or attempt.reading not in _ASKED:
             return Hint()
-        self.begin(attempt)
+        self._ask(address)
         found = await self._hosts[address]
         if found is None:
             return Hint()
@@ -48,11 +57,32 @@ class Questions:
             nearer = await self._nearer(address, port, found)
         return Hint(alive, (error.meaning.value, error.sender or "") if error else None, nearer)
 
-    def begin(self, attempt: Attempt) -> None:
-        """Ask about the host of a failed attempt already, so that its answer is there when :meth:`hint` wants it."""
+    def begin(self, attempt: Attempt, *, alone: bool = False) -> None:
+        """Ask about the host of a failed attempt already, so that its answer is there when :meth:`hint` wants it.
+
+        The attempt has just ended; it is ``alone`` where none came before it.
+        """
         address = attempt.address
-        if address is not None and address not in self._hosts and attempt.reading in _ASKED:
+        if address is None or attempt.reading not in _ASKED:
+            return
+        now = time.monotonic()
+        if attempt.reading is Reading.SILENT:
+            first_s = now - (attempt.duration_ms / 1000 if alone else _SEARCH_S)
+            self._packets[address] = (min(first_s, self._packets.get(address, (first_s, 0.0))[0]), now)
+        self._ask(address)
+
+    def _ask(self, address: str) -> None:
+        if address not in self._hosts:
             self._hosts[address] = asyncio.create_task(self._echo(address))
+
+    def reported_s(self, addresses: Iterable[str | None]) -> float:
+        """Return when a router has reported all it will of these hosts, should they be off; monotonic seconds."""
+        latest = 0.0
+        for address in addresses:
+            first_s, last_s = self._packets.get(address or "", (0.0, 0.0))
+            last_s = last_s + _ECHO_GAP_S if last_s else 0.0
+            latest = max(latest, (first_s if last_s < first_s + _SEARCH_S else last_s) + _REPORTED_S)
+        return latest
 
     def end(self) -> None:
         """Stop asking."""
@@ -60,7 +90,7 @@ class Questions:
             task.cancel()
 
     async def _echo(self, address: str) -> PingResult | None:
-        request = PingRequest(address, count=2, interval_s=0.3, wait_s=_ECHO_S, silent_wait_s=_ECHO_S)
+        request = PingRequest(address, count=2, interval_s=_ECHO_GAP_S, wait_s=_ECHO_S, silent_wait_s=_ECHO_S)
         try:
             return await observe(request, self._context, lambda _: None)
         except CannotObserve:

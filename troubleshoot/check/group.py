@@ -37,7 +37,7 @@ def network_of(address: str | None) -> str:
 
 
 def zone_of(name: str) -> str:
-    """Return the last two labels of a name."""
+    """Return the last two labels of a name, the whole of one that has no more."""
     return ".".join(name.rstrip(".").lower().split(".")[-2:])
 
 
@@ -48,8 +48,8 @@ def key_of(outcome: Outcome, hint: Hint) -> tuple[object, ...]:
     match attempt.reading:
         case Reading.UNRESOLVED if attempt.error == "EAI_AGAIN":  # nobody answered: one resolver for all
             return attempt.reading, attempt.error
-        case Reading.UNRESOLVED:  # an answer about this name alone
-            return attempt.reading, attempt.error, outcome.check.target.host
+        case Reading.UNRESOLVED:  # an answer about this very name, of servers that answer for its neighbours, too
+            return attempt.reading, attempt.error, zone_of(outcome.check.target.host or "")
         case Reading.LOCAL:
             return attempt.reading, attempt.error, 6 if ":" in network else 4
         case Reading.REJECTED:

@@ -60,6 +60,7 @@ def at_once() -> int:
 async def triage(
     outcomes: Iterable[Outcome],
     names: Names,
+    patience: Patience,
     *,
     family: int = 0,
     rate: float,
@@ -67,10 +68,11 @@ async def triage(
 ) -> None:
     """Fill in the attempts and the status of each outcome; ``told`` hears of each as it is decided.
 
+    ``patience`` learns the round trips that are met.
     A target that does not meet its expectation is ``FAILED`` here; why, is for later.
     """
     waiting = deque(outcomes)
-    pace, patience = Pace(rate), Patience()
+    pace = Pace(rate)
 
     async def serve() -> None:
         while waiting:

@@ -13,14 +13,18 @@ from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Mapping
+    from typing import TextIO
 
     from troubleshoot.check.model import Check, CheckReport
+    from troubleshoot.check.progress import Progress
     from troubleshoot.check.run import Plan
     from troubleshoot.cli.session import Session
 
 #: Where nothing can be put in the place of a file, it is written to.
 _IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
+#: How often the line on the terminal is brought up to date, seconds.
+_SHOW_EACH_S = 0.2
 #: Files of targets are not longer than this.
 _MOST_BYTES = 8 << 20
 
@@ -162,51 +166,57 @@ def _carried_out(checks: list[Check], plan: Plan, session: Session) -> CheckRepo
     import asyncio  # noqa: PLC0415
 
     from probes.system import loop  # noqa: PLC0415
+    from troubleshoot.check.progress import Progress  # noqa: PLC0415
     from troubleshoot.check.run import check  # noqa: PLC0415
 
     async def main() -> CheckReport:
         interrupted = asyncio.Event()
         loop.on_first_interrupt(interrupted.set)
-        with _Progress(len(checks), session) as progress:
-            return await check(checks, plan, told=progress.told, interrupted=interrupted)
+        progress = Progress(total=len(checks), waits_s=max((each.wait_s for each in checks), default=0.0))
+        screen = sys.stderr if _has_screen() else None
+        showing = None if screen is None else asyncio.create_task(_show(progress, screen, session.wording))
+        try:
+            return await check(checks, plan, progress=progress, interrupted=interrupted)
+        finally:
+            if showing is not None:
+                showing.cancel()
+                await asyncio.wait({showing})
 
     return loop.run(main())
 
 
-class _Progress:
-    """A line on the terminal that tells how many are done; nothing where standard error is no terminal."""
+def _has_screen() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
-    def __init__(self, total: int, session: Session) -> None:
-        self.total, self.done = total, 0
-        self.wording = session.wording
-        shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self.stream = sys.stderr if shown else None
-        self.began = self.last = 0.0
 
-    def __enter__(self) -> Self:
-        import time  # noqa: PLC0415
+async def _show(progress: Progress, stream: TextIO, wording: Mapping[str, str]) -> None:
+    """Keep a line on the terminal that tells how far the check is; it is taken away at the end."""
+    import asyncio  # noqa: PLC0415 - heavy
 
-        self.now = time.monotonic
-        self.began = self.last = self.now()
-        return self
+    from troubleshoot.knowledge.text import fill  # noqa: PLC0415
 
-    def told(self, _: object) -> None:
-        """Count one more target."""
-        self.done += 1
-        now = self.now()
-        if self.stream is not None and now - self.last > 0.1:
-            self.last = now
-            left = (now - self.began) / self.done * (self.total - self.done)
-            from troubleshoot.knowledge.text import fill  # noqa: PLC0415
-
-            values = {"done": str(self.done), "total": str(self.total), "seconds": f"{left:.0f}"}
-            self.stream.write(f"\r\x1b[K{fill(self.wording['check.left'], values)}")
-            self.stream.flush()
-
-    def __exit__(self, *_: object) -> None:
-        if self.stream is not None and self.done:
-            self.stream.write("\r\x1b[K")
-            self.stream.flush()
+    shown = ""
+    try:
+        while True:
+            await asyncio.sleep(_SHOW_EACH_S)
+            explaining = progress.explaining
+            words = [wording["check.explained" if explaining else "check.tried"]]
+            if (left_s := progress.left_s) is not None:
+                words.append(wording["check.left"])
+            values = {
+                "done": str(progress.explained if explaining else progress.tried),
+                "total": str(progress.failures if explaining else progress.total),
+                "seconds": str(left_s),
+            }
+            line = fill(", ".join(words), values)
+            if line != shown:
+                shown = line
+                stream.write(f"\r\x1b[K{line}")
+                stream.flush()
+    finally:
+        if shown:
+            stream.write("\r\x1b[K")
+            stream.flush()
 
 
 def _write(report: CheckReport, places: list[tuple[str, str | None]], session: Session) -> None:
