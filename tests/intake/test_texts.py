@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from troubleshoot.intake.caller import caller_system
 from troubleshoot.intake.codes import parse_code
+from troubleshoot.intake.ends import ended_by
 from troubleshoot.intake.evidence import line_of
 from troubleshoot.intake.places import places
 from troubleshoot.intake.target import parse_target
@@ -35,6 +36,31 @@ def read(text: str, system: System | None = None) -> Reading:
 
 
 # -- the catalogue's own examples -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CATALOGUE.ends)
+def test_what_ended_a_connection(name: str) -> None:
+    """Its example is known, and by nothing else; what stands around it changes nothing."""
+    entry = CATALOGUE.ends[name]
+    assert ended_by(entry.example, CATALOGUE) == entry.by
+    assert ended_by(f"one moment\n{entry.example}\nbye\n", CATALOGUE) == entry.by
+    assert all(word == word.lower() for word in entry.has)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "curl: (7) Failed to connect to 192.0.2.5 port 503: Connection refused",
+        "tests passed: 503, skipped: 429",
+        'connection to server at "192.0.2.5", port 5432 failed: SSL error: certificate verify failed',
+        "ERROR 2026 (HY000): TLS/SSL error: self-signed certificate",
+        "certificate written to server.pem",
+    ],
+)
+def test_what_ended_no_connection(text: str) -> None:
+    """Nor is a certificate told of that only a STARTTLS brings."""
+    assert ended_by(text, CATALOGUE) is None
 
 
 @pytest.mark.parametrize("name", CATALOGUE.texts)

@@ -31,3 +31,5 @@ Sayer = Literal["windows", "ko", "de", "fr", "es", "zh", "ja", "posix", "linux",
 #: How surely a text means a code: it names the error (``said``); as a rule it means this one (``meant``); it fits
 #: several, and none is taken for it alone (``open``). ``surely`` overrules what else is said in the text.
 Sureness = Literal["surely", "said", "meant", "open"]
+#: Who ended a connection that had come about: the caller, whom its certificate did not suit, or the service.
+Ender = Literal["certificate", "service"]

@@ -9,7 +9,18 @@ from troubleshoot.knowledge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from troubleshoot.knowledge.kinds import About, Held, Kind, Language, Sayer, Scope, Sureness, System, Transport
+    from troubleshoot.knowledge.kinds import (
+        About,
+        Ender,
+        Held,
+        Kind,
+        Language,
+        Sayer,
+        Scope,
+        Sureness,
+        System,
+        Transport,
+    )
 
 
 class Words(Record):
@@ -198,6 +209,18 @@ class TextEntry(Record):
     also: tuple[str, ...] = ()
     sure: Sureness = "meant"
     system: System | None = None
+
+
+class EndEntry(Record):
+    """How programs say that a connection came about and was then ended, ``by`` its certificate or its service.
+
+    ``has`` and ``pattern`` are as in :class:`TextEntry`; ``example`` is a test.
+    """
+
+    has: tuple[str, ...]
+    by: Ender
+    example: str
+    pattern: str = ""
 
 
 class PlaceEntry(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from troubleshoot.knowledge.model import PlaceEntry, TextEntry
+from troubleshoot.knowledge.model import EndEntry, PlaceEntry, TextEntry
 from troubleshoot.knowledge.record import Table
 
 TYPE_CHECKING = False
@@ -28,6 +28,11 @@ class Sayings:
     def texts(self) -> Table[TextEntry]:
         """Name → what programs say of errors, and how it is known."""
         return Table(TextEntry, self._source.part("texts"))
+
+    @functools.cached_property
+    def ends(self) -> Table[EndEntry]:
+        """Name → how programs say that a connection came about and was then ended."""
+        return Table(EndEntry, self._source.part("ends"))
 
     @functools.cached_property
     def places(self) -> Table[PlaceEntry]:

@@ -48,10 +48,17 @@ def run(session: Session, *, command: list[str], timeout: str, verdict_status: b
     from troubleshoot.intake.texts import read_text  # noqa: PLC0415 - only where something failed
 
     reading = read_text(child.said, session.catalogue)
-    target = _target(reading.target, command, session)
-    if reading.code is None or target is None:
+    target, code = _target(reading.target, command, session), reading.code
+    if target is not None and not reading.clear:
+        from troubleshoot.intake.ends import CODE, ended_by  # noqa: PLC0415
+
+        ender = ended_by(child.said, session.catalogue)
+        code = CODE if ender is not None else code
+        if ender == "certificate" and "://" not in target:
+            target = f"{_over_tls(command[0], session)}://{target}"
+    if code is None or target is None:
         return status
-    found = _diagnosed(reading.code, target, options, session)
+    found = _diagnosed(code, target, options, session)
     return found if verdict_status else status
 
 
@@ -70,6 +77,15 @@ def _target(said: str | None, command: list[str], session: Session) -> str | Non
         return said or given
     named = said.rpartition(":")[0] or said
     return given if given.startswith(f"{named}:") else said
+
+
+def _over_tls(program: str, session: Session) -> str:
+    """Return the scheme of what a program speaks inside TLS: its own service's where it is called so, else HTTP's."""
+    name = program.rpartition("/")[2]
+    for entry in session.catalogue.services.values():
+        if entry.tls and entry.speaks and entry.schemes and name.startswith(entry.speaks):
+            return entry.schemes[0]
+    return "https"
 
 
 def _pair(command: list[str]) -> str | None:
