@@ -10,6 +10,7 @@ from _signal import SIGINT, default_int_handler, getsignal, signal  # type: igno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _heard = False
@@ -37,3 +38,15 @@ def let() -> None:
     if _heard:
         _heard = False
         raise KeyboardInterrupt
+
+
+def take(handler: Callable[[int, FrameType | None], None]) -> bool:
+    """Have ``handler`` called by Ctrl-C instead, where that is heard at all; return whether it came meanwhile."""
+    global _heard
+    if getsignal(SIGINT) in (_remember, default_int_handler):
+        try:
+            signal(SIGINT, handler)
+        except ValueError:  # outside of the main thread
+            return False
+    came, _heard = _heard, False
+    return came

@@ -7,6 +7,7 @@ import os
 import sys
 
 from troubleshoot.cli.commands import confined, loaded, spare_tls
+from troubleshoot.cli.ending import Ending
 from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.output import complain, write_utf8
 from troubleshoot.knowledge.text import Refusal
@@ -51,6 +52,9 @@ def run(
         raise Refusal("usage.check-none")
     if ipv4 and ipv6:
         raise Refusal("usage.option-families")
+    ending = Ending()
+    if "-" not in targets:  # standard input may be a person
+        ending.hold()
     from troubleshoot.check.run import Plan  # noqa: PLC0415 - heavy, and the words above are to be quick
     from troubleshoot.options import Options  # noqa: PLC0415
 
@@ -64,11 +68,12 @@ def run(
         diagnose=not no_diagnosis,
         options=Options(language=session.language, family=family),
     )
+    ending.hold()
     loaded()
     confined(for_probes=True, writes=any(file is not None for _, file in places))
-    report = _carried_out(checks, plan, session)
-    _write(report, places, session)
-    return report.exit_status
+    report = _carried_out(checks, plan, ending, session)
+    _write(report, places, ending, session)
+    return 128 + ending.number if report.interrupted and ending.number else report.exit_status
 
 
 def _base(expect: str, try_timeout: str | None, retries: str, backoff: str, wait: str | None) -> Check:
@@ -160,7 +165,7 @@ def _read(file: str) -> str:
     raise Refusal("usage.check-unreadable", file=file, reason=reason)
 
 
-def _carried_out(checks: list[Check], plan: Plan, session: Session) -> CheckReport:
+def _carried_out(checks: list[Check], plan: Plan, ending: Ending, session: Session) -> CheckReport:
     if not any(check.expect.tls or check.expect.http for check in checks):
         spare_tls()
     import asyncio  # noqa: PLC0415
@@ -171,7 +176,7 @@ def _carried_out(checks: list[Check], plan: Plan, session: Session) -> CheckRepo
 
     async def main() -> CheckReport:
         interrupted = asyncio.Event()
-        loop.on_first_interrupt(interrupted.set)
+        ending.stops(interrupted)
         progress = Progress(total=len(checks), waits_s=max((each.wait_s for each in checks), default=0.0))
         screen = sys.stderr if _has_screen() else None
         showing = None if screen is None else asyncio.create_task(_show(progress, screen, session.wording))
@@ -219,8 +224,11 @@ async def _show(progress: Progress, stream: TextIO, wording: Mapping[str, str]) 
             stream.flush()
 
 
-def _write(report: CheckReport, places: list[tuple[str, str | None]], session: Session) -> None:
-    """Write every format; a file that cannot be written is told after the others have been."""
+def _write(report: CheckReport, places: list[tuple[str, str | None]], ending: Ending, session: Session) -> None:
+    """Write every format; a file that cannot be written is told after the others have been.
+
+    No signal keeps files from being written: that takes a moment. What somebody has to read first comes last.
+    """
     from troubleshoot.render.checks import render  # noqa: PLC0415
     from troubleshoot.render.checks.words import Words  # noqa: PLC0415
 
@@ -229,7 +237,10 @@ def _write(report: CheckReport, places: list[tuple[str, str | None]], session: S
     titles = {name: catalogue.cause(name).text(session.language).title for name in causes & catalogue.cause_names}
     words = Words(session.wording, titles)
     failed: Refusal | None = None
-    for name, file in places:
+    ending.hold()
+    for name, file in sorted(places, key=lambda place: _is_read(place[1])):
+        if _is_read(file):
+            ending.let()
         data = render(name, report, words).encode("utf-8", "backslashreplace")
         if file is None:
             write_utf8(data)
@@ -238,8 +249,14 @@ def _write(report: CheckReport, places: list[tuple[str, str | None]], session: S
             _replace(file, data)
         except OSError as error:
             failed = Refusal("usage.check-written", file=file, reason=error.strerror or str(error))
+    ending.let()
     if failed is not None:
         raise failed
+
+
+def _is_read(file: str | None) -> bool:
+    """Whether somebody reads what is written, and may keep it waiting: standard output, a pipe, a device."""
+    return file is None or (os.path.exists(file) and not os.path.isfile(file))
 
 
 def _replace(file: str, data: bytes) -> None:
@@ -248,7 +265,7 @@ def _replace(file: str, data: bytes) -> None:
     A pipe or a device is written to as it is, and so is a file that is a mount of its own, or stands in a folder that
     takes no others: what a CI system hands to its jobs.
     """
-    if os.path.exists(file) and not os.path.isfile(file):
+    if _is_read(file):
         _write_to(file, data)
         return
     beside = f"{file}.part{os.getpid()}"
