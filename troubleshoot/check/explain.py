@@ -7,41 +7,24 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from probes.base import CannotObserve, Context
-from probes.system.endpoint import endpoint
+from probes.base import Context
 from troubleshoot.check.again import EACH_S, MANY, Said, SecondLook, place_of, said_of
 from troubleshoot.check.ask import Questions
-from troubleshoot.check.attempt import TIMEOUT_S
-from troubleshoot.check.dial import dial
+from troubleshoot.check.confirm import OnceMore
+from troubleshoot.check.diagnoses import Diagnoses
 from troubleshoot.check.group import Hint, grouped, network_of
 from troubleshoot.check.model import Group, Outcome, Reading, Status
 from troubleshoot.check.patience import Patience
 from troubleshoot.check.progress import Progress
-from troubleshoot.check.triage import Pace, at_once
 from troubleshoot.check.verdicts import agreed, least, of_own_environment, said
-from troubleshoot.intake.codes import is_plain
-from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.options import Options
 from troubleshoot.report import Confidence, Report
-from troubleshoot.run.engine import diagnose
 
-#: What a diagnosis is asked about where the error itself is no code.
-_CODES: Final = {
-    Reading.REFUSED: "WSAECONNREFUSED",
-    Reading.SILENT: "WSAETIMEDOUT",
-    Reading.REJECTED: "WSAEHOSTUNREACH",
-    Reading.UNRESOLVED: "WSAHOST_NOT_FOUND",
-    Reading.LOCAL: "WSAENETUNREACH",
-}
 #: So many members of a group are diagnosed. Where they differ the group is split in so many parts.
 ALONE: Final = 2
 _PARTS: Final = 4
-#: What a router rejected is diagnosed so often where it keeps silent meanwhile.
-_TIMES: Final = 3
 #: Silent hosts make their router report each of them after 3 s: more than so many would use up what it may say.
 _MANY_DEAD: Final = 3
-#: Cheap questions are asked beside diagnoses, which they are not to disturb: so many a second.
-_QUESTIONS_PER_S: Final = 1000.0
 #: A router has enough left for a diagnosis after so long without a report, seconds.
 _QUIET_S: Final = 3.0
 #: A diagnosis has made its first connection, and been answered, after so long, seconds.
@@ -67,16 +50,10 @@ class Explanations:
         self.groups: list[Group] = []
         self._context = context
         self._questions = questions
-        self._patience = patience
         self._progress = progress
-        self._code = code
-        self._options = options
-        self._pace, self._room = Pace(_QUESTIONS_PER_S), asyncio.Semaphore(at_once())
-        self._reporting = asyncio.Lock()
+        self._diagnoses = Diagnoses(context, code, options)
+        self._once_more = OnceMore(patience)
         self._spoken_s = 0.0
-        self._reports: dict[int, Report] = {}
-        self._alive: dict[int, bool | None] = {}
-        self._asked: set[int] = set()
         self._like: list[tuple[Outcome, list[Outcome], Confidence]] = []
 
     async def explain(self, failures: Sequence[Outcome]) -> None:
@@ -84,11 +61,10 @@ class Explanations:
         silent = any(each.attempts[-1].reading is Reading.SILENT for each in failures)
         self._progress.expect(2 * _SILENCE_S if silent else _ANSWERED_S)
         hints = await self._hints(failures)
-        self._alive = {id(each): hint.alive for each, hint in zip(failures, hints, strict=True)}
-        # A refusal's own hint compares its sender's distance with the host's: that is its cheap question.
-        self._asked = {id(each) for each, hint in zip(failures, hints, strict=True) if hint.nearer is not None}
+        alive = {id(each): hint.alive for each, hint in zip(failures, hints, strict=True)}
+        self._once_more.known(failures, hints)
         groups = grouped(zip(failures, hints, strict=True))
-        dead = [those for those in groups if self._alive[id(those[0])] is False and len(those) > _MANY_DEAD]
+        dead = [those for those in groups if alive[id(those[0])] is False and len(those) > _MANY_DEAD]
         shadowed = [those for those in groups if those not in dead and _shadowed(those, failures)]
         plain = [those for those in groups if those not in shadowed and those not in dead]
         rejected = [those for those in plain if those[0].attempts[-1].reading is Reading.REJECTED]
@@ -125,14 +101,14 @@ class Explanations:
         """
         if later:
             await asyncio.sleep(_NEXT_WORD_S)
-        first = asyncio.create_task(self._report_of(dead[0][0])) if dead else None
+        first = asyncio.create_task(self._diagnoses.of(dead[0][0])) if dead else None
         try:
             await self._all(rest, few=1 if dead else ALONE)  # more would use up what is to be said of the dead host
             for members in dead:
                 report = await first if first is not None else None
                 if report is None or report.verdict.outcome == "inconclusive":
                     await self._quiet(self._questions.reported_s([members[0].attempts[-1].address]), _QUIET_S)
-                    report = await self._diagnose(members[0])
+                    report = await self._diagnoses.anew(members[0])
                 first = None
                 self._file(members, report, named=members[:1], others="possible")
         finally:
@@ -188,7 +164,9 @@ class Explanations:
         looked_at = [members[0], members[-1]][:few] if len(members) > few else members
         own = set(map(id, looked_at))
         others = [each for each in members if id(each) not in own]
-        reports, unlike = await asyncio.gather(asyncio.gather(*map(self._report_of, looked_at)), self._unlike(others))
+        reports, unlike = await asyncio.gather(
+            asyncio.gather(*map(self._diagnoses.of, looked_at)), self._once_more.unlike(others)
+        )
         speaking = agreed(reports)
         if speaking is not None:
             apart = set(map(id, unlike))
@@ -202,60 +180,6 @@ class Explanations:
             size = -(-len(members) // _PARTS)
             parts = [members[start : start + size] for start in range(0, len(members), size)]
             await asyncio.gather(*(self._explain(part) for part in parts))
-
-    async def _unlike(self, members: Sequence[Outcome]) -> list[Outcome]:
-        """Ask each member that was asked nothing by itself once more; return those that answer otherwise now.
-
-        A name's own answer and a router's own rejection say enough, and so does the missing echo of a host that is off.
-        """
-        asked = [each for each in members if self._has_a_question(each)]
-        same = await asyncio.gather(*map(self._same_again, asked))
-        return [each for each, like in zip(asked, same, strict=True) if not like]
-
-    def _has_a_question(self, outcome: Outcome) -> bool:
-        key, reading = id(outcome), outcome.attempts[-1].reading
-        fits = reading is Reading.REFUSED or (reading is Reading.SILENT and self._alive.get(key) is not False)
-        return fits and key not in self._asked
-
-    async def _same_again(self, outcome: Outcome) -> bool:
-        """Whether one more connection comes to what the last attempt came to."""
-        attempt = outcome.attempts[-1]
-        self._asked.add(id(outcome))
-        try:
-            aim = endpoint(attempt.address or "", outcome.check.target.port or 0)
-        except CannotObserve:
-            return True
-        await self._pace.turn()
-        async with self._room:
-            dialled = await dial(aim, lambda: self._patience.limit_s(aim.text, TIMEOUT_S))
-        if dialled.opened is not None:
-            dialled.opened.close()
-        return dialled.reading is attempt.reading
-
-    async def _report_of(self, outcome: Outcome) -> Report:
-        """Return the diagnosis of a target, which is made once."""
-        key = id(outcome)
-        if key not in self._reports:
-            rejected = outcome.attempts[-1].reading is Reading.REJECTED
-            self._reports[key] = await (self._reported(outcome) if rejected else self._diagnose(outcome))
-        return self._reports[key]
-
-    async def _reported(self, outcome: Outcome) -> Report:
-        """Diagnose what a router rejected, one such target after another, when the router can say so once more."""
-        async with self._reporting:
-            for _ in range(_TIMES):
-                report = await self._diagnose(outcome)
-                seen = report.reproduction.outcome
-                if seen != "different" or report.verdict.outcome == "healthy":
-                    break
-                await asyncio.sleep(2 * EACH_S)
-            return report
-
-    async def _diagnose(self, outcome: Outcome) -> Report:
-        attempt = outcome.attempts[-1]
-        known = attempt.error is not None and is_plain(attempt.error, installed())
-        code = self._code or (attempt.error if known and attempt.error else _CODES[attempt.reading])
-        return await diagnose(code, outcome.check.target, options=self._options, context=self._context)
 
     def _file(
         self,
