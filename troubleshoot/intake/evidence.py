@@ -50,12 +50,33 @@ _NO_ERROR_BEFORE = re.compile(
     r"(?:ssl\w{0,30}error\W{0,3}|curl|exit|status|http|return|response|zip|area)"
     r"[ -]?(?:error |code|status)?[ -]?(?:code)?\W{0,3}$"
 )
+_CALLED_BEFORE = re.compile(r"[a-z_]\($")
+_FAILED_BEFORE = re.compile(
+    r"(?:err\w{0,6}|fail\w{0,5}|refused|denied|reset|aborted|timed ?out|timeout|unreachable|use|host|network)\($"
+)
 _MEASURED_BEFORE = re.compile(
     r"(?:ports?|retries|retry|count|attempts?|timeout|pid|process|lines?:?|id|after|for|in|took|every|within|size|:|at|#)"
     r"[\s=:(]{0,3}$"
 )
+# What stands before a number of Winsock that nothing else makes an error: `gives a 10054`, but not `user 10061`.
+_SPOKEN_BEFORE = re.compile(
+    r"(?:^|[^\w.]|(?<!\bno)\.|\b(?:an?|the|this|that|and|or|with|by|is|was|are|of|to|gets?|got|getting|gives?|giving|gave|shows?|says?"
+    r"|said|sees?|seeing|receives?|received|returns?|returned|throws?|threw|keeps?|always|only|just|windows|msg|message"
+    r"|meldung|메시지|sockets?|win ?sock|tcp|ftp|winscp|win32|un|une|eine?n?|der|die)) $"
+)
+_CALL_BEFORE = re.compile(
+    r"\b(?:wsa\w{1,30}|connect|accept|recv\w{0,4}|send\w{0,3}|select|socket|bind|gethostby\w{4,6}|getaddrinfo)"
+    r"(?:\(\))?:? ?$"
+)
+_ERROR_BEHIND = re.compile(r"[\s-]{0,2}(?:errors?\b|fehler|erreur|오류|에러|错误|錯誤|エラー)")
+_TROUBLE = re.compile(
+    r"err|fail|fehler|오류|에러|错误|錯誤|エラー|time(?:d |-)?out|refus|reset|abort|clos|disconn|unable|can(?:no|')t"
+    r"|could ?n|denied|lost|drop|client|except|winsock|wsa|sql|dns|ftp|https?\b|ssh|smtp|imap|rdp|vpn|연결|접속|verbind"
+    r"|connexion|conexión|连接|連接|接続"
+)
 _MEASURED_BEHIND = re.compile(
-    r"\s{0,2}(?:ms|msec|s|sec|secs|seconds?|minutes?|min|hours?|bytes?|[kmg]i?b|times|items|packets|rows|초|秒|%)\b"
+    r"\s{0,2}(?:ms|msec|s|sec|secs|seconds?|minutes?|min|hours?|bytes?|[kmg]i?b|times|items|packets|rows|clients?|connections?|users?|requests?"
+    r"|messages|files|orders|hosts|records|초|秒|%)\b"
 )
 _NETWORK = re.compile(
     r"\b(?:sockets?|bind(?:ing)?|connect\w{0,6}|listen\w{0,4}|accept4?|sendto|sendmsg|send|recv\w{0,4}|[gs]etsockopt"
@@ -230,15 +251,31 @@ def _standing(before: str, behind: str) -> int:
         return SAID
     if before[-1:] in tuple("(,") and behind[:1] == ",":
         return MEANT
+    if _CALL_BEFORE.search(before) or _ERROR_BEHIND.match(behind):
+        return MEANT
     if _MEASURED_BEFORE.search(before) and not (behind[:1] == ":" and before.endswith(": ")):
         return 0
-    return SAID if behind[:2] == ": " else MEANT if before[-1:] in tuple(" ") or not before else 0
+    if behind[:2] == ": " and not re.search(r"\w $", before):
+        return SAID
+    return _spoken(before, behind)
+
+
+def _spoken(before: str, behind: str) -> int:
+    """Tell how surely a number stands for an error in a sentence of somebody's own: ``it gives a 10054``."""
+    if before and before[-1] != " ":
+        return 0
+    troubled = (
+        _TROUBLE.search(before + behind) or _NETWORK.search(before + behind) or not (before + behind).strip(" .?!")
+    )
+    return MEANT if troubled and (not before or _SPOKEN_BEFORE.search(before)) else OPEN
 
 
 def _is_listed(before: str, behind: str) -> bool:
     """Whether a small number stands as ``(111: Connection refused)``, ``(13)Permission denied``, or ``(111)`` alone."""
     if before[-1:] != "(" or _NO_ERROR_BEFORE.search(before):
         return False
+    if _CALLED_BEFORE.search(before) and not _FAILED_BEFORE.search(before):
+        return False  # `Map(1)` counts, `connect(2)` is a page of a manual
     return bool(re.match(r": ?[a-z]|\)[a-z]|\)[.,;)\"']*(?: |$)", behind)) and not re.search(r"pid ?\($", before)
 
 
