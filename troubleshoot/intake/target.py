@@ -33,6 +33,8 @@ _LABEL = re.compile(r"[A-Za-z0-9_-]+")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 # The full stops that IDNA counts as separators (RFC 3490, section 3.1).
 _DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")
+# What an East Asian keyboard writes for the signs of a target: U+FF01 to U+FF5E are ASCII in full width.
+_FULL_WIDTH = {code + 0xFEE0: chr(code) for code in range(0x21, 0x7F)} | {0x3000: " "}
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +96,7 @@ def parse_target(word: str, catalogue: Catalogue | None = None) -> Target:
     (:mod:`troubleshoot.intake.forms`). ``catalogue`` knows the ports of URL schemes (the installed one where none is
     given).
     """
-    text = without_odd_login(word.strip(" "))
+    text = without_odd_login(word.translate(_FULL_WIDTH).strip(" "))
     if not text:
         raise Refusal("usage.target-empty")
     if len(text) > _LONGEST:

@@ -52,11 +52,14 @@ def block(report: Report, lexicon: Lexicon, style: Style) -> Block:
         parts.append(_Part(wrap(lexicon.ui("interrupted"), width, "  "), 1, 1))
     if summary:
         parts.append(_Part(wrap(safe(summary), width, "  "), 1, 4))
-    parts.append(_Part(wrap(safe(where(report, lexicon)), width, "  "), 1, 2))
+    place = where(report, lexicon)
+    if place:
+        parts.append(_Part(wrap(safe(place), width, "  "), 1, 2))
     drawn = (draw(way, lexicon, style, width - 2) for way in verdict.ways[:_MOST_WAYS])
     parts += [_Part([f"  {line}"], 1, 1) for line in drawn]
     if verdict.elsewhere:
-        parts.append(_Part(wrap(safe(verdict.elsewhere), width, "  "), 1, 3))
+        caller = wrap(safe(verdict.elsewhere), width, "  ")
+        parts.append(_Part(caller, min(len(caller), 3), 3))  # ends in a command, which must be whole
     first = len(parts)
     for number, action in enumerate(verdict.actions[:ACTIONS], 1):
         parts.append(_Part(wrap(safe(action), width, f"  {number}. "), 1, 4))
@@ -82,8 +85,21 @@ def _shown(part: _Part, style: Style) -> list[str]:
     shown = part.lines[: part.room]
     if len(part.lines) > part.room:
         dots = "…" if style.unicode else "..."
-        shown[-1] = cut(shown[-1], style.width - cells(dots), "") + dots
+        kept = _without_half_a_command(shown)
+        last = cut(kept[-1], style.width - cells(dots), "")
+        if last != kept[-1] and " " in last.strip():
+            last = last.rpartition(" ")[0]  # no half of a word either
+        shown = [*kept[:-1], last + dots]
     return shown
+
+
+def _without_half_a_command(lines: list[str]) -> list[str]:
+    """Leave out a command that is opened and not closed: half of one must not be typed."""
+    if sum(line.count("`") for line in lines) % 2 == 0:
+        return lines
+    at = next(number for number in range(len(lines) - 1, -1, -1) if "`" in lines[number])
+    last = lines[at].rpartition("`")[0].rstrip(" (")
+    return [*lines[:at], last] if last.strip() or at == 0 else lines[:at]
 
 
 def code(report: Report) -> str:
@@ -105,14 +121,17 @@ def titled(verdict: Verdict, lexicon: Lexicon) -> tuple[str, str]:
 
 
 def where(report: Report, lexicon: Lexicon) -> str:
-    """Return where the fault lies, and from where that was seen."""
+    """Return where the fault lies, and from where that was seen where ``verdict.elsewhere`` does not say it."""
     vantage, location = report.vantage, report.verdict.location
     system = _PLATFORMS.get(vantage.platform, vantage.platform)
+    told = bool(report.verdict.elsewhere)
     if location is None:
-        return lexicon.ui("seen-from-alone", host=vantage.hostname, system=system)
+        return "" if told else lexicon.ui("seen-from-alone", host=vantage.hostname, system=system)
     place = lexicon.ui(f"scope-{location.scope}")
     if location.hop:  # 0 is this machine itself
         place += f", {lexicon.ui('hop', hop=str(location.hop))}"
     if location.address:
         place += f" ({location.address})"
+    if told:
+        return f"{lexicon.ui('where')}: {place}"
     return f"{lexicon.ui('where')}: {place}; {lexicon.ui('seen-from', host=vantage.hostname, system=system)}"
