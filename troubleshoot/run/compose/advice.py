@@ -48,7 +48,9 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
     )
     asked = request.advice_for is not None
     system = caller if asked or not (own or mine) else here
-    away = caller != here and (asked or not own)
+    # What only Windows reports was not met here, whichever address it is about.
+    foreign = told == "windows" and catalogue.code(request.code).posix is None
+    away = caller != here and (asked or foreign or not own)
     return Advice(here=here, system=system, caller=caller, hostname=vantage.hostname, away=away, asked=asked)
 
 
@@ -67,9 +69,9 @@ def by_hand(case: Case, identifier: str, system: System) -> list[str]:
 
 def elsewhere(case: Case) -> str | None:
     """Return that the checks describe this machine's way, and what to run on the caller's, where that is another."""
-    if not case.advice.away:
-        return None
     request = case.facts.request
+    if case.advice.caller == case.advice.here or (request.pid is not None and not case.advice.asked):
+        return None
     step = "connect" if case.facts.port is not None else "ping-remote"
     if case.facts.names.has_name and not case.facts.targets:
         step = "resolve-name"

@@ -21,8 +21,9 @@ from troubleshoot.steps import StepView
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """For which system advice is written: ``here`` is this one's, ``caller`` that on which the code was met.
 
-    ``hostname`` is this machine's. ``away`` is whether the caller's machine is another one than this, ``asked`` whether
-    that was said rather than concluded from the form of the code.
+    ``hostname`` is this machine's. ``away`` is whether what only the caller's machine can tell counts: not where the
+    target is this machine itself and its system knows the error, too. ``asked`` is whether the system was said rather
+    than concluded from the form of the code.
     """
 
     here: System

@@ -21,8 +21,9 @@ _MAX_ALTERNATIVES = 4
 def of(case: Case) -> Verdict:
     """Return the verdict on what the diagnosis concluded."""
     finding = case.conclusion.finding
-    here = finding is None or finding.scope == "this-machine"
-    if here and case.conclusion.outcome != "inconclusive" and case.advice.asked and unseen_on_caller(case):
+    outcome = case.conclusion.outcome
+    mine = finding is not None and finding.scope == "this-machine"
+    if unseen_on_caller(case) and (outcome == "healthy" or (mine and case.advice.asked)):
         return _of_another_machine(case)
     sure = finding is not None and finding.confidence == "certain"  # then the merely possible is excluded
     others = [f for f in case.conclusion.others if not (sure and f.confidence == "possible")]
@@ -65,9 +66,10 @@ def _of_another_machine(case: Case) -> Verdict:
         confidence="possible",
         summary=case.say(said),
         actions=tuple(checks(case)),
-        evidence=(),
+        evidence=tuple(_evidence(case, None)) if case.conclusion.outcome == "healthy" else (),
         alternatives=(),
         not_checked=tuple(dict.fromkeys([unseen(case), *_not_checked(case)])),
+        ways=ways(case.facts, None, None) if case.conclusion.outcome == "healthy" else (),
         advice_for=case.advice.system,
         elsewhere=elsewhere(case),
     )
@@ -110,8 +112,7 @@ def _not_checked(case: Case) -> tuple[str, ...]:
     if conclusion.outcome == "fault" and unnamed.untried_for_want_of_a_port(case.facts):
         notes.append(note("verdict.unchecked-connection"))
     notes += case.facts.program.apart()
-    of_caller = [unseen(case)] if conclusion.outcome == "healthy" and unseen_on_caller(case) else []
-    return tuple(dict.fromkeys([*of_caller, *map(case.say, notes)]))
+    return tuple(dict.fromkeys(map(case.say, notes)))
 
 
 def _seeing(case: Case) -> tuple[str, ...]:
@@ -208,5 +209,5 @@ def _confidence(case: Case) -> Confidence:
     """Return how sure a verdict is that names no cause."""
     if case.conclusion.outcome != "healthy":
         return "possible"
-    whole = not case.conclusion.unseen and not case.conclusion.broken and not unseen_on_caller(case)
+    whole = not case.conclusion.unseen and not case.conclusion.broken
     return healthy.confidence(case.facts) if whole else "likely"
