@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from probes.base import note
 from troubleshoot.facts import Facts, is_loopback
 from troubleshoot.intake.caller import caller_system
+from troubleshoot.intake.target import is_unspecified
 from troubleshoot.judge.model import Finding
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.knowledge.kinds import System
@@ -35,7 +36,7 @@ def advice_of(facts: Facts, finding: Finding | None, catalogue: Catalogue, vanta
     caller = request.advice_for or told or here
     host = request.target.host
     local = bool(facts.targets) and all(map(facts.machine.is_local, facts.targets))
-    own = request.pid is not None or host is None or is_loopback(host) or local
+    own = request.pid is not None or host is None or is_unspecified(host) or is_loopback(host) or local
     cause = catalogue.cause(finding.cause) if finding is not None else None
     mine = (
         finding is not None
