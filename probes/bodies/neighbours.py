@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from probes.base import Context, NotPermitted
+from probes.failure import IcmpError, IcmpMeaning
 from probes.neighbours import Neighbour, NeighboursRequest, NeighboursResult, NeighbourState
 from probes.system import need_linux
 from probes.system.linux import errqueue, packet, rtnetlink
@@ -55,6 +56,8 @@ class _Board(msgspec.Struct):
 
     context: Context
     entries: dict[_Key, rtnetlink.NeighbourEntry] = msgspec.field(default_factory=dict)
+    #: Whom the kernel has looked for in vain while we watched: the next packet makes it begin anew.
+    given_up: set[_Key] = msgspec.field(default_factory=set)
     changed: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     def read(self) -> None:
@@ -67,6 +70,8 @@ class _Board(msgspec.Struct):
             data, (sender, _groups) = watch.recvfrom(1 << 16)
             for entry in rtnetlink.neighbour_changes(data) if sender == 0 else ():
                 self.entries[entry.index, entry.address] = entry
+                if entry.state == rtnetlink.NUD_FAILED:
+                    self.given_up.add((entry.index, entry.address))
         self.wake()
 
     def wake(self) -> None:
@@ -75,9 +80,10 @@ class _Board(msgspec.Struct):
         self.changed = asyncio.Event()
 
     def state(self, key: _Key) -> NeighbourState:
-        """Return the state of one entry."""
+        """Return the state of one entry; another search after one in vain changes nothing until there is an answer."""
         entry = self.entries.get(key)
-        return _STATES.get(entry.state, NeighbourState.ABSENT) if entry else NeighbourState.ABSENT
+        now = _STATES.get(entry.state, NeighbourState.ABSENT) if entry else NeighbourState.ABSENT
+        return NeighbourState.FAILED if now is NeighbourState.INCOMPLETE and key in self.given_up else now
 
     async def change(self, until_s: float) -> bool:
         """Wait for a change (or read again after a while); false once the loop's clock has reached ``until_s``."""
@@ -245,17 +251,21 @@ async def _by_kernel(context: Context, board: _Board, key: _Key, address: str, u
         except OSError:
             return False  # a local filter (EPERM), or the interface went down: the table says the rest
         board.read()
-        held = before is NeighbourState.REACHABLE
+        held, at_once = before is NeighbourState.REACHABLE, True
         if board.state(key) in _HELD and before not in _UNDECIDED:
             # the kernel itself looks into such an entry only after 5 s (RFC 4861, DELAY_FIRST_PROBE_TIME)
             until_s = min(until_s, loop.time() + _DIRECT_WAIT_S)
         loop.add_reader(caller.fileno(), board.wake)
         try:
             while True:
+                errors = [error.icmp for error in errqueue.drain(caller) if error.icmp is not None]
+                if not at_once and _own_report(errors, address):
+                    board.given_up.add(key)  # the table may show the next search by now
+                at_once = False  # so is only what a local filter says
                 state = board.state(key)
                 if state is NeighbourState.REACHABLE and not held:
                     return True
-                if any(error.icmp and error.icmp.sender == address for error in errqueue.drain(caller)):
+                if any(error.sender == address for error in errors):
                     return True  # the closed port's own answer
                 with contextlib.suppress(OSError):
                     caller.recv(1)
@@ -266,3 +276,8 @@ async def _by_kernel(context: Context, board: _Board, key: _Key, address: str, u
                     return False
         finally:
             loop.remove_reader(caller.fileno())
+
+
+def _own_report(errors: list[IcmpError], address: str) -> bool:
+    """Whether this machine itself reports that it has looked for the neighbour in vain."""
+    return any(e.sender != address and e.meaning is IcmpMeaning.HOST_UNREACHABLE for e in errors)

@@ -67,3 +67,62 @@ def test_pings_that_a_busy_machine_never_looked_after_are_no_silence(living: boo
     )
     verdict = replay(replace(report, probes=probes), "en").verdict
     assert (verdict.outcome, verdict.cause) == ("inconclusive", None)
+
+
+def with_result(report: Report, probe: str, subject: str, **fields: object) -> Report:
+    """Return a report of which one observation had another result."""
+    found = [p for p in report.probes if (p["probe"], p["subject"]) == (probe, subject)]
+    assert found
+    probes = tuple({**p, "result": {**p["result"], **fields}} if p in found else p for p in report.probes)
+    return replace(report, probes=probes)
+
+
+def without(report: Report, probe: str) -> Report:
+    """Return a report in which one probe was not carried out."""
+    return replace(report, probes=tuple(p for p in report.probes if p["probe"] != probe))
+
+
+def test_a_router_that_this_machine_looked_for_in_vain_is_down_whatever_the_table_shows_by_now() -> None:
+    """Another packet makes the kernel begin its search anew; what it told the first ones stands."""
+    saved = from_json((REPORTS / "router-down.nobody.json").read_bytes())
+    for report in (saved, without(saved, "neighbours")):
+        heard = replay(report, "en").verdict
+        assert (heard.cause, heard.outcome) == ("router-down", "fault")
+    echoes = next(p for p in saved.probes if p["probe"] == "ping")["result"]["echoes"]
+    at_once = [{**echo, "rtt_ms": 0.2} for echo in echoes]
+    router = next(p for p in saved.probes if p["probe"] == "route")["result"]["gateway"]
+    rejected = with_result(without(saved, "neighbours"), "ping", router, echoes=at_once)
+    assert replay(rejected, "en").verdict.cause != "router-down"  # so says a filter of our own
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "cause", "confidence"),
+    [(1.4, "network-unreachable", "certain"), (557.0, "host-down", "likely")],
+)
+def test_a_report_that_takes_longer_than_round_trips_is_of_a_search(
+    first_ms: float, cause: str, confidence: str
+) -> None:
+    """Who comes late in a router's search for its next hop waits for the rest of it only."""
+    saved = from_json((REPORTS / "network-unreachable-host.nobody.json").read_bytes())
+    target = saved.target.addresses[0]
+    ping = next(p for p in saved.probes if (p["probe"], p["subject"]) == ("ping", target))["result"]
+    echoes = [{**ping["echoes"][0], "rtt_ms": first_ms}, *ping["echoes"][1:]]
+    tried = next(p for p in saved.probes if p["probe"] == "connect")
+    attempts = [{**tried["result"]["attempts"][0], "duration_ms": first_ms}]
+    trace = next(p for p in saved.probes if p["probe"] == "traceroute")["result"]
+    router = {"address": ping["echoes"][0]["icmp"]["sender"], "rtt_ms": 0.7, "reply_ttl": 64}
+    passed = {**ping["echoes"][0]["icmp"], "type": 11, "code": 0}
+    hops = [{"ttl": 1, "sent": 1, "answers": [{**router, "icmp": passed}]}, *trace["hops"][1:]]
+    report = with_result(saved, "ping", target, echoes=echoes)
+    report = with_result(report, "connect", tried["subject"], attempts=attempts)
+    report = with_result(report, "traceroute", target, hops=hops)
+    heard = replay(report, "en").verdict
+    assert (heard.cause, heard.confidence) == (cause, confidence)
+
+
+def test_one_early_report_of_a_host_is_no_decision_for_certain() -> None:
+    saved = from_json((REPORTS / "network-unreachable-host.nobody.json").read_bytes())
+    target = saved.target.addresses[0]
+    ping = next(p for p in saved.probes if (p["probe"], p["subject"]) == ("ping", target))["result"]
+    unheard = [{**echo, "rtt_ms": None, "icmp": None} for echo in ping["echoes"]]
+    assert replay(with_result(saved, "ping", target, echoes=unheard), "en").verdict.confidence != "certain"

@@ -287,17 +287,26 @@ class Loop:
 @fault("off")
 @dataclass(frozen=True)
 class Off:
-    """A machine is off the network: its interface is down, its cable's other end is up."""
+    """A machine is off the network: its interfaces are down, its cables' other ends are up."""
 
     node: str
 
     def inject(self, lab: Lab) -> None:
         lab.cut(self.node)
+        if self._before():
+            lab.ip(self.node, "link set e1 down")
+
+    def _before(self) -> str:
+        """The router before it, where it is one that stands behind another."""
+        number = int(self.node.removeprefix("router")) if self.node.startswith("router") else 0
+        return f"router{number - 1}" if number > 1 else ""
 
     def verify(self, lab: Lab) -> None:
         # a neighbour of the machine asks, and first shows that it can ask at all
         if self.node == "router1":
             origin, other = "neighbour", lab.values["client"]
+        elif self._before():
+            origin, other = self._before(), lab.values["client"]
         elif lab.plan[self.node].near.network == 0:
             origin, other = "router1", lab.values["client"]
         else:

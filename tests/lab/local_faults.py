@@ -131,6 +131,24 @@ class DescriptorsTaken:
 _STANDS = "import sys, time; print('READY', flush=True); time.sleep(600)"
 #: Connects, or fails.
 _TRIES = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5)"
+
+
+def user_stands(lab: Lab) -> None:
+    """Let a process of user ``nobody`` run on the client, as ``{program}``."""
+    command = [sys.executable, "-SEc", _STANDS]
+    prefix = len(lab.command("client", []))
+    child = lab.spawn("client", lab.command("client", command, unprivileged=True)[prefix:], first_line="")
+    if child.stdout is None or child.stdout.readline() != "READY\n":
+        raise LabError("the client's own process did not start")
+    lab.values["program"] = str(child.pid)
+
+
+def user_connects(lab: Lab, address: str, port: int) -> bool:
+    """Whether a process of user ``nobody`` on the client connects."""
+    words = lab.command("client", [sys.executable, "-SEc", _TRIES, address, str(port)], unprivileged=True)
+    return subprocess.run(words, capture_output=True, check=False, timeout=10).returncode == 0
+
+
 _REFUSALS = {"drop": "drop", "reset": "reject with tcp reset", "refuse": "reject with icmpx type port-unreachable"}
 
 
@@ -143,12 +161,7 @@ class DeniedUser:
     family: int = 4
 
     def inject(self, lab: Lab) -> None:
-        command = [sys.executable, "-SEc", _STANDS]
-        prefix = len(lab.command("client", []))
-        child = lab.spawn("client", lab.command("client", command, unprivileged=True)[prefix:], first_line="")
-        if child.stdout is None or child.stdout.readline() != "READY\n":
-            raise LabError("the client's own process did not start")
-        lab.values["program"] = str(child.pid)
+        user_stands(lab)
         lab.nft(
             "client",
             "table inet denied {\n chain c {\n  type filter hook output priority 0; policy accept;\n"
@@ -162,10 +175,7 @@ class DeniedUser:
         require("program" in lab.values, f"{self}: no process of the user's runs")
         owner = Path("/proc", lab.values["program"]).stat().st_uid
         require(owner == NOBODY, f"{self}: the program is user {owner}'s")
-        words = [sys.executable, "-SEc", _TRIES, address, str(port)]
-        words = lab.command("client", words, unprivileged=True)
-        done = subprocess.run(words, capture_output=True, check=False, timeout=10)
-        require(done.returncode != 0, f"{self}: the user connects all the same")
+        require(not user_connects(lab, address, port), f"{self}: the user connects all the same")
 
 
 @fault("loopback-down")

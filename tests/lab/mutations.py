@@ -301,6 +301,36 @@ def overlapping_network(network: Network) -> Truth:
     return Truth(expect, (fault,), network.address() + ":{port}", code=network.rng.choice(("10060", "10065")))
 
 
+def dead_tunnel(network: Network) -> Truth:
+    """The way to the target, or to everything, is a tunnel without a far end."""
+    fault = {"kind": "dead-tunnel", "family": network.family, "whole": network.rng.random() < 0.5}
+    expect = blame(network, "wrong-route", "this-machine")
+    return Truth(expect, (fault,), network.address() + ":{port}", code=network.rng.choice(("10060", "10065")))
+
+
+def dead_next_hop(network: Network) -> Truth:
+    """A router on the way is off: the one before it has nobody to pass packets on to."""
+    at = network.some_router(2)
+    expect = blame(network, "path-broken", "path", f"router{at - 1}")
+    either = Accepted(
+        outcome="fault",
+        cause="host-down",
+        confidence_at_most="likely",
+        alternatives=("path-broken",),
+        reason="with no other machine behind the router, its late report is of the host or of the router before it",
+    )
+    fault = {"kind": "off", "node": f"router{at}"}
+    return Truth(expect, (fault,), network.address() + ":{port}", accept=(either,))
+
+
+def strays(network: Network) -> Truth:
+    """The reverse-path filter drops packets that have nothing to do with a port that a router drops."""
+    node = f"router{network.some_router()}"
+    noise = {"kind": "stray-packets", "per_second": network.rng.choice((5, 20, 100))}
+    expect = blame(network, "firewall-drop", None, node)
+    return Truth(expect, (noise, blocking(network, node, "forward", "drop")), network.address() + ":{port}")
+
+
 #: How often each is drawn, and with how many routers at least.
 DRAWN: tuple[tuple[Callable[[Network], Truth], int, int], ...] = (
     (healthy, 5, 1),
@@ -333,7 +363,10 @@ DRAWN: tuple[tuple[Callable[[Network], Truth], int, int], ...] = (
     (beside_a_dead_server, 2, 1),
     (wrong_default, 2, 1),
     (overlapping_network, 1, 1),
+    (dead_tunnel, 1, 1),
+    (dead_next_hop, 2, 2),
+    (strays, 1, 1),
 )
 
 #: What is wrong with the routes of the client itself: no further one is added.
-ROUTED = (no_route, servers_without_a_way, wrong_default, overlapping_network)
+ROUTED = (no_route, servers_without_a_way, wrong_default, overlapping_network, dead_tunnel, strays)

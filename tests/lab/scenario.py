@@ -39,6 +39,7 @@ from typing import Any
 
 import tests.lab.daemon_recipes
 import tests.lab.database_recipes
+import tests.lab.link_faults
 import tests.lab.local_faults
 import tests.lab.mail_recipes
 import tests.lab.name_faults

@@ -31,7 +31,14 @@ def _second_interface(lab: Lab, peer: str) -> None:
         )
 
 
-def _routes(lab: Lab, family: int, *lines: str) -> None:
+def second_way(lab: Lab, family: int) -> str:
+    """Connect the client by ``e9`` to a machine that passes nothing on; its address."""
+    _second_interface(lab, "neighbour")
+    return _FAR[family]
+
+
+def routes(lab: Lab, family: int, *lines: str) -> None:
+    """Change the client's routes of one family by lines of ip-route(8)."""
     for line in lines:
         subprocess.run(["ip", "-n", lab.ns("client"), f"-{family}", "route", *line.split()], check=True)
 
@@ -80,7 +87,7 @@ class SecondDefault:
     def inject(self, lab: Lab) -> None:
         _second_interface(lab, "neighbour")
         router = value(lab, "router1", self.family)
-        _routes(
+        routes(
             lab,
             self.family,
             "del default",
@@ -103,7 +110,7 @@ class SpareDefault:
 
     def inject(self, lab: Lab) -> None:
         _second_interface(lab, "neighbour")
-        _routes(lab, self.family, f"add default via {_FAR[self.family]} dev e9 metric 5000")
+        routes(lab, self.family, f"add default via {_FAR[self.family]} dev e9 metric 5000")
 
     def verify(self, lab: Lab) -> None:
         words = ["ip", "-n", lab.ns("client"), f"-{self.family}", "route", "show", "default"]
@@ -124,12 +131,21 @@ class Overlap:
     def inject(self, lab: Lab) -> None:
         _second_interface(lab, "neighbour")
         network = value(lab, "server_network", self.family)
-        _routes(lab, self.family, f"add {network} dev e9 metric 1")
+        routes(lab, self.family, f"add {network} dev e9 metric 1")
 
     def verify(self, lab: Lab) -> None:
         address, port = value(lab, "server", self.family), int(lab.values["port"])
         require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
         require(_over(lab, "e0", address, port), f"{self}: nothing answers by e0")
+
+
+def thrown_away(lab: Lab) -> int:
+    """How many packets the client's reverse-path filter has dropped (proc_net_netstat)."""
+    rows = [row.split() for row in lab.run("client", "cat", "/proc/net/netstat").stdout.splitlines()]
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return sum(
+        int(n) for names, ns in pairs for name, n in zip(names, ns, strict=True) if name == "IPReversePathFilter"
+    )
 
 
 @fault("answers-elsewhere")
@@ -145,19 +161,10 @@ class AnswersElsewhere:
         lab.sysctl("client", {"ipv4/conf/all/rp_filter": 1, "ipv4/conf/e9/rp_filter": 1})
 
     def verify(self, lab: Lab) -> None:
-        before = self._dropped(lab)
+        before = thrown_away(lab)
         address, port = value(lab, "server", 4), int(lab.values["port"])
         require(try_tcp(lab, "client", address, port) != 0, f"{self}: connects all the same")
-        require(self._dropped(lab) > before, f"{self}: the filter has dropped nothing")
-
-    @staticmethod
-    def _dropped(lab: Lab) -> int:
-        """How many packets the reverse-path filter has dropped (proc_net_netstat)."""
-        rows = [row.split() for row in lab.run("client", "cat", "/proc/net/netstat").stdout.splitlines()]
-        pairs = zip(rows[::2], rows[1::2], strict=True)
-        return sum(
-            int(n) for names, ns in pairs for name, n in zip(names, ns, strict=True) if name == "IPReversePathFilter"
-        )
+        require(thrown_away(lab) > before, f"{self}: the filter has dropped nothing")
 
 
 _BOUND = """

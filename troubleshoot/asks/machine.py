@@ -21,7 +21,7 @@ from probes.statistics import StatisticsRequest
 from troubleshoot.asks.model import Job, ask, whole_machine
 from troubleshoot.asks.names import what_it_stands_for
 from troubleshoot.asks.target import answered_or_quiet
-from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, neighbour_alive
+from troubleshoot.facts import BEFORE, Facts, bind_subject, family_of, gateway_of, neighbour_alive
 from troubleshoot.facts.ports import port_to_bind
 from troubleshoot.facts.program import sockets_subject
 from troubleshoot.intake.target import is_unspecified
@@ -72,7 +72,10 @@ def queues(facts: Facts) -> Iterator[Job]:
         if route is None or route.interface is None or facts.machine.is_local(focus.address):
             return
         # The next hop is asked for once a second: its question must fall in between, and it decides late anyway.
-        known = neighbour_alive(facts.link.peek_neighbour(route.gateway or focus.address))
+        hop = gateway_of(route) or focus.address
+        known = (
+            neighbour_alive(facts.link.peek_neighbour(hop)) or facts.path.alive(hop) or facts.path.alive(focus.address)
+        )
         yield Job("queues", "", QueuesRequest(_LOOK_S if known else _ASKED_S))
 
 

@@ -118,7 +118,7 @@ class Attempts(Theme):
         (3.05 s) is over.
         """
         ping = self._path.peek_ping(address)
-        patchy = ping is not None and bool(ping.received) and self._path.overdue(ping) > 0
+        patchy = ping is not None and self._path.patchy(ping)
         if packets < self._view.threshold("silence_packets_lossy" if patchy else "silence_packets"):
             return False
         if self._path.alive(address) or self._path.unreachable_early(address):

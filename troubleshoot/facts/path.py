@@ -81,6 +81,17 @@ class Path(Theme):
         missing = sum(e.rtt_ms is None and e.failure is None for e in ping.echoes)
         return missing if ping.waited_ms >= max(OVERDUE_MS, 3 * (ping.rtt_max_ms or 0.0)) else 0
 
+    def patchy(self, ping: PingResult) -> bool:
+        """Whether some of a series are answered and others lost.
+
+        An ordinary user's are answered by ICMP errors, which hosts limit: those that come first get all of them.
+        """
+        if not ping.received or not self.overdue(ping):
+            return False
+        answered = [e.rtt_ms is not None for e in ping.echoes]
+        spent = ping.method is PingMethod.UDP and answered == sorted(answered, reverse=True)
+        return not spent
+
     def trace(self, address: str) -> TracerouteResult | None:
         """Return the path to an address (:class:`NotYet` while its end is not known)."""
         return self._view.get("traceroute", TracerouteResult, address)
@@ -129,6 +140,17 @@ class Path(Theme):
             and wait_ms is not None
             and error.meaning in UNREACHABLE
             and not self._machine.is_own(error.sender)
+        )
+
+    def sought_in_vain(self, address: str) -> bool:
+        """Whether this machine itself reports, once it has looked for it, that nobody on the link has the address."""
+        ping = self.peek_ping(address)
+        return any(
+            e.icmp is not None
+            and e.icmp.meaning is IcmpMeaning.HOST_UNREACHABLE
+            and self._machine.is_own(e.icmp.sender)
+            and (e.rtt_ms or 0.0) >= self._view.threshold("neighbour_wait_ms")  # a filter's report comes at once
+            for e in (ping.echoes if ping is not None else ())
         )
 
     def unreachable_early(self, address: str) -> bool:

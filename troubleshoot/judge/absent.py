@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probes.base import note
+from probes.base import Note, note
 from probes.route import RouteKind
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, describe, gateway_of, neighbour_alive, neighbour_dead
@@ -100,8 +100,7 @@ def router_down(facts: Facts) -> Finding | None:
             continue
         if facts.targets and (facts.path.alive(address) or facts.hops.last_hop(address)):
             continue  # something came back by way of it
-        neighbour = facts.link.neighbour(gateway_of(route) or route.gateway)
-        if neighbour is None or not neighbour_dead(neighbour):
+        if not (seen := _nobody_at(facts, gateway_of(route) or route.gateway)):
             continue
         used = next((i for i in facts.machine.interfaces() if i.name == route.interface), None)
         if used is not None and used.carrier is False:
@@ -112,7 +111,7 @@ def router_down(facts: Facts) -> Finding | None:
             confidence="certain",
             step=first_step(facts, "ping-router", "connect"),
             evidence=(
-                ("ping-router", describe.neighbour(neighbour)),
+                *(("ping-router", fact) for fact in seen),
                 ("router-configured", describe.route(route)),
                 *(
                     ("router-configured", note("fact.other-default", router=d.gateway, interface=d.interface))
@@ -126,3 +125,14 @@ def router_down(facts: Facts) -> Finding | None:
             address=route.gateway,
         )
     return None
+
+
+def _nobody_at(facts: Facts, gateway: str) -> tuple[Note, ...]:
+    """What shows that nobody on the link has the router's address; empty where nothing does."""
+    neighbour, ping = facts.link.peek_neighbour(gateway), facts.path.peek_ping(gateway)
+    if neighbour is not None and neighbour_dead(neighbour):
+        return (describe.neighbour(facts.link.neighbour(gateway) or neighbour),)
+    if ping is not None and not ping.received and facts.path.sought_in_vain(gateway):
+        return (describe.ping(ping),)
+    facts.link.neighbour(gateway)
+    return ()

@@ -10,12 +10,16 @@ from probes.other_route import OtherRouteResult
 from probes.route import RouteKind
 from probes.statistics import StatisticsResult
 from troubleshoot import asks
-from troubleshoot.facts import AFTER, BEFORE, Facts, Reach, Reading, describe
+from troubleshoot.facts import AFTER, BEFORE, Facts, Reach, Reading, describe, family_of
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing, step_of
 from troubleshoot.judge.model import Finding, first_step, rule, values
 
 #: Packets that the kernel threw away because it would not answer by the interface that they came in by (RFC 3704).
 _REVERSE_PATH = "TcpExt.IPReversePathFilter"
+#: Packets that this machine has sent; the only family that Linux filters so by the route back.
+_SENT, _FILTERED = "Ip.OutRequests", 4
+#: An answer that is not acknowledged is sent again.
+_AGAIN = 2
 
 
 @rule("wrong-route", asks=(asks.failed.other_route, asks.failed.as_ourselves, asks.failed.tunnel))
@@ -131,11 +135,15 @@ def _dead_tunnel(facts: Facts, reach: Reach) -> Finding | None:
 
 
 def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
-    """Answers come in by an interface by which the kernel would not send to their sender, and it drops them."""
-    counts = [facts.peek("statistics", StatisticsResult, when) for when in (BEFORE, AFTER)]
-    values_ = [next((c.value for c in s.counters if c.name == _REVERSE_PATH), None) if s else None for s in counts]
-    before, after = values_
-    if reach.reading is not Reading.SILENT or before is None or after is None or after - before < reach.packets:
+    """Answers come in by an interface by which the kernel would not send to their sender, and it drops them.
+
+    The counter is the whole machine's, so that others' packets count as well: there must be as many as the attempt
+    sent, not many times what this machine sent altogether, and no answer of the target that did come in.
+    """
+    if family_of(reach.address) != _FILTERED or reach.reading is not Reading.SILENT or facts.path.alive(reach.address):
+        return None
+    thrown, sent = _rise(facts, _REVERSE_PATH), _rise(facts, _SENT)
+    if thrown is None or thrown < reach.packets or (sent is not None and thrown > _AGAIN * sent):
         return None
     route = facts.link.peek_route(reach.address)
     filtering = [i.reverse_path for i in facts.machine.interfaces() if route is None or i.name != route.interface]
@@ -143,14 +151,20 @@ def _thrown_away(facts: Facts, reach: Reach) -> Finding | None:
         return None  # no other interface is strict: the packets that were counted are others'
     return Finding(
         cause="wrong-route",
-        # the counter is the whole machine's: other programs' packets count as well
         confidence="likely",
         step=first_step(facts, "router-configured", step_of(facts)),
         evidence=(
             attempt_evidence(facts, reach),
-            ("statistics", note("fact.reverse-path", count=after - before)),
+            ("statistics", note("fact.reverse-path", count=thrown)),
             *((("router-configured", describe.route(route)),) if route is not None else ()),
         ),
         values=values(address=reach.address, interface=route.interface if route else None),
         variant="reverse-path",
     )
+
+
+def _rise(facts: Facts, name: str) -> int | None:
+    """By how much a counter has grown in the run, where it was read at both ends."""
+    counts = [facts.peek("statistics", StatisticsResult, when) for when in (BEFORE, AFTER)]
+    before, after = (next((c.value for c in s.counters if c.name == name), None) if s else None for s in counts)
+    return after - before if before is not None and after is not None else None

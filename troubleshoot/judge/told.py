@@ -10,6 +10,7 @@ from troubleshoot.facts import UNREACHABLE, Facts, Reach, describe, plain
 from troubleshoot.judge import forwarded, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.icmp import (
+    decided,
     hop_of_sender,
     icmp_to_others,
     less_sure,
@@ -116,7 +117,8 @@ def _unreachable(facts: Facts) -> Finding | None:
     shown = (*(((step_of(facts), describe.tcp_path(walk)),) if walk else ()), *path_evidence(facts, reach.address))
     if reach.icmp is not None:
         shown = shown[:1]  # the attempt was told itself, and traceroute where
-    confidence, doubts = less_sure(facts, reach, "certain" if general and to_port is not None else "likely")
+    sure = general and to_port is not None and decided(facts, reach, error)
+    confidence, doubts = less_sure(facts, reach, "certain" if sure else "likely")
     return Finding(
         cause="network-unreachable",
         confidence=confidence,

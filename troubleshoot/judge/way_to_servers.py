@@ -131,7 +131,8 @@ def _heard(facts: Facts, server: str) -> bool:
     route, ping = facts.link.peek_route(server), facts.path.peek_ping(server)
     if facts.machine.is_local(server) or (route is not None and route.gateway is None) or facts.path.alive(server):
         return True
-    told = any(e.icmp is not None or e.failure is not None for e in (ping.echoes if ping is not None else ()))
+    errors = [e.icmp for e in (ping.echoes if ping is not None else ()) if e.icmp is not None]
+    told = any(not facts.machine.is_own(e.sender) for e in errors)  # what this machine says shows no way
     return told or any(a.answer is Answer.PORT_CLOSED for a in facts.names.answers_of(server))
 
 

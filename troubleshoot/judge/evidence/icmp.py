@@ -13,6 +13,9 @@ from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
 from troubleshoot.judge.evidence.distance import routers_back, same_way_back
 from troubleshoot.report import Confidence
 
+#: A router's decision is reported within the round trip; a busy machine may hear of it so much later, milliseconds.
+_PROMPT_MS = 300.0
+
 
 def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
     """Whether other packets than the port's meet the same refusal: ``None`` where nothing else was heard."""
@@ -150,8 +153,21 @@ def reported_late(facts: Facts, reach: Reach) -> bool:
 
     A routing decision is reported within the round trip, to whichever packet; a failed address resolution to all
     that waited for it, after up to 3 s. TCP may learn late of an early report (the socket was busy), so that pings
-    and traceroute count first.
+    and traceroute count first. Who comes late in that search waits for its rest only: where round trips are known, a
+    report that takes much longer than they do is of a search, too.
     """
     waits = [wait_ms for wait_ms, _ in facts.path.unreachables(reach.address)]
     heard_ms = reach.heard_ms if reach.icmp is not None else 0.0  # a walk's SYN is not waited for so long
-    return max(waits, default=heard_ms) - facts.path.rtt_ms(reach.address) >= facts.threshold("neighbour_wait_ms")
+    rtt_ms = facts.path.rtt_ms(reach.address)
+    if max(waits, default=heard_ms) - rtt_ms >= facts.threshold("neighbour_wait_ms"):
+        return True
+    return bool(waits) and rtt_ms > 0.0 and max(waits) >= _PROMPT_MS + 4 * rtt_ms
+
+
+def decided(facts: Facts, reach: Reach, error: IcmpError) -> bool:
+    """Whether an early report is a routing decision for sure: of a host that is dead, one may come early by chance."""
+    if error.meaning is IcmpMeaning.NETWORK_UNREACHABLE:
+        return True
+    waits = [wait_ms for wait_ms, _ in facts.path.unreachables(reach.address)]
+    waits += [reach.heard_ms] if reach.icmp is not None else []
+    return sum(ms < _PROMPT_MS + 4 * facts.path.rtt_ms(reach.address) for ms in waits) > 1
