@@ -44,15 +44,12 @@ class Kit:
         near = self.lab.plan[self.node].near
         return near.address(4), near.address(6)
 
-    def known(self, *further: str) -> dict[str, Path]:
-        """Return the files by which the program knows the client and the server's neighbour by name, and asks nobody.
-
-        ``further`` are lines for the hosts file.
-        """
+    def known(self) -> dict[str, Path]:
+        """Return the files by which the program knows the client and the server's neighbour by name, and asks nobody."""
         near = [(name, self.lab.plan[name].near) for name in ("client", "mate")]
         lines = [f"{port.address(family)} {name}.test" for name, port in near for family in (4, 6)]
         lines += [f"::ffff:{port.address(4)} {name}.test" for name, port in near]
-        hosts = self.write("hosts", "\n".join(("127.0.0.1 localhost", *further, *lines)) + "\n")
+        hosts = self.write("hosts", "\n".join(("127.0.0.1 localhost", *lines)) + "\n")
         order = "".join(f"{what}: files\n" for what in ("passwd", "group", "shadow", "hosts", "services"))
         return {"/etc/hosts": hosts, "/etc/nsswitch.conf": self.write("nsswitch.conf", order)}
 

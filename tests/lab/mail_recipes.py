@@ -1,11 +1,9 @@
-"""Recipes for what people read and write with: Dovecot (IMAP, POP3, Sieve), Leafnode, telnetd, xrdp, TigerVNC.
+"""Recipes for what people read and write with: Dovecot (IMAP, POP3, Sieve), telnetd, xrdp, TigerVNC.
 
 Importing it enters them. Some ask for packages that the tests do not install; ``run.py`` plays them where they are.
 """
 
 from __future__ import annotations
-
-import socket
 
 from tests.lab.daemons import RECIPES, Kit, Recipe, Start, per_connection
 
@@ -36,29 +34,6 @@ for _protocol, _greeting in _GREETINGS.items():
         states={"well": _greeting},
         bad=r"\b(Error|Fatal|Panic):",
     )
-
-
-# -- Leafnode ------------------------------------------------------------------------------------------------------
-
-
-def _leafnode(kit: Kit) -> Start:
-    config = kit.write(
-        "config", "hostname = news.wsadiag-lab.net\nserver = 127.0.0.1\nallowSTRANGERS = 42\n", mode=0o640
-    )
-    # it takes nobody's files but its own user's
-    argv = per_connection(kit, "/usr/sbin/leafnode", "-e", "-F", str(config))
-    # the name that it makes message identifiers of must be one that could be in the world
-    own = f"127.0.1.1 news.wsadiag-lab.net {socket.gethostname()}"
-    return Start(argv, folders=("/run/lock/news",), user="news", owns=(str(config),), binds=kit.known(own))
-
-
-RECIPES["leafnode"] = Recipe(
-    package="leafnode",
-    program="/usr/sbin/leafnode",
-    prepare=_leafnode,
-    states={"well": rb"^20[01] "},
-    log="stderr",
-)
 
 
 # -- what is looked at from afar -------------------------------------------------------------------------------------

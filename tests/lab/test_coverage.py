@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.lab.four_ways import CAUSES, USERS, ways
 from tests.lab.matrix import REFUSALS, refusers
 from tests.lab.plan import DEFAULT_ROUTERS
 from tests.lab.scenario import Scenario, load_all
@@ -106,3 +107,9 @@ def test_refusals_that_are_repeated_hold_every_value() -> None:
         assert {routers(one) for one in held} >= set(SIZES)
         assert {family(one) for one in held} == set(FAMILIES)
         assert {limit(one) for one in held} == set(LIMITS)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_services_and_proxies_bring_is_played_in_four_ways(cause: str) -> None:
+    """By both users and over both families; `python tests/lab/four_ways.py` plays them."""
+    assert set(ways(EVERYTHING, cause)) == set(itertools.product(USERS, (4, 6)))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from probes.base import note
 from probes.service import ServiceOutcome, ServiceResult
+from probes.sockets import SocketsResult
 from probes.transfer import TransferResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, Reach, Reading, describe, rungs
@@ -66,7 +67,11 @@ def _hung_up(facts: Facts, reach: Reach, *, by_reset: bool) -> tuple[str, Rung] 
     return ("default", first) if first.ending is Ending.CUT else None  # else it had answered before
 
 
-@rule("service-resets", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
+@rule(
+    "service-resets",
+    asks=(asks.connected.service, asks.connected.large_packets, asks.machine.listeners),
+    holds_up="healthy",
+)
 def service_resets(facts: Facts) -> Finding | None:
     """The connection is made and then reset, perhaps so fast that it shows in connect() itself."""
     if facts.port is None or facts.request.target.transport != "tcp":
@@ -94,7 +99,11 @@ def _resets(facts: Facts, reach: Reach) -> Finding | None:
     return replace(finding, also=(("firewall-reset", note("verdict.open-cut")), *finding.also))
 
 
-@rule("service-closes", asks=(asks.connected.service, asks.connected.large_packets), holds_up="healthy")
+@rule(
+    "service-closes",
+    asks=(asks.connected.service, asks.connected.large_packets, asks.machine.listeners),
+    holds_up="healthy",
+)
 def service_closes(facts: Facts) -> Finding | None:
     """The connection is made and then closed before anything is exchanged, or right after the greeting."""
     return on_any(facts, _closes)
@@ -106,7 +115,9 @@ def _closes(facts: Facts, reach: Reach) -> Finding | None:
 
 
 def _ended_by_it(facts: Facts, reach: Reach, cause: str, ended: tuple[str, Rung]) -> Finding:
-    """Return the finding of a service that ends its connections."""
+    """Return the finding of a service that ends its connections; who holds the port here may be told beside it."""
+    if facts.machine.is_local(reach.address):
+        facts.get("sockets", SocketsResult, str(facts.port))
     how, rung = ended
     left, spoken = how == "greeted", how == "spoken"
     return Finding(

@@ -38,13 +38,15 @@ def advice(facts: Facts, finding: Finding) -> list[Note]:
 
 def afterwards(facts: Facts, finding: Finding) -> list[Note]:
     """Return what is worth a look after that: the host's localhost is not a container's, nor its ports the host's."""
-    where = _where(facts)
-    if finding.cause not in _REFUSED or not _own(facts):
+    where, refused = _where(facts), finding.cause in _REFUSED
+    if not _own(facts):
         return []
-    if where is not None and where.engine:
+    if refused and where is not None and where.engine:
         return [note("verdict.container-localhost", kind=where.engine)]
+    if finding.cause != "no-listener" and not (finding.cause in _CUT and _held_by_nobody_seen(facts)):
+        return []
     names = [i.name for i in facts.machine.interfaces() if i.name.startswith(_BRIDGES)]
-    return [note("verdict.container-maybe", interface=name) for name in names[:1] if finding.cause == "no-listener"]
+    return [note("verdict.container-maybe", interface=name) for name in names[:1]]
 
 
 def healthy(facts: Facts) -> list[Note]:
@@ -122,6 +124,12 @@ def _where(facts: Facts) -> ContainerResult | None:
 def _own(facts: Facts) -> bool:
     """Whether the target is this machine's loopback."""
     return bool(facts.targets) and all(is_loopback(address) for address in facts.targets)
+
+
+def _held_by_nobody_seen(facts: Facts) -> bool:
+    """Whether the target's port is held here by a program that this user may not see."""
+    sockets = facts.peek("sockets", SocketsResult, str(facts.port))
+    return sockets is not None and any(entry.owner_hidden for entry in sockets.entries)
 
 
 def _engine(facts: Facts) -> str | None:
