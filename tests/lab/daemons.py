@@ -45,7 +45,7 @@ class Kit:
         return near.address(4), near.address(6)
 
     def known(self) -> dict[str, Path]:
-        """Return the files by which the program knows the client and the server's neighbour by name, and asks nobody."""
+        """Return the files by which the program knows the client and the server's neighbour, and asks nobody else."""
         near = [(name, self.lab.plan[name].near) for name in ("client", "mate")]
         lines = [f"{port.address(family)} {name}.test" for name, port in near for family in (4, 6)]
         lines += [f"::ffff:{port.address(4)} {name}.test" for name, port in near]
@@ -85,7 +85,7 @@ class Recipe:
     ``states`` maps a state to what a client that says ``says`` is shown, a regular expression over bytes (``None``
     where the far end hangs up without a word). ``held`` names states in which so many other connections are kept open
     first. ``log`` is the file's name in the folder (standard error where none is named), ``bad`` a line there that is
-    worse than a client that went away.
+    worse than a client that went away. ``by_hand``: the tests do not install it, ``run.py`` plays it where it is.
     """
 
     package: str
@@ -98,6 +98,7 @@ class Recipe:
     bad: str = r"(?i)\b(error|fatal|crit|panic|emerg|alert)\b"
     harmless: str = r"(?!)"
     settle: Callable[[Kit], None] = lambda _: None
+    by_hand: bool = False
 
 
 RECIPES: dict[str, Recipe] = {}

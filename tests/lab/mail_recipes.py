@@ -28,6 +28,7 @@ def _dovecot(kit: Kit, protocol: str) -> Start:
 
 for _protocol, _greeting in _GREETINGS.items():
     RECIPES[f"dovecot-{_protocol}"] = Recipe(
+        by_hand=True,
         package={"imap": "dovecot-imapd", "pop3": "dovecot-pop3d", "sieve": "dovecot-managesieved"}[_protocol],
         program=f"/usr/lib/dovecot/{'managesieve' if _protocol == 'sieve' else _protocol}-login",
         prepare=lambda kit, protocol=_protocol: _dovecot(kit, protocol),
@@ -44,6 +45,7 @@ def _telnetd(kit: Kit) -> Start:
 
 
 RECIPES["telnetd"] = Recipe(
+    by_hand=True,
     package="inetutils-telnetd",
     program="/usr/sbin/telnetd",
     prepare=_telnetd,
@@ -62,6 +64,7 @@ def _xrdp(kit: Kit) -> Start:
 
 
 RECIPES["xrdp"] = Recipe(
+    by_hand=True,
     package="xrdp",
     program="/usr/sbin/xrdp",
     prepare=_xrdp,
@@ -82,6 +85,7 @@ def _tigervnc(kit: Kit) -> Start:
 
 
 RECIPES["tigervnc"] = Recipe(
+    by_hand=True,
     package="tigervnc-standalone-server",
     program="/usr/bin/Xtigervnc",
     prepare=_tigervnc,

@@ -27,6 +27,7 @@ def _rsync(kit: Kit) -> Start:
 
 
 RECIPES["rsync"] = Recipe(
+    by_hand=True,
     package="rsync",
     program="/usr/bin/rsync",
     prepare=_rsync,
@@ -49,6 +50,7 @@ def _samba(kit: Kit) -> Start:
 
 
 RECIPES["samba"] = Recipe(
+    by_hand=True,
     package="samba",
     program="/usr/sbin/smbd",
     prepare=_samba,
@@ -70,6 +72,7 @@ def _svnserve(kit: Kit) -> Start:
 
 
 RECIPES["svnserve"] = Recipe(
+    by_hand=True,
     package="subversion",
     program="/usr/bin/svnserve",
     prepare=_svnserve,
@@ -91,6 +94,7 @@ def _slapd(kit: Kit) -> Start:
 
 
 RECIPES["slapd"] = Recipe(
+    by_hand=True,
     package="slapd",
     program="/usr/sbin/slapd",
     prepare=_slapd,
@@ -112,6 +116,7 @@ def _memcached(kit: Kit) -> Start:
 
 
 RECIPES["memcached"] = Recipe(
+    by_hand=True,
     package="memcached",
     program="/usr/bin/memcached",
     prepare=_memcached,
@@ -130,6 +135,7 @@ def _ferretdb(kit: Kit) -> Start:
 
 
 RECIPES["ferretdb"] = Recipe(
+    by_hand=True,
     package="golang && bash tests/lab/fetch.sh",
     program=str(BINARIES / "ferretdb"),
     prepare=_ferretdb,
@@ -155,6 +161,7 @@ def _mosquitto(kit: Kit) -> Start:
 #: CONNECT of MQTT 3.1.1 with a name that no other client has.
 _CONNECT = bytes.fromhex("100f00044d5154540402003c00036c6162")
 RECIPES["mosquitto"] = Recipe(
+    by_hand=True,
     package="mosquitto",
     program="/usr/sbin/mosquitto",
     prepare=_mosquitto,
@@ -179,6 +186,7 @@ def _rabbitmq(kit: Kit) -> Start:
 
 
 RECIPES["rabbitmq"] = Recipe(
+    by_hand=True,
     package="rabbitmq-server",
     program="/usr/lib/rabbitmq/bin/rabbitmq-server",
     prepare=_rabbitmq,
@@ -196,6 +204,7 @@ def _nats(kit: Kit) -> Start:
 
 
 RECIPES["nats"] = Recipe(
+    by_hand=True,
     package="nats-server",
     program="/usr/sbin/nats-server",
     prepare=_nats,
@@ -217,6 +226,7 @@ def _kafka(kit: Kit) -> Start:
 
 
 RECIPES["kafka"] = Recipe(
+    by_hand=True,
     package="openjdk-17-jre-headless maven && bash tests/lab/fetch.sh",
     program=f"{BINARIES}/kafka",
     prepare=_kafka,

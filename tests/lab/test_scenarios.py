@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.daemons import RECIPES
 from tests.lab.knock_out import knock_outs
 from tests.lab.play import play
 from tests.lab.scenario import FOLDER, Scenario, in_turns, load, load_all, sample
@@ -17,10 +18,15 @@ from troubleshoot.report import from_json
 
 
 def played(scenarios: list[Scenario]) -> list[Scenario]:
-    """Leave one variant of each real service in a file: they take seconds to start, and their states are many."""
+    """Leave one variant of each real service in a file: they take seconds to start, and their states are many.
+
+    Those that are only played by hand are left out.
+    """
     once = {}
     for number, one in enumerate(scenarios):
         daemons = tuple(fault["daemon"] for fault in one.faults if fault["kind"] == "daemon")
+        if any(RECIPES[daemon].by_hand for daemon in daemons):
+            continue
         once.setdefault((one.file, daemons) if daemons else number, one)
     return list(once.values())
 
