@@ -172,10 +172,11 @@ _OF_A_CAUSE = (
 def _excluded_rivals(report: Record) -> Iterator[str]:
     """What the report would say against its own record if it named one of the rivals that it lists.
 
-    Where another device accepted the connections they say nothing of the host.
+    Where another device accepted the connections they say nothing of the host; and the filter that stands beside
+    service-resets is one that cuts connections which were made.
     """
     verdict, addresses = report["verdict"], report["target"]["addresses"]
-    if verdict["cause"] == "connection-intercepted":
+    if verdict["cause"] in ("connection-intercepted", "service-resets"):
         return
     for other in verdict["alternatives"]:
         if other["relation"] != "rival":
