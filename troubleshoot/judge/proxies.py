@@ -39,6 +39,15 @@ def _weight(facts: Facts, errno: str | None) -> Confidence:
     return "likely"
 
 
+def met_by_proxy(facts: Facts) -> bool:
+    """Whether the code is that of a proxy which fails: the program goes by it, and the direct way brings another."""
+    reaches = () if facts.names.unresolved() else facts.attempts.reaches()
+    if not reaches or any(proxies.errno_of_direct(reach) == facts.request.posix for reach in reaches):
+        return False
+    failed = (proxy_unreachable(facts), proxy_refuses(facts))
+    return any(one is not None and one.confidence == "likely" for one in failed)
+
+
 @rule("proxy-unreachable", asks=(asks.proxied.way,), holds_up="healthy")
 def proxy_unreachable(facts: Facts) -> Finding | None:
     """The proxy that the environment names for this target does not answer, or the variable names none."""
@@ -101,7 +110,7 @@ def proxy_refuses(facts: Facts) -> Finding | None:
     way, result = said_no[0]
     direct = not facts.names.unresolved() and _reached_directly(facts)
     other = proxies.by_address_alone(facts, way)
-    if other is None and result.refusal in proxies.OF_TARGET and not direct:
+    if other is None and result.refusal in proxies.OF_TARGET and not direct and not _further(facts, result):
         return None  # it cannot be reached from here either: the proxy tells the truth
     variant = "default"
     if other is not None:
@@ -132,6 +141,13 @@ def proxy_refuses(facts: Facts) -> Finding | None:
         variant=variant,
         address=result.address,
     )
+
+
+def _further(facts: Facts, result: ProxyWayResult) -> bool:
+    """Whether a proxy on another machine tried what never left this one: then it knows more of the target."""
+    reaches = () if facts.names.unresolved() else facts.attempts.reaches()
+    stayed = bool(reaches) and all(reach.reading is Reading.LOCAL for reach in reaches)
+    return stayed and result.address is not None and not facts.machine.is_local(result.address)
 
 
 def _refused(facts: Facts, way: ProxyWay, result: ProxyWayResult) -> bool:

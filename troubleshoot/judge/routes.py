@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.route import RouteKind
+from troubleshoot import asks
 from troubleshoot.facts import Facts, describe
-from troubleshoot.judge import policy
+from troubleshoot.judge import policy, proxies
 from troubleshoot.judge.evidence.attempt import any_connected, failed_attempt
 from troubleshoot.judge.evidence.routes import FORBIDDING, interface_at_fault, routes_taken, without_address
 from troubleshoot.judge.model import Finding, rule, values
@@ -84,11 +85,16 @@ def _forbidden_by_rule(facts: Facts) -> Finding | None:
     )
 
 
-@rule("no-default-route")
+@rule("no-default-route", asks=(asks.proxied.way,))
 def no_default_route(facts: Facts) -> Finding | None:
-    """No route matches, and no router is configured that could take the packets."""
+    """No route matches, and no router is configured that could take the packets.
+
+    Machines that reach the world by a proxy alone need none: where that one fails, and the way without it would have
+    brought another code, the program did not take it.
+    """
     if any_connected(facts):
         return None
+    led = proxies.met_by_proxy(facts)
     for address, route in routes_taken(facts):
         if route.kind is not RouteKind.NONE or any(d.gateway for d in route.defaults):
             continue
@@ -96,7 +102,7 @@ def no_default_route(facts: Facts) -> Finding | None:
             continue
         return Finding(
             cause="no-default-route",
-            confidence="certain",
+            confidence="possible" if led else "certain",
             step="router-configured",
             evidence=(("router-configured", describe.route(route)), *failed_attempt(facts, address)),
             values=values(address=address),
