@@ -110,7 +110,7 @@ class ServiceResult(msgspec.Struct, frozen=True):
     """Times count from the moment when the connection was made, ``connect_ms`` from the probe's start.
 
     ``first_hex`` and ``first_text`` (everything unprintable as a full stop) are the first bytes that the service
-    sent, at most :data:`KEPT`; inside TLS they are the session's, after a failed handshake the raw ones.
+    sent, without secrets, at most :data:`KEPT`; inside TLS they are the session's, after a failed handshake raw ones.
     ``ended_ms`` is when the service closed or reset, ``ended_by_reset`` which of both. ``waited_ms`` is how long it
     was watched. ``complete`` is false in progress reports. ``newest_file_s`` is when the newest of some files of this
     machine was written (seconds since the epoch), known where a certificate was not trusted. ``answer_ttl`` and

@@ -230,7 +230,9 @@ async def _converse(
         answered = replace(so_far, outcome=ProxyOutcome.CLOSES)
     finally:
         line.close()
-    return replace(answered, answer_ms=(loop.time() - began_s) * 1000)
+    # What says back whatever it hears says our login, too.
+    reason = answered.reason if context.show_secrets else context.masked(answered.reason)
+    return replace(answered, reason=reason, answer_ms=(loop.time() - began_s) * 1000)
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------

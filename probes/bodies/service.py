@@ -70,10 +70,10 @@ def _tls(line: Line) -> TlsFacts | None:
     )
 
 
-def _result(request: ServiceRequest, line: Line, *, complete: bool) -> ServiceResult:
+def _result(request: ServiceRequest, line: Line, context: Context, *, complete: bool) -> ServiceResult:
     """Return all of it as it stands."""
     said = line.said if isinstance(line, TlsLine) else None
-    first = line.raw if said is None else said
+    first = _bare(line.raw if said is None else said, context)
     failed = line.made_s is None or line.reset
     patience = failed and not line.errno
     head = http_answer.read(first) if complete else None
@@ -140,12 +140,19 @@ async def _watched(
     return result
 
 
+def _bare(said: bytes, context: Context) -> bytes:
+    """Return the first bytes as a record may hold them: cookies and where a redirection leads may be secrets."""
+    return context.masked(said[: 2 * KEPT].decode("latin-1")).encode("latin-1", "replace")
+
+
 @contextlib.contextmanager
-def _told(request: ServiceRequest, line: Line, progress: Callable[[ServiceResult], None]) -> Iterator[None]:
+def _told(
+    request: ServiceRequest, line: Line, context: Context, progress: Callable[[ServiceResult], None]
+) -> Iterator[None]:
     """Report the connection now, and that it is still silent after a second: others need not wait for the end."""
 
     def tell() -> None:
-        progress(_result(request, line, complete=False))
+        progress(_result(request, line, context, complete=False))
 
     tell()
     later = line.loop.call_later(_STILL_SILENT_S, tell)
@@ -165,10 +172,10 @@ async def _plain(
     line = Line(target, _patience(request))
     try:
         if await line.connect(context):
-            with _told(request, line, progress):
+            with _told(request, line, context, progress):
                 announced = line.announcement() if request.announce else b""
                 await line.watch(announced + bytes.fromhex(request.say_hex), context)
-        return _result(request, line, complete=True)
+        return _result(request, line, context, complete=True)
     finally:
         line.close()
 
@@ -199,7 +206,7 @@ async def _with_tls(
             line.prepare = prepare
             try:
                 if await line.connect(context):
-                    with _told(request, line, progress):
+                    with _told(request, line, context, progress):
                         settings = (
                             settings_for(trusting=True, version=request.version)
                             if trusting or preparing is None
@@ -211,10 +218,10 @@ async def _with_tls(
                         continue
                 if told is not None:
                     line.verify_error, line.verify_code = told.verify_error, told.verify_code
-                return replace(_result(request, line, complete=True), newest_file_s=_newest(context, told))
+                return replace(_result(request, line, context, complete=True), newest_file_s=_newest(context, told))
             finally:
                 line.close()
-        return _result(request, line, complete=True)
+        return _result(request, line, context, complete=True)
     finally:
         if preparing is not None:
             preparing.cancel()

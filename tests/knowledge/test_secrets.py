@@ -210,6 +210,33 @@ def test_no_format_of_a_check_holds_a_secret(tmp_path: Path) -> None:
         assert "x?" in said or said == done.stderr == ""
 
 
+ANSWERS = """
+import socket
+answer = b"HTTP/1.1 302 Found\\r\\nLocation: https://login.test/?token=geheim\\r\\nSet-Cookie: sid=geheim\\r\\n\\r\\n"
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        taken = server.accept()[0]
+        taken.recv(4096)
+        taken.sendall(answer)
+        taken.close()
+"""
+
+
+def test_what_a_service_answers_holds_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text(ANSWERS, encoding="utf-8")
+    with subprocess.Popen([sys.executable, "s"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        address = f"http://127.0.0.1:{int(program.stdout.readline())}"
+        done = wsadiag("10054", address, "--json")
+        shown = wsadiag("10054", address, "--json", "--show-secrets")
+        program.kill()
+    assert "302 Found" in done.stdout
+    for said, there in ((done.stdout, False), (shown.stdout, True)):
+        assert ("geheim" in said) == there
+        assert (b"geheim".hex() in said) == there
+
+
 def test_no_line_about_words_that_mean_nothing_holds_a_secret() -> None:
     done = wsadiag("codes", "password=geheim")
     assert done.stderr == "wsadiag: no code matches password=***\n"

@@ -13,6 +13,7 @@ import pytest
 from probes.base import Context, NotApplicable
 from probes.failure import Failure
 from probes.proxy_way import PROBE, ProxyOutcome, ProxyWayRequest, ProxyWayResult, Refusal
+from troubleshoot.knowledge.secrets import masked
 
 #: What a fake proxy waits for and says, in turns; ``None`` hangs up, an empty answer keeps silent.
 Turns = list[tuple[int, bytes | None]]
@@ -112,6 +113,15 @@ def test_user_and_password_go_to_the_proxy_and_into_no_record(environment: pytes
     assert b"\r\nProxy-Authorization: Basic bWU6c0BjcmV0\r\n" in proxy.heard[0]
     assert result.login
     assert "cret" not in repr(result)
+
+
+@pytest.mark.parametrize("back", [b"HTTP/1.1 407 ", b"what? "])
+def test_what_a_proxy_says_back_holds_no_login(environment: pytest.MonkeyPatch, back: bytes) -> None:
+    proxy = Proxy([(10, back + b"Proxy-Authorization: Basic bWU6c0BjcmV0\r\n\r\n")])
+    environment.setenv("https_proxy", f"http://me:s%40cret@127.0.0.1:{proxy.port}")
+    request = ProxyWayRequest("curl", "https", "host.test", 443, "host.test", "p", wait_s=1.0)
+    result = asyncio.run(PROBE.observe(request, Context(masked=masked), lambda _: None))
+    assert result.reason.endswith("Proxy-Authorization: Basic ***")
 
 
 _GREETED = (3, b"\x05\x00")

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from troubleshoot.check.model import Check, Http, Tls
+from troubleshoot.knowledge.secrets import masked
 
 Found = tuple[str, dict[str, str]]
 
@@ -78,7 +79,7 @@ def _certificate(writer: asyncio.StreamWriter, wanted: Tls) -> Found | None:
 async def _greeting(reader: asyncio.StreamReader, wanted: str) -> Found | None:
     said = await reader.readline()
     line = said.decode("utf-8", "replace").rstrip("\r\n")
-    return None if line.startswith(wanted) else ("check.found-greeting", {"text": line[:200]})
+    return None if line.startswith(wanted) else ("check.found-greeting", {"text": masked(line)[:200]})
 
 
 async def _http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, wanted: Http) -> Found | None:
@@ -90,7 +91,7 @@ async def _http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host
     said = (await reader.readline()).decode("latin-1").rstrip("\r\n")
     version, _, rest = said.partition(" ")
     if not version.startswith("HTTP/") or not rest[:3].isdecimal():
-        return "check.found-no-http", {"text": said[:200]}
+        return "check.found-no-http", {"text": masked(said)[:200]}
     status = int(rest[:3])
     met = status in wanted.statuses if wanted.statuses else status < 400
-    return None if met else ("check.found-status", {"status": rest[:80]})
+    return None if met else ("check.found-status", {"status": masked(rest)[:80]})
