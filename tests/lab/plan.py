@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import socket
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
@@ -100,6 +101,7 @@ class Plan:
             "zone": self.zone,
             "other_name": f"mail.{self.zone}",
             "missing_name": f"no-such-host.{self.zone}",
+            "own_name": socket.gethostname(),
             "alias": f"ftp.{self.zone}",
             "port": str(self.port),
             "closed_port": str(self.closed_port),

@@ -31,7 +31,7 @@ BLOCKING = frozenset({
     "no-route", "path-broken", "router-down", "routing-loop", "wrong-subnet-mask",
 })  # fmt: skip
 #: Faults that some connections get round.
-PARTIAL = frozenset({"flow-filter", "shared-address"})
+PARTIAL = frozenset({"flow-filter", "shared-address", "rule-for-a-user"})
 #: What the checks of the faults took from a router's one ICMP error a second is given back before the program runs.
 STRICT_PAUSE_S = 1.1
 

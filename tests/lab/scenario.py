@@ -43,6 +43,7 @@ import tests.lab.link_faults
 import tests.lab.local_faults
 import tests.lab.mail_recipes
 import tests.lab.name_faults
+import tests.lab.owner_faults
 import tests.lab.path_faults
 import tests.lab.proxy_recipes
 import tests.lab.share_faults

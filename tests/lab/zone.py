@@ -1,9 +1,10 @@
 """A small name server that answers as it is told, also as no real one would; ends when its standard input does.
 
 Reads JSON on standard input's first line: ``hosts`` (addresses to listen on), ``records`` (lines ``NAME TYPE VALUE``,
-TYPE being ``A``, ``AAAA``, ``CNAME`` or ``RCODE``; a NAME ``*.domain`` stands for every name below it, ``*`` for every
-name), ``silent`` (types whose questions are left unanswered) and ``cut`` (answers with addresses come truncated, and
-nobody listens over TCP). Prints ``READY``. Names without a record do not exist.
+TYPE being ``A``, ``AAAA``, ``CNAME``, ``RCODE`` or ``EDE`` (RFC 8914); a NAME ``*.domain`` stands for every name
+below it, ``*`` for every name), ``silent`` (types whose questions are left unanswered)
+and ``cut`` (answers with addresses come truncated, and nobody listens over TCP). Prints
+``READY``. Names without a record do not exist.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Zone:
         flags = RESPONSE | (0 if name == "" else code)
         if self.cut and count:
             flags, count, answers = flags | CUT, 0, b""
-        return query[:2] + struct.pack("!5H", flags, 1, count, 0, 0) + query[12:end] + answers
+        reasons = [int(value) for sort, value in held if sort == "EDE"]
+        opt = b"".join(struct.pack("!BHHIHHHH", 0, 41, 1232, 0, 6, 15, 2, reason) for reason in reasons[:1])
+        return query[:2] + struct.pack("!5H", flags, 1, count, 0, bool(opt)) + query[12:end] + answers + opt
 
 
 def question(query: bytes) -> tuple[str, int]:
