@@ -1,4 +1,4 @@
-"""Faults of who is who: addresses that two machines have, rules for one user, names that nobody gives to anybody.
+"""Faults of who is who: addresses that two machines have, rules for one user, stub resolvers of the machine itself.
 
 As in ``faults.py``, each checks by other means that it is really there. Importing the module enters them into the
 registry.
@@ -7,7 +7,6 @@ registry.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -88,17 +87,3 @@ class Stub:
             words = ["+tries=1", "+time=2", f"@{_STUB}", *lab.fill(question).split()]
             said = lab.run("client", "dig", *words, check=False).stdout
             require(lab.fill(wanted) in said, f"{self}: {said}")
-
-
-@fault("unlisted-own-name")
-@dataclass(frozen=True)
-class UnlistedOwnName:
-    """No file and no name server of the client knows the name of the machine that it runs on."""
-
-    def inject(self, lab: Lab) -> None:
-        lab.etc("client", "hosts", "127.0.0.1 localhost\n", 0o644)
-
-    def verify(self, lab: Lab) -> None:
-        words = lab.command("client", ["getent", "-s", "files", "-s", "dns", "ahosts", socket.gethostname()])
-        done = subprocess.run(words, capture_output=True, text=True, timeout=20.0, check=False)
-        require(not done.stdout, f"{self}: {done.stdout}")
