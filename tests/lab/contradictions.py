@@ -97,6 +97,10 @@ def _at(report: Record) -> str | None:
 CONTRADICTIONS: dict[str, Callable[[Record], bool]] = {
     "healthy, and the attempt met the very code": _healthy_beside_its_code,
     "healthy (certain), and something failed": _healthy_and_certain_beside_a_failure,
+    "healthy (certain), and nothing was attempted": lambda r: (
+        (r["verdict"]["outcome"], r["verdict"]["confidence"]) == ("healthy", "certain")
+        and r["reproduction"]["outcome"] == "not-attempted"
+    ),
     "answers, and was never asked": _answers_although_never_asked,
     "the host is down, and it answered": lambda r: (
         _named("host-down")(r) and answered(r, _at(r)) and not speaks_for_another(r, _at(r))

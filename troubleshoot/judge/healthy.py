@@ -102,11 +102,19 @@ def confidence(facts: Facts) -> Confidence:
         tried = (
             False  # what socket() was asked for is known to the program alone, and what it may ask for to its sandbox
         )
+    if _uncalled(facts):
+        tried = False
     bound = binds(facts)
     if bound and all(trial.attempts[0].failure is not None for trial in bound):
         tried = False
     seen = tried and _data_moved(facts) and _often_enough(facts)
     return "certain" if clear and seen and not _contradicted(facts) else "likely"
+
+
+def _uncalled(facts: Facts) -> bool:
+    """Whether the code is one of this machine's means, and nothing was called that could have met it."""
+    attempted = any(r.decided for r in facts.attempts.reaches())
+    return facts.request.kind == "local-resource" and not binds(facts) and not attempted
 
 
 def by_sender(facts: Facts) -> bool:
@@ -172,6 +180,8 @@ def not_checked(facts: Facts) -> tuple[Note, ...]:
     notes = []
     if "service-name" in facts.request.about and facts.request.target.service is None:
         notes.append(note("verdict.unchecked-service-name"))
+    if _uncalled(facts):
+        notes.append(note("verdict.unchecked-call", code=facts.request.code))
     if facts.port is None:
         notes.append(note("verdict.unchecked-port"))
     elif not _data_moved(facts):
