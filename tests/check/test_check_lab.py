@@ -1,10 +1,11 @@
-"""A check behind a router: five causes among the failures, told by a few diagnoses."""
+"""A check behind a router: causes among the failures, told by a few diagnoses, while others want the processors."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,13 +36,16 @@ def test_every_target_has_its_cause_and_few_are_diagnosed() -> None:
             assert listener.stdout is not None
             assert listener.stdout.readline() == "ready\n"
             try:
-                report = json.loads(bench.wsadiag(net, aims).output)
+                with bench.busy(2):
+                    report = json.loads(bench.wsadiag(net, aims).output)
             finally:
                 listener.kill()
     good, wrong = bench.right(report, aims, readings=False)
-    certain = {what for what in wrong if "certain" in what}
-    assert certain == set()
     assert good >= 0.95 * len(aims), wrong
+    # What could not be found out is said to be so: never a healthy target, nor somebody's firewall.
+    guessed = {what for what in wrong if not re.search(r": None \(", what) or "(None, passed)" in what}
+    assert guessed == set()
+    assert "flaky" not in " ".join(wrong)
     assert len(report["groups"]) <= 12
     passed = [target for target in report["targets"] if target["status"] == "passed"]
     assert len(passed) == sum(kind == "open" for *_, kind in aims)

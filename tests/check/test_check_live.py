@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -254,19 +255,67 @@ def test_a_file_that_cannot_be_written_is_told_and_the_others_are_written(tmp_pa
     assert "folder.json" in ended.stderr
 
 
-def test_an_interrupted_run_writes_what_is_known(tmp_path: Path) -> None:
-    junit = tmp_path / "junit.xml"
+@pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_an_interrupted_run_writes_what_is_known(number: str, status: int, tmp_path: Path) -> None:
+    """Whole and readable in every format, also to standard output."""
+    formats = ("json", "jsonl", "junit", "tap", "github", "openmetrics", "markdown")
+    places = [word for name in formats for word in ("--format", f"{name}={tmp_path}/{name}")]
     tried = threading.Event()
     with service(lambda _: tried.set()) as port:
-        words = ["--wait", "60", "--format", f"junit={junit}", f"127.0.0.1:{port}", "127.0.0.1:1"]
+        words = ["--wait", "60", *places, "--format", "text", f"127.0.0.1:{port}", "127.0.0.1:1"]
         running = subprocess.Popen([PROGRAM, "check", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert tried.wait(60)
         time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
-    assert (running.returncode, errors) == (130, b"")
-    cases = ET.parse(junit).getroot().findall(".//testcase")
+        running.send_signal(getattr(signal, number))
+        said, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (status, b"")
+    assert said.splitlines()[-1].startswith(b"2 targets: 1 passed, ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(formats)
+    text = {name: (tmp_path / name).read_text() for name in formats}
+    whole = json.loads(text["json"])
+    assert (whole["interrupted"], [each["status"] for each in whole["targets"]]) == (True, ["passed", "undecided"])
+    assert [json.loads(line)["kind"] for line in text["jsonl"].splitlines()] == ["target", "target", "summary"]
+    cases = ET.fromstring(text["junit"]).findall(".//testcase")
     assert [case.find("skipped") is not None for case in cases] == [False, True]
+    assert text["tap"].splitlines()[-1].startswith("Bail out!")
+    assert text["openmetrics"].endswith("# EOF\n")
+    assert text["github"].startswith("::warning ")
+    assert text["markdown"].count("\n| ") == 3
+
+
+def test_a_signal_before_the_first_target_still_writes(tmp_path: Path) -> None:
+    """Whenever it comes: either nothing was begun, or every file is there and whole."""
+    for delay_s in (0.15, 0.3, 0.45):
+        file = tmp_path / f"{delay_s}.json"
+        words = ["--wait", "60", "--format", f"json={file}", "127.0.0.1:1"]
+        running = subprocess.Popen([PROGRAM, "check", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(delay_s)
+        running.terminate()
+        _, errors = running.communicate(timeout=30)
+        assert errors == b""
+        assert running.returncode == (143 if file.exists() else -signal.SIGTERM)
+        assert not file.exists() or json.loads(file.read_text())["interrupted"]
+    assert all(path.suffix == ".json" for path in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
+def test_the_line_on_the_terminal_moves_and_goes() -> None:
+    main, terminal = os.openpty()
+    words = [PROGRAM, "check", "--wait", "2", "127.0.0.1:1"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm"}):
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells that nobody writes any more
+            while data := os.read(main, 4096):
+                shown += data
+    os.close(main)
+    lines = shown.decode().split("\r\x1b[K")
+    assert lines[0] == lines[-1] == ""
+    assert len(set(lines)) >= 3
+    left = [int(found[1]) for line in lines if (found := re.fullmatch(r".* targets tried, about (\d+) s left", line))]
+    assert left
+    assert left == sorted(left, reverse=True)
+    assert left[0] <= 2
 
 
 @pytest.mark.lab
