@@ -18,12 +18,13 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -201,7 +202,15 @@ def curve(net: Net) -> None:
     ]
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    said = f"{tables.table(head, cells)}\n{tables.machine()}; `python tests/bench/targets.py --curve`.\n"
+    fits = [
+        f"Time of {what}: {fitted([(n, took[which].wall_s) for n, *took, _ in rows], 's')}."
+        for which, what in enumerate(("connections", "the whole check"))
+    ]
+    fits.append(f"Memory: {fitted([(n, whole.mib) for n, _, whole, _ in rows], 'MiB')}.")
+    print("\n".join(fits))
+    said = (
+        f"{tables.table(head, cells)}\n{' '.join(fits)}\n{tables.machine()}; `python tests/bench/targets.py --curve`.\n"
+    )
     PAGE.write_text(f"{before}{MARKS[0]}{said}{MARKS[1]}{after}", encoding="utf-8")
     lines = {
         "seconds, connections": [(n, quick.wall_s) for n, quick, _, _ in rows],
@@ -209,6 +218,18 @@ def curve(net: Net) -> None:
         "MiB": [(n, float(whole.mib)) for n, _, whole, _ in rows],
     }
     FIGURE.write_text(figure.drawn(lines, x_title="targets"), encoding="utf-8")
+
+
+def fitted(points: Sequence[tuple[int, float]], unit: str) -> str:
+    """Say how well ``(targets, figure)`` lie on a straight line, by least squares, and how steep it is."""
+    xs, ys = [float(n) for n, _ in points], [figure for _, figure in points]
+    slope, start = statistics.linear_regression(xs, ys)
+    farthest = max(abs(start + slope * x - y) for x, y in zip(xs, ys, strict=True))
+    r2 = statistics.correlation(xs, ys) ** 2
+    return (
+        f"{start:.1f} {unit} and {1000 * slope:.2f} {unit} for every 1,000 targets, r² = {r2:.3f},"
+        f" at most {farthest:.1f} {unit} from that line"
+    )
 
 
 def _cells(took: Measured) -> tuple[str, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -114,3 +115,8 @@ def test_the_figure_is_an_image_and_the_table_stays_within_what_is_promised() ->
     assert int(rows[-1][0]) >= 10_000
     assert all(int(row[index].removesuffix(" MiB")) < 300 for row in rows for index in (3, 6))
     assert all(row[7] == row[0] for row in rows), "a target without its cause"
+    counts = [float(row[0]) for row in rows]
+    for column, unit in ((1, " s"), (4, " s"), (6, " MiB")):
+        figures = [float(row[column].removesuffix(unit)) for row in rows]
+        assert statistics.correlation(counts, figures) ** 2 > 0.9, "no straight line"
+    assert table.count("for every 1,000 targets, r² = 0.9") + table.count("r² = 1.0") == 3
