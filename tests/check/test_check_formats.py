@@ -6,7 +6,10 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
+import fastjsonschema
+import msgspec
 import pytest
 
 from troubleshoot.check.model import Attempt, Check, CheckReport, Group, Outcome, Reading, Status
@@ -88,6 +91,35 @@ def test_json_holds_the_contract(report: CheckReport) -> None:
     assert found["groups"][0]["report"]["schema"] == "wsadiag/report/1"
 
 
+def schema_of(part: str = "") -> dict[str, Any]:
+    """Return the schema of a check, or of a ``part`` of it, with the one of reports in its place."""
+    whole = json.loads((ROOT / "docs/check.schema.json").read_text())
+    reports = json.loads((ROOT / "report.schema.json").read_text())
+    parts = {**reports.pop("$defs"), **whole["$defs"], "wholeReport": {k: reports[k] for k in reports if k[0] != "$"}}
+    if "$ref" in reports:
+        parts["wholeReport"] = {"$ref": reports["$ref"]}
+    parts["group"]["properties"]["report"] = {"$ref": "#/$defs/wholeReport"}
+    chosen = parts[part] if part else {key: whole[key] for key in whole if key[0] != "$"}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **chosen, "$defs": parts}
+
+
+def test_json_and_jsonl_fit_our_schema(report: CheckReport) -> None:
+    fits = fastjsonschema.compile(schema_of())
+    document = json.loads(render("json", report, WORDS["en"]))
+    fits(document)
+    fits(json.loads(render("json", msgspec.structs.replace(report, outcomes=(), groups=()), WORDS["ko"])))
+    for place, value in (("status", "fine"), ("reading", "shut"), ("more", 1)):
+        with pytest.raises(fastjsonschema.JsonSchemaValueException):
+            fits({**document, "targets": [{**document["targets"][0], place: value}]})
+    kinds = {kind: fastjsonschema.compile(schema_of(kind)) for kind in ("target", "group")}
+    for line in map(json.loads, render("jsonl", report, WORDS["en"]).splitlines()):
+        kind = line.pop("kind")
+        if kind == "summary":
+            fits({**line, "targets": [], "groups": []})
+        else:
+            kinds[kind](line)
+
+
 def test_jsonl_is_one_document_a_line(report: CheckReport) -> None:
     kinds = [json.loads(line)["kind"] for line in render("jsonl", report, WORDS["en"]).splitlines()]
     assert kinds == ["target"] * 6 + ["group", "summary"]
@@ -167,6 +199,19 @@ def test_markdown_keeps_its_table(report: CheckReport) -> None:
     assert len(rows) == 2 + 5
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
     assert "<" not in re.sub(r"\\<", "", text)
+
+
+def test_markdown_is_read_by_a_parser(report: CheckReport) -> None:
+    """Whatever stands in a name is text: no HTML, no links, no rows but ours."""
+    reader = pytest.importorskip("markdown_it").MarkdownIt().enable("table")
+    tokens = reader.parse(render("markdown", report, WORDS["en"]))
+    kinds = [token.type for token in tokens]
+    assert (kinds.count("table_open"), kinds.count("tr_open"), kinds.count("td_open")) == (1, 1 + 5, 5 * 3)
+    inside = {child.type for token in tokens for child in token.children or ()}
+    assert inside <= {"text", "strong_open", "strong_close", "softbreak", "text_special"}
+    assert not {kind for kind in kinds if kind.startswith(("html", "fence", "code"))}
+    said = "".join(child.content for token in tokens for child in token.children or ())
+    assert "]]>#" in said
 
 
 def test_the_screen_names_what_did_not_pass(report: CheckReport) -> None:
