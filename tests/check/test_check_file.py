@@ -12,6 +12,7 @@ from troubleshoot.check.file import BadFileError, duration_s, read_file, read_li
 from troubleshoot.check.model import Check
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.knowledge.text import Refusal
 
 CATALOGUE = catalogue()
 WORDING = CATALOGUE.wording("en")
@@ -108,6 +109,16 @@ def test_lines_and_words() -> None:
 def test_no_scanner_and_nothing_that_no_connection_can_try(word: str) -> None:
     with pytest.raises(UserError):
         read_words([word], CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["10.0.0.0/8", "10.0.0.0/24:80", "10.0.0.0/255.255.255.0:80", "[2001:db8::/64]:443", "[2001:db8::]/64:443"],
+)
+def test_a_network_is_told_as_one(word: str) -> None:
+    with pytest.raises(Refusal) as told:
+        read_words([word], CATALOGUE)
+    assert told.value.key == "usage.check-network"
 
 
 @pytest.mark.parametrize(

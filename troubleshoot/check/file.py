@@ -29,6 +29,8 @@ _KEYS: Final = (
     *("target", "hosts", "ports", "name", "expect", "tags", "timeout", "retries", "backoff", "wait"),
     *("resolves-to", "greeting", "tls", "http"),
 )
+#: An address with the length or the mask of a network, and perhaps ports.
+_NETWORK: Final = re.compile(r"\[?([0-9a-fA-F:.]+)\]?/[0-9.]+\]?(?::.*)?")
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m)?")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0}
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -74,8 +76,8 @@ def unique(checks: Iterable[Check]) -> list[Check]:
 
 
 def _check(word: str, catalogue: Catalogue, base: Check | None) -> Check:
-    head, slash, bits = word.partition("/")
-    if slash and bits.isdecimal() and _is_address(head):
+    network = _NETWORK.fullmatch(word)
+    if network is not None and _is_address(network[1]):
         raise Refusal("usage.check-network", word=word)
     target = parse_target(word, catalogue)
     if target.transport != "tcp":
