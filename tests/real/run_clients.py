@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,7 @@ def main() -> int:
     parser.add_argument("--way", choices=WAYS, action="append")
     parser.add_argument("--verbose", action="store_true", help="show what was said")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was built is taken down
     right = wrong = 0
     with network() as net:
         for client in options.clients:
