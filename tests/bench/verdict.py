@@ -141,7 +141,7 @@ LADDERS = (
     ),
     Case("healthy", "10061", "{server}:{closed_port}", None, silent=False, faults=(_SPEAKER,)),
 )
-LADDER_HEAD = ("case", "as", "bare", "as a URL", "ratio", "added", "may be added")
+LADDER_HEAD = ("case", "as", "bare", "as a URL", "ratio", "added", "may be added", "spoken to")
 
 HEAD = ("case", "as", "by hand", "`ping -i 0.2`", "wsadiag", "times sooner", "than `-i 0.2`", "aim")
 
@@ -241,20 +241,21 @@ def row(case: Case, who: str, usual: float, quick: float, verdict: float) -> tup
     )
 
 
-def timed(lab: Lab, scenario: Scenario, who: str) -> tuple[float, float]:
-    """Run wsadiag; return the milliseconds until its end, and what a URL's ladder may add to them.
+def timed(lab: Lab, scenario: Scenario, who: str) -> tuple[float, float, int]:
+    """Run wsadiag; return the milliseconds until its end, what a URL's ladder may add to them, and its connections.
 
-    That is what its connections to the service took; where there was none, the round trip of a ping.
+    That is what its connections to the service took; where there was none, the round trip of a ping. Their number does
+    not depend on how busy the machine is.
     """
     done, wall_ms = diagnose(lab, scenario, who)
     report = json.loads(done.stdout)
     grade, trouble = judge(scenario, who, report, lab)
     if grade not in ("right", "unsure"):
         raise SystemExit(f"{scenario.title} as {who}: {grade}: {trouble}")
-    spoken = sum(probe["duration_ms"] for probe in report["probes"] if probe["probe"] == "service")
+    spoken = [probe["duration_ms"] for probe in report["probes"] if probe["probe"] == "service"]
     pings = [one["result"] for one in report["probes"] if one["probe"] == "ping" and one.get("result")]
     trips = [ping["rtt_mean_ms"] for ping in pings if ping.get("rtt_mean_ms")]
-    return wall_ms, spoken or max(trips, default=0.0)
+    return wall_ms, sum(spoken) or max(trips, default=0.0), len(spoken)
 
 
 def ladder(case: Case, who: str, runs: int) -> tuple[str, ...]:
@@ -274,6 +275,7 @@ def ladder(case: Case, who: str, runs: int) -> tuple[str, ...]:
         f"{spoken / without:.2f}",
         f"{added:+.0f} ms",
         f"{allowed:.1f} ms",
+        " to ".join(dict.fromkeys(str(times(second[2] for _, second in pairs)) for times in (min, max))),
     )
 
 

@@ -50,6 +50,16 @@ def test_other_codes_greet_once() -> None:
     assert len([one for one in report.probes if one["probe"] == "service"]) == 1
 
 
+@pytest.mark.parametrize("scheme", ["", "http://", "ssh://", "smtps://"])
+def test_nothing_is_said_to_a_port_that_refuses(scheme: str) -> None:
+    """Whatever is expected there: a refused verdict takes no longer for it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    report = run("10061", f"{scheme}127.0.0.1:{port}", QUICK)
+    assert told(report) == ("fault", "no-listener", "certain")
+    assert not [one for one in report.probes if one["probe"] in ("service", "transfer")]
+
+
 @pytest.mark.parametrize("number", [2, 4])
 def test_whichever_of_them_is_turned_away_is_told(number: int) -> None:
     with service("127.0.0.1", _greetings([], no=number)) as endpoint:
