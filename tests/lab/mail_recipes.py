@@ -74,7 +74,7 @@ RECIPES["xrdp"] = Recipe(
     bad=r"\[(ERROR|CORE )\]",
     # a client that goes away instead of shaking hands, told anew by each of its layers; nothing else may stand there
     harmless=r"unexpected eof|SSL_accept|ssl_tls_accept|trans_set_tls_mode failed|(libxrdp|xrdp)_\w+: .*(failed|error)"
-    r"|\[ITU[- ]T (X\.224|T\.125)\]|trans_write_copy_s",
+    r"|\[ITU[- ](T )?(X\.224|T\.125)\]|trans_write_copy_s",
 )
 
 
