@@ -143,7 +143,9 @@ def _all_actions(case: Case, finding: Finding) -> tuple[str, ...]:
     """Return what the cause advises, between what is nearer and what is worth a look besides."""
     before, after = beside.advice(case.facts, finding), beside.afterwards(case.facts, finding)
     advice = (*map(case.say, before), *_actions(case, finding), *map(case.say, after))
-    return (*advice, *checks(case), *_seeing(case))
+    # What is certain beyond this machine stops the caller's, too: causes on that machine are no use then.
+    told = finding.confidence == "certain" and finding.scope != "this-machine"
+    return (*advice, *(() if told else checks(case)), *_seeing(case))
 
 
 def _hints(case: Case) -> tuple[str, ...]:
