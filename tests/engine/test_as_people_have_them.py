@@ -69,6 +69,15 @@ def test_a_holder_at_one_address_keeps_all_from_being_bound() -> None:
 
 
 @pytest.mark.lab
+def test_what_only_windows_reports_is_not_healthy_on_another_system() -> None:
+    report = situation('result = wsadiag(10091, "127.0.0.1:9")')
+    assert report["verdict"]["outcome"] == "inconclusive"
+    assert "Windows" in report["verdict"]["elsewhere"]
+    assert {step["id"]: step["status"] for step in report["steps"]}["callers-machine"] == "unavailable"
+    assert "netsh winsock show catalog" in " ".join(report["verdict"]["actions"])
+
+
+@pytest.mark.lab
 @pytest.mark.parametrize("target", [":80", "0.0.0.0:80", "[::]:80"])
 @pytest.mark.parametrize("code", [10043, 10044, 10046, 10047, 10050, 10055])
 def test_an_address_to_bind_is_bound_and_not_connected_to(code: int, target: str) -> None:

@@ -106,6 +106,7 @@ def test_the_block_is_at_the_end_of_a_terminal_and_at_the_beginning_of_a_pipe(fi
         blank = len(lines) - 1 - lines[::-1].index("") if style.last else lines.index("")
         first = lines[blank + 1 :] if style.last else lines[:blank]
         assert len(first) <= MOST
+        assert "".join(first).count("`") % 2 == 0  # no half of a command
         holds_what_matters(first, report, language)
 
 
