@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import selectors
 import signal
 import socket
 import sys
+from asyncio.log import logger
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -39,7 +41,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _without_echo(work: Coroutine[Any, Any, T]) -> T:
-    """Await ``work``; a call of the loop's own that is refused is not told on standard error, and hangs nothing."""
+    """Await ``work``; a call of the loop's own that is refused is not told on standard error, and hangs nothing.
+
+    Nor is a child that was waited for already: asyncio warns of that where starting it was broken off.
+    """
 
     def pass_over(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not isinstance(context.get("exception"), OSError):
@@ -52,7 +57,12 @@ async def _without_echo(work: Coroutine[Any, Any, T]) -> T:
         running.call_later(_LONGEST_SLEEP_S, turn)
 
     turn()
-    return await work
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return await work
+    finally:
+        logger.setLevel(level)
 
 
 def _try_descriptors() -> None:
