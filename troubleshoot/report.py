@@ -38,11 +38,16 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vantage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the report was made; ``privileged`` is whether raw packets could be sent."""
+    """Where the report was made; ``privileged`` is whether raw packets could be sent.
+
+    ``user`` is the account that asked, ``system`` the operating system with its version, where they could be told.
+    """
 
     hostname: str
     platform: str
     privileged: bool
+    user: str | None = None
+    system: str | None = None
 
 
 class ErrorCode(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 
 from probes.base import note
-from troubleshoot.cli.output import complain, style, write_utf8
+from troubleshoot.cli.output import NOT_WRITTEN, complain, style, write_utf8
 from troubleshoot.errors import UserError
 from troubleshoot.intake.codes import meant
 from troubleshoot.intake.target import parse_target
-from troubleshoot.knowledge.text import say
+from troubleshoot.knowledge.text import Refusal, say
 from troubleshoot.render import text
+from troubleshoot.render.owner import owner_of
 from troubleshoot.render.text import Lexicon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from troubleshoot.cli.session import Session
     from troubleshoot.knowledge.catalogue import Catalogue
     from troubleshoot.knowledge.kinds import Language
@@ -22,9 +25,26 @@ if TYPE_CHECKING:
 
 
 def show(
-    report: Report, session: Session, *, json: bool, verbose: bool, quiet: bool, remarks: tuple[str, ...] = ()
+    report: Report,
+    session: Session,
+    *,
+    json: bool,
+    verbose: bool,
+    quiet: bool,
+    remarks: tuple[str, ...] = (),
+    files: Sequence[tuple[str, str]] = (),
 ) -> int:
-    """Print a report and return its exit status; ``remarks`` are what was concluded from the words' order and text."""
+    """Print a report, write it to ``files`` with their forms, and return the exit status.
+
+    ``remarks`` are what was concluded from the words' order and text.
+    """
+    _print(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks)
+    return write_files(report, session, files) or report.exit_status
+
+
+def _print(
+    report: Report, session: Session, *, json: bool, verbose: bool, quiet: bool, remarks: tuple[str, ...]
+) -> None:
     if json or quiet:
         for remark in remarks:
             complain(remark)
@@ -32,14 +52,28 @@ def show(
         from troubleshoot.report import to_json  # noqa: PLC0415
 
         write_utf8(to_json(report).encode() + b"\n")
-        return report.exit_status
+        return
     words = lexicon(report, session.catalogue, session.language)
     if quiet:
         sys.stdout.write(text.headline(report, words))
     else:
         told = dict.fromkeys((*remarks, *_remarks(report, session)))
         sys.stdout.write(text.screen(report, words, style(report.started), verbose=verbose, remarks=tuple(told)))
-    return report.exit_status
+
+
+def write_files(report: Report, session: Session, files: Sequence[tuple[str, str]]) -> int:
+    """Write the report to each file in its form; returns 0, or :data:`NOT_WRITTEN` after all have been tried."""
+    if not files:
+        return 0
+    from troubleshoot.cli.files import written  # noqa: PLC0415 - most runs write no file
+    from troubleshoot.render.reports import render  # noqa: PLC0415
+
+    words = lexicon(report, session.catalogue, session.language)
+    failed = written((file, render(form, report, words).encode("utf-8", "backslashreplace")) for file, form in files)
+    for file, error in failed:
+        refusal = Refusal("usage.check-written", file=file, reason=error.strerror or str(error))
+        complain(say(refusal, session.wording))
+    return NOT_WRITTEN if failed else 0
 
 
 def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon:
@@ -52,6 +86,7 @@ def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon
         causes={c: catalogue.cause(c).text(language).title for c in causes & catalogue.cause_names},
         codes={} if observed is None else {observed: " ".join(catalogue.names_of(observed)[:1])},
         steps={name: step.title.in_(language) for name, step in catalogue.steps.items()},
+        owner=owner_of(verdict, catalogue.judgement.owners),
     )
 
 

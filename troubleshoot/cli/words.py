@@ -55,6 +55,8 @@ OPTIONS = {
     "errno": Option(names=("--errno",), metavar="SYSTEM"),
     "no_network": Option(names=("--no-network",)),
     "advice_for": Option(names=("--for",), metavar="SYSTEM"),
+    "output": Option(names=("--output",), metavar="FILE", many=True),
+    "to": Option(names=("--to",), metavar="FILE", many=True),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
     "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
     "expect": Option(names=("--expect",), metavar="WHAT", default="open"),
@@ -100,7 +102,7 @@ COMMANDS = {
         arguments=("code", "place"),
         options=(
             *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
-            *("show_secrets", "errno", "advice_for", "lang", "verbose", "quiet", "help"),
+            *("show_secrets", "errno", "advice_for", "output", "lang", "verbose", "quiet", "help"),
         ),
     ),
     "explain": Command(arguments=("code",), options=("json", "errno", "advice_for", "lang", "help")),
@@ -128,7 +130,10 @@ COMMANDS = {
     "exporter": Command(options=("listen", "allow", "timeout", "at_once", "most_targets", "lang", "help")),
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
-    "replay": Command(arguments=("report",), options=("json", "advice_for", "lang", "verbose", "quiet", "help")),
+    "replay": Command(
+        arguments=("report",), options=("json", "advice_for", "output", "lang", "verbose", "quiet", "help")
+    ),
+    "report": Command(arguments=("report",), options=("to", "lang", "help")),
 }
 
 

@@ -22,6 +22,8 @@ About = Literal[
 #: Sockets that a program holds: of TCP (``stream``), of another protocol (``no-stream``), of UDP.
 Held = Literal["any", "stream", "no-stream", "udp"]
 Scope = Literal["this-machine", "name-service", "local-network", "path", "remote-host", "application"]
+#: Who is suggested to mend a fault; the labels ``ui.owner-…`` say what each needs.
+Owner = Literal["application", "server", "network", "dns", "provider", "security"]
 Transport = Literal["tcp", "udp"]
 System = Literal["linux", "macos", "windows"]
 Language = Literal["en", "ko"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Held,
         Kind,
         Language,
+        Owner,
         Sayer,
         Scope,
         Sureness,
@@ -325,12 +326,14 @@ class Judgement(Record):
     """Order and thresholds of the judge: ``order`` ranks causes, first the one that outranks all others.
 
     ``stop_everything`` names those that stop whatever leaves this machine, or lead it elsewhere: other faults may be
-    mere consequences.
+    mere consequences. ``owners`` gives who can mend a fault, by its cause or else by its scope (``public-path``: a path
+    among public addresses).
     """
 
     order: tuple[str, ...]
     stop_everything: tuple[str, ...]
     thresholds: dict[str, float]
+    owners: dict[str, Owner]
 
 
 class ClaimText(Record):

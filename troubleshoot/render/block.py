@@ -21,7 +21,7 @@ MOST = 12
 #: How many actions stand in the block.
 ACTIONS = 2
 _OUTCOME_SGR = {"fault": "1;31", "healthy": "1;32", "inconclusive": "1;33"}
-_PLATFORMS = {"linux": "Linux", "windows": "Windows", "darwin": "macOS"}
+PLATFORMS = {"linux": "Linux", "windows": "Windows", "darwin": "macOS"}
 _MOST_WAYS = 2
 
 
@@ -123,7 +123,7 @@ def titled(verdict: Verdict, lexicon: Lexicon) -> tuple[str, str]:
 def where(report: Report, lexicon: Lexicon) -> str:
     """Return where the fault lies, and from where that was seen where ``verdict.elsewhere`` does not say it."""
     vantage, location = report.vantage, report.verdict.location
-    system = _PLATFORMS.get(vantage.platform, vantage.platform)
+    system = PLATFORMS.get(vantage.platform, vantage.platform)
     told = bool(report.verdict.elsewhere)
     if location is None:
         return "" if told else lexicon.ui("seen-from-alone", host=vantage.hostname, system=system)

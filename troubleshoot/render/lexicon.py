@@ -15,13 +15,15 @@ class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
 
     ``wording`` is :meth:`~troubleshoot.knowledge.catalogue.Catalogue.wording`, ``causes`` the title of each cause id,
     ``codes`` the name of each Winsock number that the report mentions, ``steps`` the title of each step id: evidence
-    may come from a step that is not on the code's list.
+    may come from a step that is not on the code's list. ``owner`` is who can mend what the verdict names, an id of the
+    labels ``ui.owner-ID``.
     """
 
     wording: Mapping[str, str]
     causes: Mapping[str, str] = msgspec.field(default_factory=dict)
     codes: Mapping[int, str] = msgspec.field(default_factory=dict)
     steps: Mapping[str, str] = msgspec.field(default_factory=dict)
+    owner: str | None = None
 
     def ui(self, key: str, **values: str) -> str:
         """Return a label of the screen."""

@@ -9,7 +9,6 @@ saved report again.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 from probes.base import Budget, Context, Observation, Status, load, note
 from probes.budget import of_loop
 from probes.statistics import StatisticsRequest
-from probes.system import can_send_raw, loop, platform_name
+from probes.system import can_send_raw, loop
 from troubleshoot.asks.model import Job
 from troubleshoot.facts import AFTER, BEFORE, Facts, Key, NotYet
 from troubleshoot.intake.codes import parse_code
@@ -32,9 +31,10 @@ from troubleshoot.knowledge.catalogue import catalogue as installed
 from troubleshoot.knowledge.kinds import Language, System
 from troubleshoot.knowledge.text import Refusal
 from troubleshoot.options import Options, check
-from troubleshoot.report import Report, Vantage
+from troubleshoot.report import Report
 from troubleshoot.run.compose import Circumstances, compose
 from troubleshoot.run.conclude import conclude, views_of
+from troubleshoot.run.here import vantage
 from troubleshoot.run.hiding import hiding_secrets
 from troubleshoot.run.moment import Moment, find, keep, key_of
 from troubleshoot.run.plan import BrokenAsk, wanted
@@ -347,11 +347,7 @@ class _Run:
         circumstances = Circumstances(
             started=self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             duration_ms=round(self.elapsed_ms(), 1),
-            vantage=Vantage(
-                hostname=socket.gethostname(),
-                platform=platform_name(),
-                privileged=self.request.privileged,
-            ),
+            vantage=vantage(privileged=self.request.privileged),
             code_input=code_input,
             interrupted=self.was_interrupted,
             packets=_sent(self.workers),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
 from troubleshoot.cli.commands import confined, loaded, spare_tls
 from troubleshoot.cli.ending import Ending
+from troubleshoot.cli.files import replace
 from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.output import complain, write_utf8
 from troubleshoot.knowledge.text import Refusal
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from troubleshoot.check.run import Plan
     from troubleshoot.cli.session import Session
 
-#: Where nothing can be put in the place of a file, it is written to.
-_IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
 #: How often the line on the terminal is brought up to date, seconds.
 _SHOW_EACH_S = 0.2
 #: Files of targets are not longer than this.
@@ -246,7 +244,7 @@ def _write(report: CheckReport, places: list[tuple[str, str | None]], ending: En
             write_utf8(data)
             continue
         try:
-            _replace(file, data)
+            replace(file, data)
         except OSError as error:
             failed = Refusal("usage.check-written", file=file, reason=error.strerror or str(error))
     ending.let()
@@ -257,29 +255,3 @@ def _write(report: CheckReport, places: list[tuple[str, str | None]], ending: En
 def _is_read(file: str | None) -> bool:
     """Whether somebody reads what is written, and may keep it waiting: standard output, a pipe, a device."""
     return file is None or (os.path.exists(file) and not os.path.isfile(file))
-
-
-def _replace(file: str, data: bytes) -> None:
-    """Write a file whole or not at all, as far as its place allows that.
-
-    A pipe or a device is written to as it is, and so is a file that is a mount of its own, or stands in a folder that
-    takes no others: what a CI system hands to its jobs.
-    """
-    if _is_read(file):
-        _write_to(file, data)
-        return
-    beside = f"{file}.part{os.getpid()}"
-    try:
-        _write_to(beside, data)
-        os.replace(beside, file)
-    except OSError as error:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        if error.errno not in _IN_PLACE:
-            raise
-        _write_to(file, data)
-
-
-def _write_to(file: str, data: bytes) -> None:
-    with open(file, "wb") as opened:
-        opened.write(data)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
+from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.options import options_of, system_of, target_of
 from troubleshoot.cli.output import style
@@ -29,6 +30,7 @@ def run(
     advice_for: str | None,
     verbose: bool,
     quiet: bool,
+    output: list[str],
     **given: Any,
 ) -> int:
     """Diagnose and print the report; ``given`` are the options of the run."""
@@ -36,6 +38,7 @@ def run(
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
     spare_tls()
+    files = forms_of(output, "--output")
     options = options_of(session, system=system_for(advice_for), **given)
     aim = target_of(target, session.catalogue, name)
 
@@ -45,7 +48,7 @@ def run(
 
     loaded()
     stand_ins = standing_in(options)
-    context = confined(for_probes=True)
+    context = confined(for_probes=True, writes=bool(files))
     if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
 
@@ -58,7 +61,7 @@ def run(
             )
     else:
         report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins, context=context)
-    return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks)
+    return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks, files=files)
 
 
 def _given(code: str, place: list[str], session: Session, errno: str | None) -> tuple[str, str, str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from troubleshoot.cli.commands import confined, loaded
+from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.show import show
@@ -19,28 +20,47 @@ if TYPE_CHECKING:
 _MAX_REPORT_MB = 32
 
 
-def run(session: Session, *, report: str, json: bool, advice_for: str | None, verbose: bool, quiet: bool) -> int:
+def run(
+    session: Session,
+    *,
+    report: str,
+    json: bool,
+    advice_for: str | None,
+    verbose: bool,
+    quiet: bool,
+    output: list[str],
+) -> int:
     """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
     if verbose and quiet:
         raise Refusal("usage.option-quiet")
     system = system_for(advice_for)
-    let()  # standard input may be a person
-    data = _read(report)
-    hold()
-    confined(for_probes=False)
-    saved = _saved(data, report, session)
+    files = forms_of(output, "--output")
+    data = bytes_of(report)
+    confined(for_probes=False, writes=bool(files))
+    saved = saved_in(data, report, session)
 
     from troubleshoot.run import engine  # noqa: PLC0415
 
     loaded()
-    return show(engine.replay(saved, session.language, system), session, json=json, verbose=verbose, quiet=quiet)
+    again = engine.replay(saved, session.language, system)
+    return show(again, session, json=json, verbose=verbose, quiet=quiet, files=files)
 
 
-def _saved(data: bytes, file: str, session: Session) -> Report:
+def saved_in(data: bytes, file: str, session: Session) -> Report:
+    """Return the report that the bytes of ``file`` hold; raises :class:`Refusal`."""
     try:
         return from_json(data)
     except UserError as error:
         raise Refusal("usage.replay-bad", file=file, reason=session.translated(str(error))) from None
+
+
+def bytes_of(file: str) -> bytes:
+    """Return what a file (``-``: standard input) holds; raises :class:`Refusal`."""
+    let()  # standard input may be a person
+    try:
+        return _read(file)
+    finally:
+        hold()
 
 
 def _read(file: str) -> bytes:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from troubleshoot.check.model import CheckReport, Outcome, Status
 from troubleshoot.render.checks.words import Words, group_of
 from troubleshoot.render.safe import safe
+from troubleshoot.render.xml import suite, written
 
 
 def render(report: CheckReport, words: Words) -> str:
@@ -20,24 +21,20 @@ def render(report: CheckReport, words: Words) -> str:
         "skipped": str(counts[Status.UNDECIDED]),
         "time": f"{report.duration_ms / 1000:.3f}",
     }
-    top = ET.Element("testsuites", {key: value for key, value in sums.items() if key != "skipped"})
-    suite = ET.SubElement(
-        top, "testsuite", {**sums, "timestamp": report.started[:19], "hostname": safe(report.hostname)}
-    )
-    properties = ET.SubElement(suite, "properties")
+    top, cases = suite(sums, report.started, safe(report.hostname))
+    properties = ET.SubElement(cases, "properties")
     for outcome in report.outcomes:
-        _case(suite, properties, outcome, report, words)
-    if len(suite[0]) == 0:
-        suite.remove(suite[0])
-    ET.indent(top)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
+        _case(cases, properties, outcome, report, words)
+    if len(cases[0]) == 0:
+        cases.remove(cases[0])
+    return written(top)
 
 
-def _case(suite: ET.Element, properties: ET.Element, outcome: Outcome, report: CheckReport, words: Words) -> None:
+def _case(cases: ET.Element, properties: ET.Element, outcome: Outcome, report: CheckReport, words: Words) -> None:
     """Add a case, and what is known of it to the suite's properties: the schema gives cases none of their own."""
     took_s = sum(each.duration_ms for each in outcome.attempts) / 1000
     names = {"name": safe(outcome.check.name), "classname": "wsadiag.check", "time": f"{took_s:.3f}"}
-    case = ET.SubElement(suite, "testcase", names)
+    case = ET.SubElement(cases, "testcase", names)
     known = {
         "target": outcome.check.target.input,
         "status": str(outcome.status),
