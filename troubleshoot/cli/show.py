@@ -76,6 +76,16 @@ def write_files(report: Report, session: Session, files: Sequence[tuple[str, str
     return NOT_WRITTEN if failed else 0
 
 
+def redacted(report: Report, session: Session) -> Report:
+    """Return the report under other names; says so where it is judged otherwise for it."""
+    from troubleshoot.run.redact import redact  # noqa: PLC0415 - off by default
+
+    hidden = redact(report)
+    if not hidden.same:
+        complain(session.wording["usage.redact-differs"])
+    return hidden.report
+
+
 def lexicon(report: Report, catalogue: Catalogue, language: Language) -> Lexicon:
     """Return the words that the report's screen needs."""
     verdict = report.verdict

@@ -56,6 +56,7 @@ OPTIONS = {
     "no_network": Option(names=("--no-network",)),
     "advice_for": Option(names=("--for",), metavar="SYSTEM"),
     "output": Option(names=("--output",), metavar="FILE", many=True),
+    "redact": Option(names=("--redact",)),
     "to": Option(names=("--to",), metavar="FILE", many=True),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
     "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
@@ -102,7 +103,7 @@ COMMANDS = {
         arguments=("code", "place"),
         options=(
             *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
-            *("show_secrets", "errno", "advice_for", "output", "lang", "verbose", "quiet", "help"),
+            *("show_secrets", "errno", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
         ),
     ),
     "explain": Command(arguments=("code",), options=("json", "errno", "advice_for", "lang", "help")),
@@ -131,9 +132,10 @@ COMMANDS = {
     "doctor": Command(options=("json", "no_network", "lang", "verbose", "help")),
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
     "replay": Command(
-        arguments=("report",), options=("json", "advice_for", "output", "lang", "verbose", "quiet", "help")
+        arguments=("report",),
+        options=("json", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
     ),
-    "report": Command(arguments=("report",), options=("to", "lang", "help")),
+    "report": Command(arguments=("report",), options=("to", "redact", "lang", "help")),
 }
 
 

@@ -31,6 +31,7 @@ def run(
     verbose: bool,
     quiet: bool,
     output: list[str],
+    redact: bool,
     **given: Any,
 ) -> int:
     """Diagnose and print the report; ``given`` are the options of the run."""
@@ -42,14 +43,14 @@ def run(
     options = options_of(session, system=system_for(advice_for), **given)
     aim = target_of(target, session.catalogue, name)
 
-    from troubleshoot.cli.show import show  # noqa: PLC0415
+    from troubleshoot.cli.show import redacted, show  # noqa: PLC0415
     from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     loaded()
     stand_ins = standing_in(options)
     context = confined(for_probes=True, writes=bool(files))
-    if not json and not quiet and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+    if not json and not quiet and not redact and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415
 
         written = aim.input if options.show_secrets else masked(aim.input)
@@ -61,6 +62,8 @@ def run(
             )
     else:
         report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins, context=context)
+    if redact:
+        report, remarks = redacted(report, session), ()
     return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks, files=files)
 
 

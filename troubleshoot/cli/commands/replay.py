@@ -6,7 +6,7 @@ from troubleshoot.cli.commands import confined, loaded
 from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.interrupt import hold, let
 from troubleshoot.cli.options import advice_for as system_for
-from troubleshoot.cli.show import show
+from troubleshoot.cli.show import redacted, show
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.text import Refusal
 from troubleshoot.report import from_json
@@ -29,6 +29,7 @@ def run(
     verbose: bool,
     quiet: bool,
     output: list[str],
+    redact: bool,
 ) -> int:
     """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
     if verbose and quiet:
@@ -43,6 +44,8 @@ def run(
 
     loaded()
     again = engine.replay(saved, session.language, system)
+    if redact:
+        again = redacted(again, session)
     return show(again, session, json=json, verbose=verbose, quiet=quiet, files=files)
 
 

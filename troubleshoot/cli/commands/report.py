@@ -5,7 +5,7 @@ from __future__ import annotations
 from troubleshoot.cli.commands import confined, loaded
 from troubleshoot.cli.commands.replay import bytes_of, saved_in
 from troubleshoot.cli.files import forms_of
-from troubleshoot.cli.show import write_files
+from troubleshoot.cli.show import redacted, write_files
 from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from troubleshoot.cli.session import Session
 
 
-def run(session: Session, *, report: str, to: list[str]) -> int:
+def run(session: Session, *, report: str, to: list[str], redact: bool) -> int:
     """Write the report in the file ``report`` (``-``: standard input) as it is: it is judged again for its words only.
 
     That is where another language is spoken now. Returns the status of the writing, 0 or 74.
@@ -29,4 +29,6 @@ def run(session: Session, *, report: str, to: list[str]) -> int:
         from troubleshoot.run import engine  # noqa: PLC0415 - heavy
 
         saved = engine.replay(saved, session.language)
+    if redact:
+        saved = redacted(saved, session)
     return write_files(saved, session, files)
