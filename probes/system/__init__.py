@@ -22,6 +22,13 @@ def platform_name() -> Literal["linux", "windows", "darwin"]:
     return "windows" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
 
 
+def system_version() -> str | None:
+    """Return the system's name and its version (``Linux 6.1.0-30-amd64``), ``None`` where it does not tell."""
+    import platform  # noqa: PLC0415 - for reports alone
+
+    return f"{platform.system()} {platform.release()}".strip() or None
+
+
 def file_of_names(name: str) -> str:
     """Return where the system keeps ``hosts`` or ``services``: ``/etc`` or Windows' folder of the same name."""
     if sys.platform != "win32":

@@ -10,16 +10,17 @@ from troubleshoot.knowledge.text import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 #: Where nothing can be put in the place of a file, it is written to.
 _IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM)
 
 
-def forms_of(files: Sequence[str], option: str) -> list[tuple[str, str]]:
+def forms_of(files: Sequence[str], option: str, known: Collection[str] = ()) -> list[tuple[str, str]]:
     """Return each file with the form that its suffix names, after a look at whether it can be written.
 
-    Raises :class:`Refusal` for the first that does not fit; ``option`` is what the file was given to.
+    Raises :class:`Refusal` for the first that does not fit; ``option`` is what the file was given to, ``known`` the
+    suffixes that mean something there, where not all do.
     """
     if not files:
         return []
@@ -27,9 +28,10 @@ def forms_of(files: Sequence[str], option: str) -> list[tuple[str, str]]:
 
     found = []
     for file in files:
-        form = FORMS.get(os.path.splitext(file)[1].lower())
-        if form is None:
-            raise Refusal("usage.output-form", option=option, file=file, known=", ".join(FORMS))
+        suffix = os.path.splitext(file)[1].lower()
+        form = FORMS.get(suffix)
+        if form is None or suffix not in (known or FORMS):
+            raise Refusal("usage.output-form", option=option, file=file, known=", ".join(known or FORMS))
         try:
             _try(file)
         except OSError as error:

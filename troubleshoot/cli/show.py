@@ -65,11 +65,17 @@ def write_files(report: Report, session: Session, files: Sequence[tuple[str, str
     """Write the report to each file in its form; returns 0, or :data:`NOT_WRITTEN` after all have been tried."""
     if not files:
         return 0
-    from troubleshoot.cli.files import written  # noqa: PLC0415 - most runs write no file
-    from troubleshoot.render.reports import render  # noqa: PLC0415
+    from troubleshoot.render.reports import render  # noqa: PLC0415 - most runs write no file
 
     words = lexicon(report, session.catalogue, session.language)
-    failed = written((file, render(form, report, words).encode("utf-8", "backslashreplace")) for file, form in files)
+    return write_documents([(file, render(form, report, words)) for file, form in files], session)
+
+
+def write_documents(documents: Sequence[tuple[str, str]], session: Session) -> int:
+    """Write each text to its file and complain of those that cannot be; returns 0 or :data:`NOT_WRITTEN`."""
+    from troubleshoot.cli.files import written  # noqa: PLC0415 - as above
+
+    failed = written((file, text.encode("utf-8", "backslashreplace")) for file, text in documents)
     for file, error in failed:
         refusal = Refusal("usage.check-written", file=file, reason=error.strerror or str(error))
         complain(say(refusal, session.wording))

@@ -93,6 +93,7 @@ ARGUMENTS = {
     "targets": Argument(metavar="FILE.toml|TARGET...", many=True),
     "name": Argument(metavar="NAME"),
     "report": Argument(metavar="REPORT.json", required=True),
+    "other": Argument(metavar="OTHER.json", required=True),
 }
 #: The options of ``wsadiag`` itself.
 TOP = ("version", "install_completion", "show_completion")
@@ -135,6 +136,7 @@ COMMANDS = {
         arguments=("report",),
         options=("json", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
     ),
+    "compare": Command(arguments=("report", "other"), options=("json", "to", "lang", "help")),
     "report": Command(arguments=("report",), options=("to", "redact", "lang", "help")),
 }
 

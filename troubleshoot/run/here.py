@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import platform
 import socket
 
-from probes.system import platform_name
+from probes.system import platform_name, system_version
 from troubleshoot.report import Vantage
 
 
@@ -21,5 +20,5 @@ def vantage(*, privileged: bool) -> Vantage:
         platform=platform_name(),
         privileged=privileged,
         user=user,
-        system=f"{platform.system()} {platform.release()}".strip() or None,
+        system=system_version(),
     )
