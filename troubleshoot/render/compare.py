@@ -53,4 +53,5 @@ def _rows(found: Comparison, wording: Mapping[str, str]) -> Iterator[tuple[str, 
     for one in found.differences:
         label = wording.get(f"ui.compare-{one.what}", one.what)
         form = _LABELS.get(one.what, "{}")
-        yield label, *(wording.get(f"ui.{form.format(side)}", side) if side else "-" for side in (one.a, one.b))
+        a, b = (wording.get(f"ui.{form.format(side)}", side) if side else "-" for side in (one.a, one.b))
+        yield label, a, b

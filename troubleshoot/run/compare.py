@@ -86,7 +86,7 @@ def _two_ends(a: Report, b: Report) -> bool:
 
 def _fields(a: Report, b: Report) -> list[Difference]:
     """Return the differences of what was asked, from where, and what came of it."""
-    pairs = [
+    pairs: list[tuple[str, str | None, str | None]] = [
         ("code", a.error.name, b.error.name),
         ("target", a.target.input, b.target.input),
         ("addresses", ", ".join(sorted(a.target.addresses)), ", ".join(sorted(b.target.addresses))),
@@ -94,11 +94,20 @@ def _fields(a: Report, b: Report) -> list[Difference]:
         ("outcome", a.verdict.outcome, b.verdict.outcome),
         ("cause", a.verdict.cause, b.verdict.cause),
         ("confidence", a.verdict.confidence, b.verdict.confidence),
-        ("scope", *(r.verdict.location.scope if r.verdict.location else None for r in (a, b))),
-        ("hop", *(str(r.verdict.location.hop or "") if r.verdict.location else None for r in (a, b))),
+        ("scope", _scope(a), _scope(b)),
+        ("hop", _hop(a), _hop(b)),
         ("path", _shown(a), _shown(b)),
     ]
     return [Difference(what, one or None, two or None) for what, one, two in pairs if (one or None) != (two or None)]
+
+
+def _scope(report: Report) -> str | None:
+    return report.verdict.location.scope if report.verdict.location else None
+
+
+def _hop(report: Report) -> str | None:
+    location = report.verdict.location
+    return str(location.hop) if location is not None and location.hop else None
 
 
 def _shown(report: Report) -> str:

@@ -22,7 +22,8 @@ def render(report: Report, lexicon: Lexicon) -> str:
     lines += [f"| {markdown(label)} | {markdown(value)} |" for label, value in head.facts(report, lexicon)]
     lines += [""] if not report.interrupted else ["", markdown(lexicon.ui("interrupted")), ""]
     lines += [markdown(summary), ""] if summary else []
-    lines += [markdown(where(report, lexicon)), ""]
+    place = where(report, lexicon)
+    lines += [markdown(place), ""] if place else []
     for way in report.verdict.ways:
         lines += [markdown(draw(way, lexicon, _STYLE, _STYLE.width)), ""]
     if report.verdict.explanation:
