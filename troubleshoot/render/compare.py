@@ -23,7 +23,7 @@ _LABELS = {"outcome": "outcome-{}", "confidence": "confidence-{}", "scope": "sco
 
 def document(found: Comparison, wording: Mapping[str, str]) -> dict[str, Any]:
     """Return the comparison as plain data, ``wsadiag/compare/1``; ``follows`` are sentences with their keys."""
-    follows = [{"key": one.key.removeprefix("ui.compare-"), "text": say(one, wording)} for one in found.follows]
+    follows = [{"key": one.key.partition("compare-")[2], "text": say(one, wording)} for one in found.follows]
     return {"schema": SCHEMA, **msgspec.to_builtins(found), "follows": follows}
 
 

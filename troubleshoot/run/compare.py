@@ -165,10 +165,9 @@ def _ends(a: Report, b: Report, names: tuple[str, str]) -> Note:
     if set(outcomes) == {"fault", "healthy"}:
         bad = outcomes.index("fault")
         return note("ui.compare-one-end", bad=names[bad], good=names[1 - bad])
-    key = {("healthy", "healthy"): "ui.compare-both-ends-work", ("fault", "fault"): "ui.compare-both-ends-fail"}
-    if outcomes not in key:
+    if "inconclusive" in outcomes:
         return note("ui.compare-undecided", where=names[outcomes.index("inconclusive")])
-    return note(key[outcomes])
+    return note("ui.compare-both-ends-work") if a.verdict.outcome == "healthy" else note("ui.compare-both-ends-fail")
 
 
 def _both_fail(a: Report, b: Report, *, same_machine: bool) -> Note:
