@@ -1,6 +1,6 @@
 """Open pages of hostile reports in Chromium, by hand: ``python tests/reports/look.py FOLDER``.
 
-Needs ``chromium``, ``node``, and in FOLDER what ``npm install axe-core puppeteer-core`` puts there; says so and ends with
+Needs ``chromium``, ``node``, in FOLDER what ``npm install axe-core puppeteer-core`` puts there; says so and ends with
 77 (skipped) where one is missing. Each page is opened in both colour schemes: no request may leave it, nothing may be
 written to the console, axe-core may find nothing.
 """

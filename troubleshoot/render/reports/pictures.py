@@ -10,7 +10,7 @@ from troubleshoot.render.layout import cut
 from troubleshoot.render.lexicon import Lexicon
 from troubleshoot.report import Report, Way
 
-_WIDTH, _ROW, _LEFT, _RIGHT = 800, 24, 260, 110
+_WIDTH, _ROW, _LEFT, _RIGHT = 800, 24, 260, 160
 #: A chart of more rows than this is unreadable; JSON holds all of them.
 _MOST_ROWS = 80
 _LONGEST = 60
