@@ -36,7 +36,7 @@ def _limits(facts: Facts, reach: Reach) -> Finding | None:
     limit = trials.limit(facts, address)
     if spread is None or limit is None or flows.split(facts, address) is not None:
         return None
-    by_loss = limit.silent and min(1.0, 2 * losses.at_most(facts, address)) ** limit.count > _BY_LOSS
+    by_loss = limit.silent and (_else_lost(facts, address) or _by_loss(facts, address, limit.count) > _BY_LOSS)
     sure = limit.count >= UNTIL_A_LIMIT and limit.alike and not by_loss
     sender = spread.refused_by.sender if spread.refused_by is not None else None
     on_the_way = sender is not None and plain(sender) != plain(address)
@@ -55,3 +55,14 @@ def _limits(facts: Facts, reach: Reach) -> Finding | None:
         unsettles=not sure,
         also=((rival, note("verdict.open-several-machines")),),
     )
+
+
+def _by_loss(facts: Facts, address: str, count: int) -> float:
+    """How often a loss as large as it may be, by what was counted, makes so many connections fail in a row."""
+    return min(1.0, 2 * losses.at_most(facts, address)) ** count
+
+
+def _else_lost(facts: Facts, address: str) -> bool:
+    """Whether something else was lost, too: an ordinary user has no echoes that could be counted."""
+    ping = facts.path.peek_ping(address)
+    return facts.service.syn_lost(address) or (ping is not None and facts.path.patchy(ping))
