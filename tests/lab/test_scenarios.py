@@ -16,7 +16,6 @@ from tests.lab.scenario import FOLDER, Scenario, in_turns, load, load_all, sampl
 from tests.lab.topology import unavailable
 from troubleshoot.report import from_json
 
-
 #: Of these one variant is played here: nothing answers in them, which takes seconds to be sure of.
 WAITING = frozenset({
     "address-conflict-taken", "path-broken-next-hop", "wrong-route-rule", "wrong-route-stray-packets",
