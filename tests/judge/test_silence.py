@@ -106,9 +106,10 @@ def test_a_report_that_takes_longer_than_round_trips_is_of_a_search(
     saved = from_json((REPORTS / "network-unreachable-host.nobody.json").read_bytes())
     target = saved.target.addresses[0]
     ping = next(p for p in saved.probes if (p["probe"], p["subject"]) == ("ping", target))["result"]
-    echoes = [{**ping["echoes"][0], "rtt_ms": first_ms}, *ping["echoes"][1:]]
+    told = [{**ping["echoes"][0], "sequence": number, "rtt_ms": ms} for number, ms in enumerate(waits_ms)]
+    echoes = [*told, *ping["echoes"][len(told) :]]
     tried = next(p for p in saved.probes if p["probe"] == "connect")
-    attempts = [{**tried["result"]["attempts"][0], "duration_ms": first_ms}]
+    attempts = [{**tried["result"]["attempts"][0], "duration_ms": tried_ms}]
     trace = next(p for p in saved.probes if p["probe"] == "traceroute")["result"]
     router = {"address": ping["echoes"][0]["icmp"]["sender"], "rtt_ms": 0.7, "reply_ttl": 64}
     passed = {**ping["echoes"][0]["icmp"], "type": 11, "code": 0}

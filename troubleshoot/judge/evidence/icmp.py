@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probes.base import Note, note
+from probes.connect import ConnectResult
 from probes.datagram import DatagramResult
 from probes.failure import IcmpError, IcmpMeaning
 from probes.own_filter import OwnFilterResult
@@ -13,8 +14,9 @@ from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
 from troubleshoot.judge.evidence.distance import routers_back, same_way_back
 from troubleshoot.report import Confidence
 
-#: A router's decision is reported within the round trip; a busy machine may hear of it so much later, milliseconds.
-_PROMPT_MS = 300.0
+#: A router's decision is reported within the round trip, or so much later; what comes much later is of a search,
+#: milliseconds.
+_PROMPT_MS, _MUCH_LATER_MS = 20.0, 300.0
 
 
 def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
@@ -161,13 +163,32 @@ def reported_late(facts: Facts, reach: Reach) -> bool:
     rtt_ms = facts.path.rtt_ms(reach.address)
     if max(waits, default=heard_ms) - rtt_ms >= facts.threshold("neighbour_wait_ms"):
         return True
-    return bool(waits) and rtt_ms > 0.0 and max(waits) >= _PROMPT_MS + 4 * rtt_ms
+    if not waits or not rtt_ms:
+        return False
+    prompt = _prompt(facts, reach)
+    return max(waits) >= _MUCH_LATER_MS + 4 * rtt_ms or (prompt < 2 <= len(_waits(facts, reach)) - prompt)
+
+
+def _waits(facts: Facts, reach: Reach) -> list[float]:
+    """How long each report of the address took, in milliseconds."""
+    tried = facts.peek("connect", ConnectResult, facts.endpoint(reach.address))
+    waits = [wait_ms for wait_ms, _ in facts.path.unreachables(reach.address)]
+    if tried is not None:
+        return waits + [a.duration_ms for a in tried.attempts if a.icmp is not None]
+    return [*waits, reach.heard_ms] if reach.icmp is not None else waits
+
+
+def _prompt(facts: Facts, reach: Reach) -> int:
+    """How many reports came within the round trip: those of a search come in one moment, whenever it was asked."""
+    within_ms = _PROMPT_MS + 2 * facts.path.rtt_ms(reach.address)
+    return sum(wait_ms <= within_ms for wait_ms in _waits(facts, reach))
 
 
 def decided(facts: Facts, reach: Reach, error: IcmpError) -> bool:
     """Whether an early report is a routing decision for sure: of a host that is dead, one may come early by chance."""
     if error.meaning is IcmpMeaning.NETWORK_UNREACHABLE:
         return True
-    waits = [wait_ms for wait_ms, _ in facts.path.unreachables(reach.address)]
-    waits += [reach.heard_ms] if reach.icmp is not None else []
-    return sum(ms < _PROMPT_MS + 4 * facts.path.rtt_ms(reach.address) for ms in waits) > 1
+    if not facts.path.rtt_ms(reach.address):
+        waits = _waits(facts, reach)
+        return len(waits) > 1 and max(waits) <= 2 * min(waits) + _PROMPT_MS
+    return _prompt(facts, reach) > 1
