@@ -96,13 +96,17 @@ def test_a_router_that_this_machine_looked_for_in_vain_is_down_whatever_the_tabl
 
 
 @pytest.mark.parametrize(
-    ("first_ms", "cause", "confidence"),
-    [(1.4, "network-unreachable", "certain"), (557.0, "host-down", "likely")],
+    ("waits_ms", "tried_ms", "cause", "confidence"),
+    [
+        ((1.4,), 1.4, "network-unreachable", "certain"),
+        ((557.0,), 557.0, "host-down", "likely"),
+        ((198.0, 98.0), 135.0, "host-down", "likely"),
+    ],
 )
-def test_a_report_that_takes_longer_than_round_trips_is_of_a_search(
-    first_ms: float, cause: str, confidence: str
+def test_a_report_later_than_round_trips_is_of_a_search(
+    waits_ms: tuple[float, ...], tried_ms: float, cause: str, confidence: str
 ) -> None:
-    """Who comes late in a router's search for its next hop waits for the rest of it only."""
+    """Who comes late in a router's search for its next hop waits for its rest only, and all hear in one moment."""
     saved = from_json((REPORTS / "network-unreachable-host.nobody.json").read_bytes())
     target = saved.target.addresses[0]
     ping = next(p for p in saved.probes if (p["probe"], p["subject"]) == ("ping", target))["result"]
