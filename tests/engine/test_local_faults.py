@@ -818,7 +818,7 @@ def test_a_stack_that_works_leaves_the_program() -> None:
         assert report["verdict"]["location"]["scope"] == "application"
         assert "WSAStartup" in " ".join(report["verdict"]["actions"])
     assert cause(ready) is None
-    assert ready["verdict"]["outcome"] == "healthy"
+    assert ready["verdict"]["outcome"] == "inconclusive"  # a code that only Windows gives, seen from another system
 
 
 # -- codes of the program --------------------------------------------------------------------------------------
