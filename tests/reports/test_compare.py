@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -141,5 +142,5 @@ def test_it_is_told_in_three_forms_and_foreign_names_are_inert(language: Any) ->
         assert "\x1b" not in told
         assert "\u202e" not in told
         assert "<ui." not in told
-    assert "<b>" not in markup
+    assert not re.search(r"(?<!\\)<b>", markup)
     assert all(line.count("|") - line.count("\\|") == 4 for line in markup.splitlines() if line.startswith("|"))

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from markdown_it import MarkdownIt
 
 from tests.reports.made import fault
 from troubleshoot.cli.files import forms_of, replace, written
@@ -148,7 +149,13 @@ def test_junit_has_a_case_for_each_step_and_fits_the_schema(saved: Report, poiso
 @pytest.mark.parametrize("poison", HOSTILE)
 def test_nothing_in_a_ticket_is_markup(saved: Report, poison: str) -> None:
     text = document("markdown", hostile(saved, poison))
-    assert not re.search(r"(?<!\\)[<>`\[\]]|(?<!\\)\*|https?://|\bwww\.", text)
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    inside = {child.type for token in tokens for child in token.children or ()}
+    assert inside <= {"text", "text_special", "code_inline"}
+    assert not {token.type for token in tokens if token.type.startswith(("html", "fence", "code", "blockquote", "hr"))}
+    headings = [token for token in tokens if token.type == "heading_open"]
+    assert len(headings) == sum(line.startswith(("# ", "## ")) for line in text.splitlines())
+    assert not re.search(r"https?://|\bwww\.", text)  # which GitHub makes links of
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
     for line in text.splitlines():
         if line.startswith("|"):

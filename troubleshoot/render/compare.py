@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from troubleshoot.knowledge.text import say
-from troubleshoot.render.escape import markdown
+from troubleshoot.render.escape import markdown, row
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
@@ -43,8 +43,8 @@ def ticket(found: Comparison, wording: Mapping[str, str]) -> str:
     lines = [markdown(say(one, wording)) + "\n" for one in found.follows]
     lines.append(f"## {wording['ui.compare-differs' if found.differences else 'ui.compare-no-difference']}\n")
     if found.differences:
-        lines += [f"| | A: {markdown(found.a)} | B: {markdown(found.b)} |", "| --- | --- | --- |"]
-        lines += [f"| {' | '.join(map(markdown, row))} |" for row in _rows(found, wording)]
+        lines += [row(("", f"A: {found.a}", f"B: {found.b}")), "| --- | --- | --- |"]
+        lines += map(row, _rows(found, wording))
     return "\n".join(lines) + "\n"
 
 

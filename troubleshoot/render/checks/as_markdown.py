@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from troubleshoot.check.model import CheckReport, Status
 from troubleshoot.render.checks.words import Words, group_of
-from troubleshoot.render.escape import markdown
+from troubleshoot.render.escape import markdown, row
 
 
 def render(report: CheckReport, words: Words) -> str:
@@ -15,7 +15,7 @@ def render(report: CheckReport, words: Words) -> str:
         lines += ["| target | status | |", "| --- | --- | --- |"]
         for outcome in open_:
             cells = outcome.check.name, words.say(str(outcome.status)), words.reason(outcome, group_of(outcome, report))
-            lines.append(f"| {' | '.join(map(markdown, cells))} |")
+            lines.append(row(cells))
     for group in report.groups:
         verdict = group.report.verdict
         heading = words.cause(group.cause) or verdict.summary

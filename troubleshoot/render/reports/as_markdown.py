@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from troubleshoot.render.block import titled, where
-from troubleshoot.render.escape import markdown
+from troubleshoot.render.escape import markdown, row
 from troubleshoot.render.lexicon import Lexicon
 from troubleshoot.render.reports import head
 from troubleshoot.render.style import Style
@@ -19,7 +19,10 @@ def render(report: Report, lexicon: Lexicon) -> str:
     """Return the ticket: facts, verdict, evidence, checklist, owner."""
     title, summary = titled(report.verdict, lexicon)
     lines = [f"# {markdown(title)}", "", "| | |", "| --- | --- |"]
-    lines += [f"| {markdown(label)} | {markdown(value)} |" for label, value in head.facts(report, lexicon)]
+    lines += [
+        f"| {markdown(label, cell=True)} | {markdown(value, cell=True)} |"
+        for label, value in head.facts(report, lexicon)
+    ]
     lines += [""] if not report.interrupted else ["", markdown(lexicon.ui("interrupted")), ""]
     lines += [markdown(summary), ""] if summary else []
     place = where(report, lexicon)
@@ -60,7 +63,7 @@ def _checklist(report: Report, lexicon: Lexicon) -> list[str]:
     for step in report.steps:
         sign, _ = _STYLE.mark(step.status)
         cells = f"{sign} {lexicon.ui(f'mark-{step.status}')}", step.title, step.summary or step.why
-        lines.append(f"| {' | '.join(map(markdown, cells))} |")
+        lines.append(row(cells))
     return [*lines, ""] if report.steps else []
 
 
