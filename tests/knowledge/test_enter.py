@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.lab.faults import FAULTS, fault
-from troubleshoot.judge.model import RULES, rule
+from troubleshoot.judge.model import DECLARED, RULES, rule
 from troubleshoot.knowledge.registry import enter
-from troubleshoot.steps import STEPS
+from troubleshoot.steps import ASKS, STEPS
 from troubleshoot.steps.model import step
 
 
@@ -31,8 +31,10 @@ def test_a_second_entry_is_refused(
 ) -> None:
     name, first = next(iter(table.items()))
     places = [f"{one.__module__}:{inspect.getsourcelines(one)[1]}" for one in (first, made)]
+    declared = dict(DECLARED), dict(ASKS)
     with pytest.raises(ValueError, match="registered twice") as refused:
         decorator(name)(made)
+    assert (DECLARED, ASKS) == declared
     assert f"{name!r} is registered twice: at {places[0]} and at {places[1]}" in str(refused.value)
     assert table[name] is first
 

@@ -89,7 +89,11 @@ def test_nothing_is_told_of_a_process_that_is_gone() -> None:
 )
 def test_words_with_blanks_are_seen_as_words(words: list[str], shown: str) -> None:
     # A shell whose first word is a title takes the rest for its arguments, and waits for what is never written.
-    with subprocess.Popen(["bash", "-c", "read -r _; :", *words], stdin=subprocess.PIPE) as child:
+    script = "echo; read -r _; :"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["bash", "-c", script, *words], stdin=pipe, stdout=pipe) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # before that the kernel may still be laying out its command line
         command = identify(child.pid).command
         child.kill()
-    assert command == f'bash -c "read -r _; :" {shown}'
+    assert command == f'bash -c "{script}" {shown}'

@@ -105,7 +105,8 @@ def read_rung(
         _ending, _means, speaks = _read(said, result, None, tuple(marks))
         return Rung(name, Ending.ELSE, result, None, speaks, quote(said))
     ending, means, speaks = _read(said, result, manner, tuple(marks))
-    if manner is None and name == LISTEN and _matches(_TURNED_AWAY, said):
+    greeted = name == LISTEN or name.startswith(AGAIN)
+    if manner is None and greeted and _matches(_TURNED_AWAY, said):
         ending, means = Ending.NO, None
     if name == ANNOUNCED and status_of(said) in _NOT_UNDERSTOOD:
         ending = Ending.ELSE  # it takes the PROXY line for a request

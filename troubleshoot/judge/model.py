@@ -87,8 +87,9 @@ def rule(cause: str, *, asks: tuple[Ask, ...] = (), holds_up: HoldsUp | None = N
     """Register the rule of ``cause``, which may have one only, with what it declares."""
 
     def register(function: Rule) -> Rule:
+        entered = enter(RULES, cause, function)
         DECLARED[cause] = Declared(asks=asks, holds_up=holds_up)
-        return enter(RULES, cause, function)
+        return entered
 
     return register
 

@@ -35,8 +35,9 @@ def step(identifier: str, *, asks: tuple[Ask, ...] = ()) -> Callable[[StepFuncti
     """Put a function into the table of steps, under a name that no other has."""
 
     def register(function: StepFunction) -> StepFunction:
+        entered = enter(STEPS, identifier, function)
         ASKS[identifier] = asks
-        return enter(STEPS, identifier, function)
+        return entered
 
     return register
 
