@@ -34,7 +34,7 @@ def test_a_second_entry_is_refused(
     declared = dict(DECLARED), dict(ASKS)
     with pytest.raises(ValueError, match="registered twice") as refused:
         decorator(name)(made)
-    assert (DECLARED, ASKS) == declared
+    assert declared == (DECLARED, ASKS)
     assert f"{name!r} is registered twice: at {places[0]} and at {places[1]}" in str(refused.value)
     assert table[name] is first
 
