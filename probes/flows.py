@@ -92,9 +92,18 @@ class FlowsResult(msgspec.Struct, frozen=True):
     refused_by: IcmpError | None = None
 
 
-#: After so many failures in a row, once a connection was made, a limit has set in: where one of two machines is at
-#: fault that many are met one time in eight.
+#: After so many failures in a row, once a connection was made, a limit has set in: where one of two ways or machines is
+#: at fault that many are met one time in eight, ...
 UNTIL_A_LIMIT: Final = 4
+#: ... and so many resets, which cost no waiting, one time in 256.
+UNTIL_A_LIMIT_RESETS: Final = 9
+
+
+def enough_for_a_limit(outcome: FlowOutcome, count: int) -> bool:
+    """Whether ``count`` connections in a row that failed with ``outcome`` are those of a limit."""
+    return count >= (UNTIL_A_LIMIT_RESETS if outcome is FlowOutcome.RESET else UNTIL_A_LIMIT)
+
+
 #: A chance of less than this that ports fail again only by chance is small enough.
 CHANCE: Final = 0.005
 

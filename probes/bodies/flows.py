@@ -13,13 +13,13 @@ from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, errno_name
 from probes.flows import (
     CHANCE,
-    UNTIL_A_LIMIT,
     Flow,
     FlowHop,
     FlowOutcome,
     FlowsRequest,
     FlowsResult,
     by_chance,
+    enough_for_a_limit,
     repetitions,
 )
 from probes.system import need_linux
@@ -99,10 +99,12 @@ class _Search(msgspec.Struct):
 
     async def _goes_on(self) -> bool:
         """Whether a connection is made again after one that failed, from a port that was not tried before."""
-        for _ in range(UNTIL_A_LIMIT - 1):
+        count = 1
+        while not enough_for_a_limit(self.row[-1], count):
             if await self._next() is FlowOutcome.ACCEPTED:
                 self.fresh_last.append(FlowOutcome.ACCEPTED)
                 return True
+            count += 1
         return False
 
     async def _again(self) -> None:

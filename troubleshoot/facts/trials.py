@@ -15,7 +15,7 @@ import msgspec
 from probes.base import Note, note
 from probes.connect import ConnectAttempt, ConnectOutcome, ConnectResult
 from probes.failure import Failure
-from probes.flows import FlowOutcome, FlowsResult
+from probes.flows import FlowOutcome, FlowsResult, enough_for_a_limit
 from probes.service import ServiceOutcome, ServiceResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.transfer import TransferOutcome, TransferResult
@@ -137,14 +137,15 @@ def made(facts: Facts, address: str) -> int:
 class Limit(msgspec.Struct, frozen=True):
     """So many connections were ``made``, and the ``count`` after them failed, all of them; ``silent`` tells how.
 
-    ``alike`` tells whether they failed in one way. Who refuses by ICMP is held to a few messages a second (RFC 1812,
-    4.3.2.8), so that silence after one such message is no other way.
+    ``alike`` tells whether they failed in one way, ``enough`` whether so many do so by a limit. Who refuses by ICMP is
+    held to a few messages a second (RFC 1812, 4.3.2.8), so that silence after one such message is no other way.
     """
 
     made: int
     count: int
     silent: bool
     alike: bool
+    enough: bool
 
 
 def limit(facts: Facts, address: str) -> Limit | None:
@@ -154,7 +155,13 @@ def limit(facts: Facts, address: str) -> Limit | None:
         return None
     outcomes = [trial.outcome for trial in trials(facts, address)]
     ways = {one for one in failed if failed[0] is not FlowOutcome.ICMP or one is not FlowOutcome.SILENCE}
-    return Limit(outcomes.count(FlowOutcome.ACCEPTED), len(failed), FlowOutcome.SILENCE in ways, len(ways) == 1)
+    return Limit(
+        outcomes.count(FlowOutcome.ACCEPTED),
+        len(failed),
+        silent=FlowOutcome.SILENCE in ways,
+        alike=len(ways) == 1,
+        enough=enough_for_a_limit(failed[0], len(failed)),
+    )
 
 
 def told(found: Limit, port: int | None) -> Note:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probes.base import note
-from probes.flows import UNTIL_A_LIMIT, FlowsResult
+from probes.flows import FlowsResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, flows, losses, plain, trials
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
@@ -37,7 +37,7 @@ def _limits(facts: Facts, reach: Reach) -> Finding | None:
     if spread is None or limit is None or flows.split(facts, address) is not None:
         return None
     by_loss = limit.silent and (_else_lost(facts, address) or _by_loss(facts, address, limit.count) > _BY_LOSS)
-    sure = limit.count >= UNTIL_A_LIMIT and limit.alike and not by_loss
+    sure = limit.enough and limit.alike and not by_loss
     sender = spread.refused_by.sender if spread.refused_by is not None else None
     on_the_way = sender is not None and plain(sender) != plain(address)
     hop = facts.hops.hop_of(address, sender) if on_the_way else facts.hops.distance(address)
