@@ -26,7 +26,6 @@ class OtherRouteResult(msgspec.Struct, frozen=True):
     """What became of one connection that was bound to ``interface``.
 
     ``failure`` and ``errno`` are ``None`` where it was made; ``icmp`` is the error behind a failure, where one came.
-    ``duration_ms`` is until the answer, or until the patience ended.
     """
 
     address: str
@@ -36,7 +35,6 @@ class OtherRouteResult(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     errno: str | None = None
     icmp: IcmpError | None = None
-    duration_ms: float = 0.0
 
 
 async def observe(
@@ -61,7 +59,6 @@ async def observe(
         failure=dial.failure,
         errno=dial.errno_word,
         icmp=dial.icmp,
-        duration_ms=dial.duration_ms,
     )
 
 
