@@ -63,9 +63,12 @@ def test_whoever_runs_here_is_told_as_psutil_tells_it() -> None:
 
 
 def test_its_command_line_is_masked_while_it_is_whole() -> None:
-    code = "import time; time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code, "--password", "geheim" * 200]) as child:
+    code = "import time; print(flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", code, "--password", "geheim" * 200]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
         try:
+            assert child.stdout is not None
+            assert child.stdout.readline()  # the kernel shows nothing of it while exec is under way
             told = identify(child.pid, lambda text: text.replace("geheim", "***"))
         finally:
             child.kill()

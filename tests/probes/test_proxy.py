@@ -101,8 +101,12 @@ def test_the_environment_of_another_process(monkeypatch: pytest.MonkeyPatch) -> 
     for name in _NAMES:
         monkeypatch.delenv(name, raising=False)
     environment = {"https_proxy": "http://other.test:1"}
-    with subprocess.Popen(["/bin/sleep", "30"], env=environment) as other:
+    # Popen may return while exec is still under way, and the kernel shows an empty environment until it is over.
+    words = ["/bin/sh", "-c", "echo started; exec sleep 30"]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as other:
         try:
+            assert other.stdout is not None
+            assert other.stdout.readline()
             request = ProxyRequest("example.test", "https", 443, other.pid)
             result = asyncio.run(observe(request, Context(), lambda _: None))
         finally:
