@@ -203,21 +203,22 @@ def curve(net: Net) -> None:
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
     fits = [
-        f"Time of {what}: {fitted([(n, took[which].wall_s) for n, *took, _ in rows], 's')}."
+        f"- Time of {what}: {fitted([(n, took[which].wall_s) for n, *took, _ in rows], 's')}."
         for which, what in enumerate(("connections", "the whole check"))
     ]
-    fits.append(f"Memory: {fitted([(n, whole.mib) for n, _, whole, _ in rows], 'MiB')}.")
+    fits.append(f"- Memory: {fitted([(n, whole.mib) for n, _, whole, _ in rows], 'MiB')}.")
     print("\n".join(fits))
-    said = (
-        f"{tables.table(head, cells)}\n{' '.join(fits)}\n{tables.machine()}; `python tests/bench/targets.py --curve`.\n"
+    lines = ("Straight lines through these points, by least squares:", "", *fits, "")
+    said = "\n".join(
+        (tables.table(head, cells), *lines, f"{tables.machine()}; `python tests/bench/targets.py --curve`.\n")
     )
     PAGE.write_text(f"{before}{MARKS[0]}{said}{MARKS[1]}{after}", encoding="utf-8")
-    lines = {
+    drawn = {
         "seconds, connections": [(n, quick.wall_s) for n, quick, _, _ in rows],
         "seconds, with causes": [(n, whole.wall_s) for n, _, whole, _ in rows],
         "MiB": [(n, float(whole.mib)) for n, _, whole, _ in rows],
     }
-    FIGURE.write_text(figure.drawn(lines, x_title="targets"), encoding="utf-8")
+    FIGURE.write_text(figure.drawn(drawn, x_title="targets"), encoding="utf-8")
 
 
 def fitted(points: Sequence[tuple[int, float]], unit: str) -> str:

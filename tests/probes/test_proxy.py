@@ -102,10 +102,12 @@ def test_the_environment_of_another_process(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     environment = {"https_proxy": "http://other.test:1"}
     # Popen may return while exec is still under way, and the kernel shows an empty environment until it is over.
-    words = ["/bin/sh", "-c", "echo started; exec sleep 30"]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as other:
+    with subprocess.Popen(["/bin/cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         try:
+            assert other.stdin is not None
             assert other.stdout is not None
+            other.stdin.write(b"\n")
+            other.stdin.flush()
             assert other.stdout.readline()
             request = ProxyRequest("example.test", "https", 443, other.pid)
             result = asyncio.run(observe(request, Context(), lambda _: None))
