@@ -69,8 +69,9 @@ class AddressTaken:
         address, near = value(lab, self.node, 4), lab.plan[self.node].near.v4
         mac = link_address(lab, "neighbour", "e0")
         lab.ip("neighbour", f"addr add {near} dev e0")
-        believer = "router1" if self.node == "client" else "client"
-        lab.ip(believer, f"neigh replace {address} lladdr {mac} nud permanent dev e0")
+        # the router would learn better from the client's own questions; the client asks nobody while all is well
+        believer, state = ("router1", "permanent") if self.node == "client" else ("client", "reachable")
+        lab.ip(believer, f"neigh replace {address} lladdr {mac} nud {state} dev e0")
 
     def verify(self, lab: Lab) -> None:
         address, port = value(lab, "server", 4), int(lab.values["port"])

@@ -114,8 +114,8 @@ class Attempts(Theme):
 
         The host is known to be alive, or out of a router's reach, so nobody will report it dead later; several
         packets went unanswered, so it is not one that was lost; and the slowest answer seen would be here long since.
-        Or the host's neighbour is alive, so the path works, and the time in which a router reports a dead host
-        (3.05 s) is over.
+        Or the time in which a router reports a dead host (3.05 s) is over, and the host's neighbour is alive, so the
+        path works, or another device may get what is sent or answered.
         """
         ping = self._path.peek_ping(address)
         patchy = ping is not None and self._path.patchy(ping)
@@ -125,6 +125,8 @@ class Attempts(Theme):
             if self._hops.passes_on(address) is not None and waited_ms < self._view.threshold("report_ms"):
                 return False  # the machine behind it may be reported absent
             return waited_ms >= self._view.threshold("silence_ms") + 4 * self._path.rtt_ms(address)
+        if self._link.contested(address):
+            return waited_ms >= self._view.threshold("report_ms")
         route = self._link.peek_route(address)
         if route is None or route.on_link or self._machine.is_local(address):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 
+from probes.claims import ClaimsResult
 from probes.failure import IcmpMeaning
 from probes.link import LinkResult
 from probes.neighbours import Neighbour, NeighboursResult, NeighbourState
@@ -113,6 +114,31 @@ class Link(Theme):
     def on_wire(self, address: str) -> LinkResult | None:
         """Return what the wire itself says of the address (root only)."""
         return self._view.get("link", LinkResult, address)
+
+    def claimed_twice(self, address: str) -> ClaimsResult | None:
+        """Return who claims this machine's own address on the way to ``address``, or with others the next hop's.
+
+        :class:`NotYet` while it is asked for, ``None`` where each has one owner.
+        """
+        route = self.peek_route(address)
+        for one in (route.source, gateway_of(route) or address) if route is not None else ():
+            found = self._view.get("claims", ClaimsResult, one) if one is not None else None
+            if found is not None and len(found.macs) >= (1 if found.own else 2):
+                return found
+        return None
+
+    def contested(self, address: str) -> bool:
+        """Whether it is known that another device may get what is meant for an address, or the answers to this machine.
+
+        Either has two owners, or a fixed entry has the kernel ask nobody who has it.
+        """
+        entry = self.peek_neighbour(address)
+        if entry is not None and entry.state is NeighbourState.PERMANENT:
+            return True
+        try:
+            return self.claimed_twice(address) is not None
+        except NotYet:
+            return False
 
     def mask_doubtful(self, address: str) -> bool:
         """Whether an on-link target lies so far from our own address that a wrong mask could explain it."""

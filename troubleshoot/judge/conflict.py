@@ -7,42 +7,53 @@ from probes.claims import ClaimsResult
 from probes.neighbours import NeighboursResult, NeighbourState
 from probes.route import RouteKind
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_alive, plain
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, loss_series, neighbour_alive, plain
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence, failing
 from troubleshoot.judge.model import Finding, first_step, rule, values
 
 
-@rule("address-conflict", asks=(asks.failed.link, asks.failed.claims, asks.around.routers))
+@rule("address-conflict", asks=(asks.failed.link, asks.failed.claims, asks.around.routers), holds_up="healthy")
 def address_conflict(facts: Facts) -> Finding | None:
     """Two devices claim an address, or a fixed neighbour entry names one that does not answer."""
     reach = failing(facts)
-    if reach is None or any_connected(facts) or reach.reading not in (Reading.SILENT, Reading.LOCAL):
+    if reach is None:
+        return _lost_at_first(facts)
+    if any_connected(facts) or reach.reading not in (Reading.SILENT, Reading.LOCAL):
         return None
     return _claimed_twice(facts, reach) or _fixed(facts, reach) or _suspected(facts, reach)
 
 
 def _claimed_twice(facts: Facts, reach: Reach) -> Finding | None:
     """Another device has this machine's own address, or two have the next hop's: answers go to either."""
-    route = facts.link.route(reach.address)
-    if not facts.request.privileged or route is None or route.interface is None:
-        return None
-    for address in (route.source, gateway_of(route) or reach.address):
-        found = facts.get("claims", ClaimsResult, address) if address is not None else None
-        if found is None or len(found.macs) < (1 if found.own else 2):
+    found = facts.link.claimed_twice(reach.address) if facts.request.privileged else None
+    if found is None or (not found.own and facts.path.alive(reach.address)):
+        return None  # one that answers for another is no harm where the host is reached (proxy ARP, RFC 1027)
+    return _two(facts, reach, found)
+
+
+def _lost_at_first(facts: Facts) -> Finding | None:
+    """The next hop has two owners, and what was sent to it at first is lost, until it was asked for anew."""
+    for reach in facts.attempts.reaches():
+        if reach.reading is not Reading.CONNECTED or not facts.service.syn_lost(reach.address):
             continue
-        if not found.own and facts.path.alive(reach.address):
-            continue  # one that answers for another is no harm then (proxy ARP, RFC 1027)
-        claimed = note("fact.claimed-by", address=address, mac=" / ".join(found.macs))
-        return Finding(
-            cause="address-conflict",
-            confidence="likely",
-            step=first_step(facts, "ping-router", "ping-remote", "connect"),
-            evidence=(attempt_evidence(facts, reach), ("interface", claimed)),
-            values=values(interface=route.interface, found=" / ".join(found.macs)),
-            variant="own" if found.own else "two",
-            address=address,
-        )
+        found = facts.link.claimed_twice(reach.address)
+        if found is None or loss_series.weight(facts, reach.address) in ("certain", "likely"):
+            continue
+        return _two(facts, reach, found)
     return None
+
+
+def _two(facts: Facts, reach: Reach, found: ClaimsResult) -> Finding:
+    claimed = note("fact.claimed-by", address=found.address, mac=" / ".join(found.macs))
+    return Finding(
+        cause="address-conflict",
+        confidence="likely",
+        step=first_step(facts, "ping-router", "ping-remote", "connect"),
+        evidence=(attempt_evidence(facts, reach), ("interface", claimed)),
+        values=values(interface=found.interface, found=" / ".join(found.macs)),
+        variant="own" if found.own else "two",
+        address=found.address,
+    )
 
 
 def _fixed(facts: Facts, reach: Reach) -> Finding | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.flows import FlowsResult
+from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, flows, losses, plain, trials
 from troubleshoot.judge.evidence.attempt import attempt_evidence, step_of
@@ -65,4 +66,7 @@ def _by_loss(facts: Facts, address: str, count: int) -> float:
 def _else_lost(facts: Facts, address: str) -> bool:
     """Whether something else was lost, too: an ordinary user has no echoes that could be counted."""
     ping = facts.path.peek_ping(address)
-    return facts.service.syn_lost(address) or (ping is not None and facts.path.patchy(ping))
+    talk = facts.peek("transfer", TransferResult, facts.endpoint(address))
+    made = [t for t in talk.trials if t.outcome is not TransferOutcome.NOT_CONNECTED] if talk is not None else []
+    sent_again = any(trial.retransmitted for trial in made)
+    return sent_again or facts.service.syn_lost(address) or (ping is not None and facts.path.patchy(ping))

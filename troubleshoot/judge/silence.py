@@ -245,5 +245,16 @@ def _broken(facts: Facts) -> Finding | None:
         variant="default" if hop and router else "nothing-answered",
         hop=hop or None,
         address=router,
-        also=(("host-down", note("verdict.open-host-down")), ("firewall-drop", note("verdict.open-stealth"))),
+        also=(
+            ("host-down", note("verdict.open-host-down")),
+            ("firewall-drop", note("verdict.open-stealth")),
+            *_router_claimed(facts, router if hop == 1 else None),
+        ),
     )
+
+
+def _router_claimed(facts: Facts, router: str | None) -> tuple[tuple[str, Note], ...]:
+    """What else it may be where nothing is heard beyond the next hop: as root it is asked who has its address."""
+    if router is None or facts.request.privileged:
+        return ()
+    return (("address-conflict", note("verdict.open-claimed", router=router)),)
