@@ -128,7 +128,7 @@ def cut(packet: bytes, family: int, word: bytes) -> list[tuple[bytes, bytes]]:
     length = len(tcp) - (tcp[12] >> 4) * 4
     ports = tcp[0:2], tcp[2:4]
     to_client = reset_of(family, (target, source), (ports[1], ports[0]), acknowledged, sequence + length)
-    to_server = reset_of(family, (source, target), ports, sequence, acknowledged)
+    to_server = reset_of(family, (source, target), ports, sequence + length, acknowledged)
     return [(to_client, source), (to_server, target)]
 
 
@@ -137,8 +137,8 @@ def reset_of(
 ) -> bytes:
     """A reset from the first of both ends to the other with these numbers (RFC 9293, section 3.5.2)."""
     source, target = ends
-    wrapped = acknowledged & 0xFFFFFFFF
-    reset = struct.pack("!2s2sIIBBHHH", ports[0], ports[1], sequence, wrapped, 0x50, 0x14, 0, 0, 0)
+    wrapped = sequence & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF
+    reset = struct.pack("!2s2sIIBBHHH", ports[0], ports[1], *wrapped, 0x50, 0x14, 0, 0, 0)
     pseudo = source + target + (struct.pack("!HH", 6, 20) if family == 4 else struct.pack("!IHH", 20, 0, 6))
     reset = reset[:16] + struct.pack("!H", checksum(pseudo + reset)) + reset[18:]
     if family == 4:

@@ -1,4 +1,4 @@
-"""Recipes for what people read and write with: Dovecot (IMAP, POP3, Sieve), telnetd, xrdp, TigerVNC.
+"""Recipes for what people read and write with: Dovecot (IMAP, POP3, Sieve), Leafnode (NNTP), telnetd, xrdp, TigerVNC.
 
 Importing it enters them. Some ask for packages that the tests do not install; ``run.py`` plays them where they are.
 """
@@ -35,6 +35,38 @@ for _protocol, _greeting in _GREETINGS.items():
         states={"well": _greeting},
         bad=r"\b(Error|Fatal|Panic):",
     )
+
+
+# -- news ------------------------------------------------------------------------------------------------------------
+
+
+def _leafnode(kit: Kit) -> Start:
+    """Leafnode serves nobody under a name that others might have: those of RFC 2606 are such, ``.internal`` is none.
+
+    Those who are not of its own network it lets wait without a word, unless told otherwise.
+    """
+    own = "localhost.localdomain" if kit.state == "nameless" else "news.lab.internal"
+    further = "" if kit.state == "strangers" else "allowSTRANGERS = 42\n"
+    config = kit.write("config", f"server = localhost\nexpire = 20\nhostname = {own}\n{further}")
+    spool = kit.folder / "spool"
+    for name in ("failed.postings", "interesting.groups", "leaf.node", "message.id", "out.going", "temp.files"):
+        (spool / name).mkdir(parents=True)
+    for number in range(1000):
+        (spool / "message.id" / f"{number:03}").mkdir()
+    drop = ("setpriv", "--reuid=news", "--regid=news", "--init-groups")
+    binds = {"/etc/news/leafnode/config": config, "/var/spool/news": spool, **kit.known()}  # it looks up who asks
+    return Start(per_connection(kit, *drop, "/usr/sbin/leafnode"), user="news", owns=(str(spool),), binds=binds)
+
+
+_NEWS = rb"^200 Leafnode NNTP Daemon"
+RECIPES["leafnode"] = Recipe(
+    by_hand=True,
+    package="leafnode",
+    program="/usr/sbin/leafnode",
+    prepare=_leafnode,
+    states={"well": _NEWS, "strangers": _NEWS, "nameless": rb"^503 Leafnode must have a unique"},
+    log="stderr",
+)
 
 
 # -- what is looked at from afar -------------------------------------------------------------------------------------

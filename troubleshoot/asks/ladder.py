@@ -145,6 +145,8 @@ def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceReques
         return
     if result.outcome is ServiceOutcome.TLS_OK:
         yield from _again(facts, address)
+        if done.ending is Ending.CUT and result.ended_by_reset and not facts.names.is_literal:
+            yield from _reset_inside(facts, address)
         return
     mute = done.ending in (Ending.CUT, Ending.SILENT)
     listens = facts.request.speaks_first
@@ -161,6 +163,19 @@ def _after_tls(facts: Facts, address: str, done: Rung) -> Iterator[ServiceReques
     if shown.alert in _NO_COMMON or (result.outcome is ServiceOutcome.TLS_FAILED and done.speaks == "tls"):
         for version in rungs.VERSIONS:
             yield replace(_hello(facts, address, f"{rungs.TLS} {version}"), version=version)
+
+
+def _reset_inside(facts: Facts, address: str) -> Iterator[ServiceRequest]:
+    """After a session that was reset without a word: does that depend on the name that the hello holds?
+
+    A filter beside the way forges its resets while the service answers, and may be late for the handshake.
+    """
+    listens = facts.request.speaks_first
+    hello = replace(_hello(facts, address, rungs.OTHER_NAME), server_name=_NOBODYS, listen=listens)
+    yield replace(hello, say_hex="" if listens else _opening(facts, rungs.SAY))
+    other = facts.service.climbed(address, rungs.OTHER_NAME)
+    if other is not None and other.tls and other.answered:
+        yield replace(_hello(facts, address, rungs.WATCHED), watch=True)
 
 
 def _after_nothing(facts: Facts, address: str, done: Rung) -> Iterator[ServiceRequest]:

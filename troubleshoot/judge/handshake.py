@@ -79,6 +79,8 @@ def filtered(facts: Facts, reach: Reach) -> Finding | None:
     other = facts.service.peek_rung(reach.address, rungs.OTHER_NAME)
     if not other.tls or facts.machine.is_local(reach.address):
         return None
+    if first.tls and not (other.answered and _cut_before(facts, reach)):
+        return None  # the hello came through, and what the service does afterwards is its own affair
     return Finding(
         cause="content-filtered",
         confidence="likely",
@@ -87,6 +89,12 @@ def filtered(facts: Facts, reach: Reach) -> Finding | None:
         values=values(name=facts.request.target.host, address=reach.address),
         variant="silent" if first.ending is Ending.SILENT else "default",
     )
+
+
+def _cut_before(facts: Facts, reach: Reach) -> bool:
+    """Whether the same hello, made again, was cut off before the service had answered it."""
+    again = facts.service.peek_rung(reach.address, rungs.WATCHED)
+    return again.ending is Ending.CUT and not again.tls
 
 
 def _reset_ttl(facts: Facts, reach: Reach) -> Evidence:
