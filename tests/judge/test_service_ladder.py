@@ -274,6 +274,25 @@ def test_a_session_that_is_ended_without_a_word_is_told_as_that(trusting: Callab
     assert "handshake through" in report.verdict.summary
 
 
+def test_a_session_that_is_reset_is_begun_under_another_name_as_well(trusting: Callable[[trustme.CA], None]) -> None:
+    """Only a filter on the way goes by the name; a service that resets whoever comes is told as that."""
+    authority, made = settings(names=("localhost",))
+    trusting(authority)
+
+    def resets(connection: socket.socket) -> None:
+        inside = made.wrap_socket(connection, server_side=True)
+        inside.recv(1)
+        inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        inside.close()
+
+    with service("127.0.0.1", resets) as endpoint:
+        report = run("10054", f"https://localhost:{endpoint.rpartition(':')[2]}", Options(timeout_s=9.0, family=4))
+    assert told(report) == ("fault", "service-resets", "likely")
+    climbed = {p["subject"].partition(" ")[2].partition(" ")[2] for p in report.probes if p["probe"] == "service"}
+    assert "tls other-name" in climbed
+    assert "watched" not in climbed
+
+
 def test_a_server_that_takes_a_proxy_line_for_a_request_wants_none() -> None:
     def hangs_up(connection: socket.socket) -> None:
         if not connection.recv(4096).startswith(b"GET "):

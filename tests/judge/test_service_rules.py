@@ -185,6 +185,26 @@ def changed(name: str, probe: str, subject: str = "", **fields: Any) -> Report:
     return judged(data)
 
 
+@pytest.mark.parametrize(
+    ("answered", "cut_again", "expected"),
+    [(True, True, "content-filtered"), (True, False, "service-resets"), (False, True, "service-resets")],
+)
+def test_a_filter_may_be_late_for_the_handshake(answered: bool, cut_again: bool, expected: str) -> None:
+    """Its reset comes behind the service's hello: then it counts what the other name and the same hello again meet."""
+    data = saved("content-filtered")
+    (other,) = results(data, "service", "tls other-name")
+    page = b"HTTP/1.1 404 Not Found\r\n\r\n".hex() if answered else ""
+    cut = {"outcome": "tls-ok", "first_hex": "", "first_byte_ms": None, "ended_by_reset": True, "ended_ms": 40.0}
+    for probe in data["probes"]:
+        name = probe["subject"].partition(" ")[2].partition(" ")[2] if probe["probe"] == "service" else ""
+        if name == "tls":
+            probe["result"].update(cut, tls=other["tls"])
+        elif name == "watched" and not cut_again:
+            probe["result"].update(other, rung="watched")
+    other.update(first_hex=page, ended_ms=40.0, ended_by_reset=not answered)
+    assert judged(data).verdict.cause == expected
+
+
 def test_an_early_answer_of_changing_ttl_is_no_interception() -> None:
     assert changed("connection-intercepted", "answer-ttl", varies=True).verdict.outcome == "healthy"
     assert changed("connection-intercepted", "answer-ttl", follows=True).verdict.outcome == "healthy"
