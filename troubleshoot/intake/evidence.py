@@ -66,7 +66,7 @@ _SPOKEN_BEFORE = re.compile(
 )
 _CALL_BEFORE = re.compile(
     r"\b(?:wsa\w{1,30}|connect|accept|recv\w{0,4}|send\w{0,3}|select|socket|bind|gethostby\w{4,6}|getaddrinfo)"
-    r"(?:\(\))?:? ?$"
+    r"(?:\(\))?(?::? ?| ?= ?)$"
 )
 _ERROR_BEHIND = re.compile(r"[\s-]{0,2}(?:errors?\b|fehler|erreur|오류|에러|错误|錯誤|エラー)")
 _TROUBLE = re.compile(
@@ -247,7 +247,7 @@ def _standing(before: str, behind: str) -> int:
         return 0
     if before[-1:] in tuple("([/") and behind[:1] in tuple(")]"):
         return 0 if re.search(r"port\W{0,3}$", before) else SAID
-    if before.endswith(" : ") and behind.startswith(" : "):
+    if (before.endswith(" : ") and behind.startswith(" : ")) or (before[-1:] == "(" and behind[:2] == ' "'):
         return SAID
     if before[-1:] in tuple("(,") and behind[:1] == ",":
         return MEANT

@@ -147,7 +147,7 @@ def _written(groups: dict[str, str], entry: PlaceEntry, whole: str) -> tuple[str
         own = entry.pattern.find("<host>") < 0 and "(?P<address>" not in entry.pattern and "<" in entry.pattern
         return (f":{groups['port']}" if own and "port" in groups else None), False
     end = address if address is not None and (host is None or not _name_is_meant(host, whole)) else host
-    port = groups.get("port") or (str(entry.port) if entry.port is not None else None)
+    port = groups.get("port", "").replace(",", "") or (str(entry.port) if entry.port is not None else None)
     transport = "udp" if (groups.get("transport") or entry.transport).lower().startswith("udp") else "tcp"
     return _joined(end or "", port, transport), end == address
 
