@@ -15,9 +15,10 @@ from probes.system.dial import Dial, give_up, syns_in
 from probes.system.endpoint import endpoint
 from probes.system.linux import errqueue
 
-#: When silence is reported, seconds after the start: early for whatever begins beside it, then about as often as
-#: attempts begin, and shortly after the first SYN was sent again (after a second, RFC 6298). Then every so often.
-TOLD_S: Final = (0.05, 0.15, 0.35, 0.45, 0.65, 0.85, 1.0, 1.1)
+#: When silence is reported beside the moment of the first SYN, seconds after the start: early for whatever begins then,
+#: about as often as attempts begin, and shortly after the first SYN was sent again (after a second, RFC 6298). Then
+#: every so often.
+TOLD_S: Final = (0.05, 0.15, 0.35, 0.45, 0.65, 0.85, 1.0, 1.055, 1.07, 1.09, 1.12, 1.16)
 PROGRESS_S: Final = 0.15
 
 
@@ -152,6 +153,10 @@ async def observe(
                 dials.append(Dial(target))
                 tasks.append(asyncio.create_task(dials[-1].run(context)))
                 next_start = now + request.stagger_s
+                if len(dials) == 1:
+                    await asyncio.sleep(0)
+                    if dials[0].begun is not None:
+                        progress(_result(request, dials, start, complete=False))
                 more = len(dials) < request.attempts
             pause = min(end - now, _untold_s(now - start.monotonic_s))
             if more:

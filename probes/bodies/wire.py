@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from probes.base import Context, NotApplicable, NotPermitted
 from probes.failure import classify, errno_name
@@ -19,6 +20,9 @@ from probes.wire import WireRequest, WireResult
 
 #: The socket hears what the wire shows within microseconds; so long is waited for it (and for late frames).
 _GRACE_S = 0.2
+#: When silence is told, seconds after the start: about when the second SYN would be answered on a short way, and then
+#: more and more rarely.
+_TOLD_S = (1.055, 1.07, 1.09, 1.12, 1.16)
 
 
 #: After so many unanswered SYNs nothing new is to be expected.
@@ -41,7 +45,6 @@ async def observe(
     (``reason.needs-raw-sockets``) without CAP_NET_RAW, and :class:`NotApplicable` without a route
     (``reason.no-route``).
     """
-    del progress
     need_linux("wire")
     asked = literal(request.address)
     links = {link.index: link for link in rtnetlink.links(context)}
@@ -55,13 +58,18 @@ async def observe(
         raise NotApplicable("reason.no-route", address=request.address[:80]) from None
 
     async with context.budget.slot():
-        return await _watch(request, context, link, asked.text, route)
+        return await _watch(request, context, progress, link, route)
 
 
 async def _watch(
-    request: WireRequest, context: Context, link: rtnetlink.Link, address: str, route: rtnetlink.Route
+    request: WireRequest,
+    context: Context,
+    progress: Callable[[WireResult], None],
+    link: rtnetlink.Link,
+    route: rtnetlink.Route,
 ) -> WireResult:
     """Make the attempt and gather what both sockets show until they agree or the time is over."""
+    address = literal(request.address).text
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     scope = route.interface or 0  # heeded for link-local addresses only
     destination = (address, request.port, 0, scope) if family == socket.AF_INET6 else (address, request.port)
@@ -79,8 +87,15 @@ async def _watch(
             ends = asyncio.get_running_loop().time() + request.wait_s
             number = caller.connect_ex(destination)
             watched = _Watched(wire, caller, address, request.port, number)
-            await watched.gather(ends)
+            await watched.gather(ends, lambda: progress(_result(request, context, watched, link, route)))
+    return _result(request, context, watched, link, route)
+
+
+def _result(
+    request: WireRequest, context: Context, watched: _Watched, link: rtnetlink.Link, route: rtnetlink.Route
+) -> WireResult:
     seen, number, answer = watched.seen, watched.number, watched.seen.answer
+    next_hop = route.gateway or literal(request.address).text
     return WireResult(
         address=request.address,
         port=request.port,
@@ -94,7 +109,7 @@ async def _watch(
         refusers=tuple(seen.refusers),
         failure=classify(number) if number else None,
         errno=errno_name(number) if number else None,
-        unresolved=seen.syns_out == 0 and _unresolved(context, link, route.gateway or address),
+        unresolved=seen.syns_out == 0 and _unresolved(context, link, next_hop),
     )
 
 
@@ -110,9 +125,13 @@ class _Watched:
         self._caller = caller
         self._changed = asyncio.Event()
 
-    async def gather(self, ends: float) -> None:
-        """Watch until wire and socket agree, shortly after a second SYN, or until the loop's clock reads ``ends``."""
+    async def gather(self, ends: float, tell: Callable[[], None]) -> None:
+        """Watch until wire and socket agree, shortly after a second SYN, or until the loop's clock reads ``ends``.
+
+        Silence is told on the way.
+        """
         loop = asyncio.get_running_loop()
+        begun = loop.time()
         loop.add_reader(self._wire.fileno(), self._on_frames)
         if not self.heard:
             loop.add_writer(self._caller.fileno(), self._on_heard)
@@ -120,13 +139,21 @@ class _Watched:
             while not (self.heard and self.seen.answer):
                 if self.heard or self.seen.answer or self.seen.syns_out >= _SYNS:
                     ends = min(ends, loop.time() + _GRACE_S)
+                now = loop.time()
+                if now >= ends:
+                    self._on_frames()  # what came while this process was busy
+                    break
+                told = next((begun + after for after in _TOLD_S if begun + after > now), ends)
                 self._changed.clear()
-                async with asyncio.timeout_at(ends):
-                    await self._changed.wait()
-            if self.seen.refusers:
-                await asyncio.sleep(_REFUSERS_S)
-        except TimeoutError:
-            self._on_frames()  # what came while this process was busy
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(told, ends)):
+                        await self._changed.wait()
+                if told <= loop.time() < ends:
+                    self._on_frames()
+                    tell()
+            else:
+                if self.seen.refusers:
+                    await asyncio.sleep(_REFUSERS_S)
         finally:
             loop.remove_reader(self._wire.fileno())
             loop.remove_writer(self._caller.fileno())

@@ -26,7 +26,18 @@ from probes.stray_ack import StrayAckRequest
 from probes.tcp_path import TcpPathRequest, TcpPathResult
 from probes.wire import WireRequest
 from troubleshoot.asks.model import Job, ask
-from troubleshoot.facts import AFTER, Facts, Reach, Reading, family_of, gateway_of, is_loopback, neighbour_dead, plain
+from troubleshoot.facts import (
+    AFTER,
+    Facts,
+    Reach,
+    Reading,
+    family_of,
+    gateway_of,
+    is_loopback,
+    neighbour_dead,
+    plain,
+    watched,
+)
 from troubleshoot.facts import second_look as second_look_subject
 
 #: What takes a second to tell begins after so much silence of a port whose host answers, milliseconds.
@@ -55,6 +66,14 @@ def _overdue(facts: Facts, focus: Reach) -> bool:
     return focus.reading is Reading.UNDECIDED and focus.heard_ms >= late_ms and facts.path.alive(focus.address)
 
 
+def _expected(facts: Facts, focus: Reach) -> bool:
+    """Whether an attempt has begun that, by its code, will meet silence: what tells of that begins with its first SYN.
+
+    Not before: whoever allows so many connections in a while is to allow the attempt.
+    """
+    return "silence" in facts.request.about and focus.reading is Reading.UNDECIDED and focus.packets > 0
+
+
 def _late(facts: Facts, focus: Reach) -> bool:
     """Whether a port is silent for longer than the way takes, as far as that is known: no answer is on its way."""
     rtt_ms = facts.path.rtt_ms(focus.address)
@@ -72,7 +91,8 @@ def unanswered(facts: Facts) -> tuple[str, ...]:
     focus = facts.attempts.focus
     if focus is None or facts.machine.is_local(focus.address):
         return ()
-    return (focus.address,) if focus.failed or _quiet(facts, focus) or _overdue(facts, focus) else ()
+    quiet = _quiet(facts, focus) or _overdue(facts, focus) or _expected(facts, focus)
+    return (focus.address,) if focus.failed or quiet else ()
 
 
 def _silent(facts: Facts, focus: Reach) -> bool:
@@ -237,9 +257,14 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
     if _told_no(facts, focus):
         yield Job("wire", facts.endpoint(address), WireRequest(address, port, _refused_again_s(facts, address)))
         return
+    if _expected(facts, focus):
+        yield Job("wire", facts.endpoint(address), WireRequest(address, port, _AGAIN_S + _ANSWER_MOST_S))
     silent = _silent(facts, focus) and _late(facts, focus)
     if silent or _overdue(facts, focus) or focus.reading is Reading.RESET:
-        yield Job("wire", facts.endpoint(address), WireRequest(address, port, _both_syns_s(facts, address)))
+        request = WireRequest(address, port, _both_syns_s(facts, address))
+        yield Job("wire", facts.endpoint(address), request)
+        if "silence" in facts.request.about and watched.wire_too_short(facts, address):
+            yield Job("wire", facts.endpoint(second_look_subject(address)), request)
 
 
 def _both_syns_s(facts: Facts, address: str) -> float:
@@ -253,9 +278,14 @@ def stray_ack(facts: Facts, address: str) -> Iterator[Job]:
     focus, port = facts.attempts.reach(address), facts.port
     if not facts.request.privileged or port is None or facts.request.target.transport != "tcp":
         return
+    if _expected(facts, focus):
+        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port, wait_s=_LATEST_MOST_S))
     if (_silent(facts, focus) and facts.path.alive(address)) or _overdue(facts, focus):
         wait_s = min(_LATEST_MOST_S, _LATEST_S + 4 * facts.path.rtt_ms(address) / 1000)
-        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port, wait_s=wait_s))
+        request = StrayAckRequest(address, port, wait_s=wait_s)
+        yield Job("stray-ack", facts.endpoint(address), request)
+        if "silence" in facts.request.about and watched.stray_too_short(facts, address):
+            yield Job("stray-ack", facts.endpoint(second_look_subject(address)), request)
 
 
 @ask("link")

@@ -19,6 +19,7 @@ from probes.flows import FlowOutcome, FlowsResult, enough_for_a_limit
 from probes.service import ServiceOutcome, ServiceResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
 from probes.transfer import TransferOutcome, TransferResult
+from probes.wire import WireResult
 from troubleshoot.facts import Facts
 
 #: What failed after others had been made; local failures tell nothing of the port.
@@ -44,7 +45,8 @@ def trials(facts: Facts, address: str) -> tuple[Trial, ...]:
 
 
 def _all(facts: Facts, address: str) -> tuple[Trial, ...]:
-    return tuple(sorted((*_attempted(facts, address), *_spread(facts, address), *_talked(facts, address))))
+    kinds = (_attempted, _watched, _spread, _talked)
+    return tuple(sorted(trial for of_kind in kinds for trial in of_kind(facts, address)))
 
 
 def _attempted(facts: Facts, address: str) -> Iterator[Trial]:
@@ -69,6 +71,15 @@ def _outcome_of(attempt: ConnectAttempt) -> FlowOutcome | None:
         Failure.TIMED_OUT: FlowOutcome.SILENCE,
         Failure.RESET: FlowOutcome.ACCEPTED,
     }.get(attempt.failure)  # type: ignore[arg-type] # a failure that is not known is no outcome
+
+
+def _watched(facts: Facts, address: str) -> Iterator[Trial]:
+    """The connection that is watched on the wire. What lost its SYN is none: it was sent beside the others."""
+    record = facts.observation("wire", facts.endpoint(address))
+    result = record.result if record is not None else None
+    answers = {"syn-ack": FlowOutcome.ACCEPTED, "reset": FlowOutcome.RESET, "icmp": FlowOutcome.ICMP}
+    if record is not None and isinstance(result, WireResult) and result.socket_heard and result.answer_in in answers:
+        yield Trial(record.started, 0, answers[result.answer_in])
 
 
 def _spread(facts: Facts, address: str) -> Iterator[Trial]:
@@ -177,4 +188,6 @@ def left(facts: Facts, address: str, kept: int) -> int:
     walk = facts.peek("tcp-path", TcpPathResult, facts.endpoint(address))
     attempts = len(connect.attempts) if connect is not None else 0
     walked = sum(hop.answer is TcpAnswer.ACCEPTED for hop in (walk.hops if walk is not None else ()))
-    return max(0, int(facts.threshold("connections_most")) - attempts - walked - kept)
+    wire = facts.peek("wire", WireResult, facts.endpoint(address))
+    watched = wire is not None and wire.answer_in is not None
+    return max(0, int(facts.threshold("connections_most")) - attempts - walked - watched - kept)

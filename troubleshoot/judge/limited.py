@@ -16,7 +16,13 @@ _BY_LOSS = 0.02
 
 @rule(
     "rate-limited",
-    asks=(asks.connected.flows, asks.connected.losses, asks.connected.service, asks.connected.large_packets),
+    asks=(
+        asks.connected.flows,
+        asks.connected.losses,
+        asks.connected.service,
+        asks.connected.large_packets,
+        asks.failed.wire,
+    ),
     holds_up="healthy",
 )
 def rate_limited(facts: Facts) -> Finding | None:

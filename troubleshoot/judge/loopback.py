@@ -14,7 +14,7 @@ from probes.failure import Unfitting
 from probes.own_filter import OwnFilterResult
 from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, plain
+from troubleshoot.facts import Facts, Reach, Reading, plain, watched
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.counters import thrown_by_chance
 from troubleshoot.judge.model import Finding, rule, values
@@ -38,7 +38,7 @@ def _answered_directly(facts: Facts, reach: Reach) -> Finding | None:
     """An answer to the connection comes from another address than the one that was called."""
     if reach.reading is not Reading.SILENT:
         return None
-    wire = facts.get("wire", WireResult, facts.endpoint(reach.address))
+    wire = watched.wire(facts, reach.address)
     counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(reach.address))
     thrown = thrown_by_chance(counted) if counted is not None else None
     inside = _inside(facts, reach, wire) if wire is not None else None

@@ -9,7 +9,7 @@ from probes.own_filter import OwnFilterResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe, ports
+from troubleshoot.facts import Facts, Reach, Reading, describe, ports, watched
 from troubleshoot.judge import policy, transmit
 from troubleshoot.judge.evidence.attempt import any_connected, attempt_evidence
 from troubleshoot.judge.evidence.counters import taken_by_chance
@@ -48,7 +48,7 @@ def local_firewall(facts: Facts) -> Finding | None:
         return _filtered_to_self(facts, focus)
     if not facts.attempts.decided_reach(focus.address).failed or focus.reading not in (Reading.SILENT, Reading.RESET):
         return None
-    wire = facts.get("wire", WireResult, facts.endpoint(focus.address))
+    wire = watched.wire(facts, focus.address)
     if wire is None:
         return _without_root(facts, focus)
     sure = _seen_on_wire(wire)

@@ -8,9 +8,8 @@ from probes.base import Note, note
 from probes.failure import Failure
 from probes.filter_rules import FilterRulesResult
 from probes.process import ProcessResult
-from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe
+from troubleshoot.facts import Facts, Reach, Reading, describe, watched
 from troubleshoot.judge import transmit
 from troubleshoot.judge.evidence.attempt import attempt_evidence
 from troubleshoot.judge.evidence.routes import FORBIDDING
@@ -95,7 +94,7 @@ def _kept_back(facts: Facts, reach: Reach) -> Finding | None:
         return None
     if facts.request.target.transport != "tcp" or transmit.full_queue(facts) or transmit.full_table(facts):
         return None
-    wire = facts.get("wire", WireResult, facts.endpoint(reach.address))
+    wire = watched.wire(facts, reach.address)
     if wire is None or wire.syns_out or wire.unresolved:
         return None
     return _finding(facts, reach, (("connect", describe.wire(wire)),), sure=False, variant="silent")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from probes.base import note
-from probes.stray_ack import StrayAckResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reading, describe
+from troubleshoot.facts import Facts, Reading, describe, watched
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.standing import nearest_owner, state_of
 from troubleshoot.judge.evidence.syns import passed_ttl
@@ -54,7 +53,7 @@ def queue_full_there(facts: Facts) -> Finding | None:
     reach = failing(facts)
     if reach is None or reach.reading is not Reading.SILENT or facts.request.target.transport != "tcp":
         return None
-    stray = facts.get("stray-ack", StrayAckResult, facts.endpoint(reach.address))
+    stray = watched.stray(facts, reach.address)
     if stray is None or not stray.reset:
         return None
     path = facts.path.tcp_path(reach.address)

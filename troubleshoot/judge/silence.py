@@ -6,11 +6,10 @@ from probes.base import Note, note
 from probes.drop_point import DropPointResult
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
-from probes.stray_ack import StrayAckResult
 from probes.tcp_path import TcpAnswer
 from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead
+from troubleshoot.facts import Facts, Reach, Reading, describe, gateway_of, neighbour_dead, watched
 from troubleshoot.judge import forwarded, one_machine, one_way, way_to_servers
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, path_evidence, step_of
 from troubleshoot.judge.evidence.counters import taken_by_chance
@@ -72,7 +71,7 @@ def _drops(facts: Facts) -> Finding | None:
     router = facts.hops.router_at(reach.address, hop) if hop else None
     behind = distance is not None and passed >= distance - 1
     thrown = _segments_came(facts, reach.address)
-    sure = located and not behind and not _reached(facts, reach.address)
+    sure = located and not behind and not watched.reached(facts, reach.address)
     variant = "host" if behind else "default"
     return Finding(
         cause="firewall-drop",
@@ -103,12 +102,6 @@ def _segments_came(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:
     rounds = zip(counted.attempts, counted.idle, strict=False)
     came = bool(counted.idle) and all(tried.segments or then.segments for tried, then in rounds)
     return (("unfitting-answers", note("verdict.open-thrown")),) if came else ()
-
-
-def _reached(facts: Facts, address: str) -> bool:
-    """Whether the host resets a stray segment to the port: SYNs alone vanish on the way, or its queue is full."""
-    stray = facts.peek("stray-ack", StrayAckResult, facts.endpoint(address))
-    return stray is not None and stray.reset
 
 
 def _same_silence(facts: Facts, address: str) -> tuple[tuple[str, Note], ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from probes.base import note
 from probes.own_filter import OwnFilterResult
 from probes.queues import NeighbourTable, QueuesResult, TransmitQueue
-from probes.wire import WireResult
-from troubleshoot.facts import Facts, Reading, family_of
+from troubleshoot.facts import Facts, Reading, family_of, watched
 from troubleshoot.judge.evidence.attempt import any_connected
 from troubleshoot.judge.model import Evidence, Finding, attempted, first_step, values
 
@@ -36,7 +35,7 @@ def nothing_left(facts: Facts) -> bool:
     if focus is None or facts.port is None or focus.reading is not Reading.SILENT:
         return False
     subject = facts.endpoint(focus.address)
-    wire = facts.get("wire", WireResult, subject)
+    wire = watched.wire(facts, focus.address)
     counted = facts.get("own-filter", OwnFilterResult, subject)
     return (wire is not None and wire.syns_out == 0) or (
         counted is not None and any(one.sent == 0 for one in counted.attempts)

@@ -12,7 +12,7 @@ from probes.failure import Unfitting
 from probes.own_filter import OwnFilterResult
 from probes.wire import WireResult
 from troubleshoot import asks
-from troubleshoot.facts import Facts, Reach, Reading
+from troubleshoot.facts import Facts, Reach, Reading, watched
 from troubleshoot.judge.evidence.attempt import attempt_evidence, failing, step_of
 from troubleshoot.judge.evidence.counters import thrown_by_chance
 from troubleshoot.judge.evidence.icmp import refusers
@@ -30,7 +30,7 @@ def unfitting_answers(facts: Facts) -> Finding | None:
         return _refused_by_many(facts, reach)
     if reach.reading is not Reading.SILENT or facts.port is None or facts.request.target.transport != "tcp":
         return None
-    wire = facts.get("wire", WireResult, facts.endpoint(reach.address))
+    wire = watched.wire(facts, reach.address)
     if wire is not None:
         return _seen(facts, reach, wire)
     counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(reach.address))

@@ -17,7 +17,7 @@ Kind = Literal["network", "name-service", "local-resource", "api-misuse", "no-ne
 About = Literal[
     "bind-port", "bind-address", "permission", "outgoing-port", "descriptors", "memory", "message-size", "established",
     "stall", "now-and-then", "family", "subsystem", "startup", "provider", "not-a-socket", "connection", "state",
-    "bind", "wait", "service-name",
+    "bind", "wait", "service-name", "silence",
 ]  # fmt: skip
 #: Sockets that a program holds: of TCP (``stream``), of another protocol (``no-stream``), of UDP.
 Held = Literal["any", "stream", "no-stream", "udp"]

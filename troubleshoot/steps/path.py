@@ -235,7 +235,14 @@ def traceroute(facts: Facts) -> StepView:
 
 
 @step(
-    "connect", asks=(asks.connected.flows, asks.connected.losses, asks.connected.service, asks.connected.large_packets)
+    "connect",
+    asks=(
+        asks.connected.flows,
+        asks.connected.losses,
+        asks.connected.service,
+        asks.connected.large_packets,
+        asks.failed.wire,
+    ),
 )
 def connect(facts: Facts) -> StepView:
     """Does the port answer?"""

@@ -9,8 +9,7 @@ from probes.failure import IcmpError, IcmpMeaning
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
-from probes.wire import WireResult
-from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain
+from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain, watched
 from troubleshoot.judge.evidence.distance import routers_back, same_way_back
 from troubleshoot.report import Confidence
 
@@ -73,7 +72,7 @@ def refusers(facts: Facts, reach: Reach) -> int:
     if facts.request.target.transport == "udp":
         sent = facts.peek("datagram", DatagramResult, facts.endpoint(reach.address))
         return sent.refusers if sent is not None and sent.refusers > sent.sent else min(1, sent.refusers if sent else 0)
-    wire = facts.get("wire", WireResult, facts.endpoint(reach.address))
+    wire = watched.wire(facts, reach.address)
     if wire is not None:
         return len(wire.refusers)
     counted = facts.get("own-filter", OwnFilterResult, facts.endpoint(reach.address))
