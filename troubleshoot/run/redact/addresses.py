@@ -65,6 +65,13 @@ def _ends(network: _Network) -> tuple[_Address, _Address]:
     return network[0], network[-1]
 
 
+def _bound(network: _Network) -> bool:
+    """Whether a network stays as it is, as nothing of its number lies behind a block that keeps its own."""
+    edge = network.network_address
+    kept = [block.prefixlen for block in (*_WHOLE, *_KINDS) if block.version == network.version and edge in block]
+    return network.prefixlen <= max(kept, default=0)
+
+
 class Addresses:
     """The addresses of one report under the numbers that ``key`` gives them.
 
@@ -97,7 +104,8 @@ class Addresses:
         """Return how many addresses are left, or became the edge of a network without having been one."""
         moved = [one for one in addresses if not whole(one)]
         edges = {edge for network in self.edges.values() for edge in _ends(self.network(network))}
-        left = {self.put(one) for one in moved if one not in self.edges}.intersection(moved)
+        free = [one for one in moved if one not in self.edges or not _bound(self.edges[one])]
+        left = {self.put(one) for one in free}.intersection(moved)
         plain = [self.put(one) for one in moved if one not in self.edges and _end(one) is None]
         return 1000 * len(left) + sum(one in edges or _end(one) is not None for one in plain)
 
