@@ -32,6 +32,7 @@ ROOMS = {
     "cli": False,
     "exporter": False,
     "render": True,
+    "fleet": True,
     "check": False,
     "run": False,
     "steps": True,

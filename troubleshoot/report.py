@@ -174,7 +174,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     ``request`` repeats what was asked for (the options that change a verdict); ``interrupted`` tells that
     Ctrl-C ended the run, ``packets`` how many packets our probes sent and ``packet_limit``
-    how many a run sends at most.
+    how many a run sends at most. A ``redacted`` one has other names and addresses in the place of the true ones.
     """
 
     tool: Tool
@@ -192,6 +192,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool = False
     packets: int = 0
     packet_limit: int | None = None
+    redacted: bool = False
     schema: str = SCHEMA
 
     @property

@@ -58,6 +58,7 @@ OPTIONS = {
     "output": Option(names=("--output",), metavar="FILE", many=True),
     "redact": Option(names=("--redact",)),
     "to": Option(names=("--to",), metavar="FILE", many=True),
+    "one_target": Option(names=("--one-target",)),
     "lang": Option(names=("--lang",), metavar="LANGUAGE"),
     "format": Option(names=("--format",), metavar="FORMAT[=FILE]", many=True),
     "expect": Option(names=("--expect",), metavar="WHAT", default="open"),
@@ -94,6 +95,7 @@ ARGUMENTS = {
     "name": Argument(metavar="NAME"),
     "report": Argument(metavar="REPORT.json", required=True),
     "other": Argument(metavar="OTHER.json", required=True),
+    "reports": Argument(metavar="REPORT...", many=True),
 }
 #: The options of ``wsadiag`` itself.
 TOP = ("version", "install_completion", "show_completion")
@@ -137,6 +139,7 @@ COMMANDS = {
         options=("json", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
     ),
     "compare": Command(arguments=("report", "other"), options=("json", "to", "lang", "help")),
+    "merge": Command(arguments=("reports",), options=("json", "to", "one_target", "lang", "help")),
     "report": Command(arguments=("report",), options=("to", "redact", "lang", "help")),
 }
 

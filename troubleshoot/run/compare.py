@@ -62,7 +62,7 @@ def _alike(a: Report, b: Report) -> bool:
     return bool(hosts[0] & hosts[1])
 
 
-def _own(report: Report) -> set[str]:
+def own_addresses(report: Report) -> set[str]:
     """Return the addresses of the machine that a report was made on, without those that every machine has."""
     found: set[str] = set()
     for record in report.probes:
@@ -75,13 +75,13 @@ def _own(report: Report) -> set[str]:
 
 def _one_machine(a: Report, b: Report) -> bool:
     """Whether two machines of one name may be one: they have an address in common, or it is not known."""
-    one, two = _own(a), _own(b)
+    one, two = own_addresses(a), own_addresses(b)
     return not one or not two or bool(one & two)
 
 
 def _two_ends(a: Report, b: Report) -> bool:
     """Whether each report is about the machine of the other."""
-    return bool(_own(b) & set(a.target.addresses) and _own(a) & set(b.target.addresses))
+    return bool(own_addresses(b) & set(a.target.addresses) and own_addresses(a) & set(b.target.addresses))
 
 
 def _fields(a: Report, b: Report) -> list[Difference]:
@@ -111,7 +111,7 @@ def _hop(report: Report) -> str | None:
 
 
 def _shown(report: Report) -> str:
-    way = _way(report)
+    way = way_to(report)
     return "" if way is None else " ".join(("✗ " if n == way.broken else "") + node for n, node in enumerate(way.nodes))
 
 
@@ -130,7 +130,8 @@ def _came(step: Step) -> str:
     return f"{step.status}: {step.summary}"
 
 
-def _way(report: Report) -> Way | None:
+def way_to(report: Report) -> Way | None:
+    """Return the way to the target, as far as it was followed."""
     return next((way for way in report.verdict.ways if way.kind == "target"), None)
 
 
@@ -195,7 +196,7 @@ def _one_works(failing: Report, bad: str, good: str, *, same_machine: bool) -> N
 
 def _parting(failing: Report, working: Report, bad: str) -> list[Note]:
     """Return the last router that both ways have in common before the one breaks."""
-    one, two = _way(failing), _way(working)
+    one, two = way_to(failing), way_to(working)
     if one is None or two is None or one.broken is None or failing.verdict.outcome != "fault":
         return []
     shared = [node for node in one.nodes[: one.broken] if node in two.nodes and node != "?"]

@@ -156,7 +156,8 @@ def replay(report: Report, language: Language, advice_for: System | None = None)
         language=language,
     )
     conclusion = conclude(facts, catalogue.judgement)
-    return compose(facts, conclusion, views_of(facts, conclusion), catalogue, circumstances)
+    judged = compose(facts, conclusion, views_of(facts, conclusion), catalogue, circumstances)
+    return replace(judged, redacted=report.redacted)
 
 
 class _Run:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 from troubleshoot.render.block import titled, where
 from troubleshoot.render.checklist import by_hand
 from troubleshoot.render.escape import markup
 from troubleshoot.render.lexicon import Lexicon
 from troubleshoot.render.outline import outline
 from troubleshoot.render.reports import head, pictures
-from troubleshoot.render.reports.page_style import SHEET
+from troubleshoot.render.reports.page import listed, page, rows, section
 from troubleshoot.render.style import Style
 from troubleshoot.report import Report, Step, Way
 
-#: The only style that the page's policy lets a browser apply, by its hash; all else is forbidden.
-_HASH = base64.b64encode(hashlib.sha256(SHEET.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
 _STYLE = Style()
 
 
 def render(report: Report, lexicon: Lexicon) -> str:
     """Return the page."""
     title, _ = titled(report.verdict, lexicon)
-    named = markup(f"{title}, {report.target.input}")
-    parts = [
-        f'<!DOCTYPE html>\n<html lang="{"ko" if report.language == "ko" else "en"}">\n<head>\n<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">',
-        f"<title>{named}</title>\n<style>{SHEET}</style>\n</head>\n<body>",
-        f'<header class="{report.verdict.outcome}">\n{_verdict(report, lexicon)}</header>\n<main>',
-        *_said(report, lexicon),
-        _section("picture-path", lexicon, "".join(pictures.path(way, lexicon) for way in _ways(report))),
-        _steps(report, lexicon),
-        _section("picture-timeline", lexicon, pictures.timeline(report, lexicon)),
-        _section("picture-rtt", lexicon, pictures.round_trips(report, lexicon)),
-        _section("picture-loss", lexicon, pictures.losses(report, lexicon)),
-        _section("owner", lexicon, _rows(head.owner(lexicon))),
-        f"</main>\n<footer><h2>{markup(lexicon.ui('ticket-about'))}</h2>{_rows(head.facts(report, lexicon))}</footer>",
-        "</body>\n</html>",
-    ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return page(
+        title=f"{title}, {report.target.input}",
+        language=report.language,
+        head=f'<header class="{report.verdict.outcome}">\n{_verdict(report, lexicon)}</header>',
+        parts=[
+            *_said(report, lexicon),
+            section("picture-path", lexicon, "".join(pictures.path(way, lexicon) for way in _ways(report))),
+            _steps(report, lexicon),
+            section("picture-timeline", lexicon, pictures.timeline(report, lexicon)),
+            section("picture-rtt", lexicon, pictures.round_trips(report, lexicon)),
+            section("picture-loss", lexicon, pictures.losses(report, lexicon)),
+            section("owner", lexicon, rows(head.owner(lexicon))),
+        ],
+        foot=f"<h2>{markup(lexicon.ui('ticket-about'))}</h2>{rows(head.facts(report, lexicon))}",
+    )
 
 
 def _verdict(report: Report, lexicon: Lexicon) -> str:
@@ -65,11 +55,11 @@ def _said(report: Report, lexicon: Lexicon) -> list[str]:
     elsewhere = f"<p>{markup(verdict.elsewhere)}</p>" if verdict.elsewhere else ""
     explained = f"<p>{markup(verdict.explanation)}</p>" if verdict.explanation else ""
     return [
-        _section("actions", lexicon, _list(verdict.actions, "ol") + elsewhere),
-        _section("explanation", lexicon, explained),
-        _section("evidence", lexicon, _list(evidence)),
-        _section("alternatives", lexicon, _list(others)),
-        _section("not-checked", lexicon, _list(verdict.not_checked)),
+        section("actions", lexicon, listed(verdict.actions, "ol") + elsewhere),
+        section("explanation", lexicon, explained),
+        section("evidence", lexicon, listed(evidence)),
+        section("alternatives", lexicon, listed(others)),
+        section("not-checked", lexicon, listed(verdict.not_checked)),
     ]
 
 
@@ -82,7 +72,7 @@ def _ways(report: Report) -> tuple[Way, ...]:
 
 
 def _steps(report: Report, lexicon: Lexicon) -> str:
-    return _section("checklist", lexicon, "\n".join(_step(step, lexicon) for step in report.steps))
+    return section("checklist", lexicon, "\n".join(_step(step, lexicon) for step in report.steps))
 
 
 def _step(step: Step, lexicon: Lexicon) -> str:
@@ -97,19 +87,3 @@ def _step(step: Step, lexicon: Lexicon) -> str:
     inside = why + ("<pre>" + "\n".join(map(markup, facts)) + "</pre>" if facts else "")
     inside = inside or f"<p>{markup(lexicon.ui('nothing-more'))}</p>"
     return f"<details><summary>{line}</summary>{inside}</details>"
-
-
-def _section(key: str, lexicon: Lexicon, inside: str) -> str:
-    if not inside:
-        return ""
-    return f'<section aria-labelledby="{key}">\n<h2 id="{key}">{markup(lexicon.ui(key))}</h2>\n{inside}\n</section>'
-
-
-def _list(entries: tuple[str, ...] | list[str], kind: str = "ul") -> str:
-    inside = "".join(f"<li>{markup(entry)}</li>" for entry in entries)
-    return f"<{kind}>{inside}</{kind}>" if inside else ""
-
-
-def _rows(rows: list[tuple[str, str]]) -> str:
-    inside = "".join(f"<dt>{markup(label)}</dt><dd>{markup(value)}</dd>" for label, value in rows)
-    return f"<dl>{inside}</dl>" if inside else ""

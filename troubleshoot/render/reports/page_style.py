@@ -30,6 +30,7 @@ svg text.soft { fill: var(--soft); } svg text.bad { fill: var(--bad); font-weigh
 .wire { stroke: var(--soft); stroke-width: 2; } .cut { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 4; }
 .node { fill: var(--paper); stroke: var(--mark); stroke-width: 2; }
 .lost { stroke: var(--soft); stroke-dasharray: 3 3; }
+.well { fill: var(--good); } svg text.sign { fill: var(--paper); font-weight: bold; }
 .cross { stroke: var(--bad); stroke-width: 3; } .bar { fill: var(--mark); } .spoilt { fill: var(--bad); }
 .track { fill: var(--band); } .axis { stroke: var(--line); stroke-width: 1; }
 @page { size: A4; margin: 15mm; }

@@ -29,14 +29,14 @@ def path(way: Way, lexicon: Lexicon) -> str:
         if n:
             parts.append(f'<line class="{"cut" if lost else "wire"}" x1="20" y1="{y - 36}" x2="20" y2="{y - 8}"/>')
         parts.append(f'<circle class="node{" lost" if lost else ""}" cx="20" cy="{y}" r="8"/>')
-        parts.append(_text(40, y + 4, cut(node, _LONGEST, "…"), "soft" if lost else ""))
+        parts.append(painted_text(40, y + 4, cut(node, _LONGEST, "…"), "soft" if lost else ""))
         if n == broken:
             parts.append(_cross(20, y - 22))
-            parts.append(_text(40, y - 18, lexicon.ui("path-broken-here"), "bad"))
+            parts.append(painted_text(40, y - 18, lexicon.ui("path-broken-here"), "bad"))
     if broken is None and way.end is not None:
         said = way.said or lexicon.ui(f"way-{way.end}")
-        parts.append(_cross(20, height - 26) + _text(40, height - 8, said, "bad"))
-    return _picture(parts, height + 6, lexicon.ui("picture-path"), " → ".join(nodes))
+        parts.append(_cross(20, height - 26) + painted_text(40, height - 8, said, "bad"))
+    return picture(parts, height + 6, lexicon.ui("picture-path"), " → ".join(nodes))
 
 
 def timeline(report: Report, lexicon: Lexicon) -> str:
@@ -110,22 +110,23 @@ def _bars(
     for n, (name, start, end) in enumerate(rows[:_MOST_ROWS]):
         y, x = n * _ROW, _LEFT + room * start / most
         width = max(room * (end - start) / most, 2.0 if end > 0 or whole is None else 0.0)
-        parts.append(_text(0, y + 16, cut(name, 38, "…"), ""))
+        parts.append(painted_text(0, y + 16, cut(name, 38, "…"), ""))
         parts.append(f'<rect class="track" x="{_LEFT}" y="{y + 4}" width="{room}" height="16"/>')
         parts.append(f'<rect class="{look}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" height="16"/>')
         shown = f"{end:.1f} {unit}" if start <= 0 else f"{start:.1f} to {end:.1f} {unit}"
-        parts.append(_text(_LEFT + room + 8, y + 16, shown, "soft"))
+        parts.append(painted_text(_LEFT + room + 8, y + 16, shown, "soft"))
     told = "; ".join(f"{name}: {start:.1f} to {end:.1f} {unit}" for name, start, end in rows[:_MOST_ROWS])
-    return _picture(parts, _ROW * len(rows[:_MOST_ROWS]) + 4, title, told)
+    return picture(parts, _ROW * len(rows[:_MOST_ROWS]) + 4, title, told)
 
 
-def _picture(parts: list[str], height: int, title: str, told: str) -> str:
+def picture(parts: list[str], height: int, title: str, told: str) -> str:
     """Return a drawing with its name and, for those who do not see it, what it says."""
     head = f'<svg role="img" viewBox="0 0 {_WIDTH} {height}"><title>{markup(title)}</title><desc>{markup(told)}</desc>'
     return head + "".join(parts) + "</svg>"
 
 
-def _text(x: int, y: int, text: str, look: str) -> str:
+def painted_text(x: int, y: int, text: str, look: str) -> str:
+    """Return a text of a picture; ``look`` is a class of the sheet, or empty."""
     painted = f' class="{look}"' if look else ""
     return f'<text x="{x}" y="{y}"{painted}>{markup(text)}</text>'
 

@@ -53,6 +53,7 @@ def redact(report: Report, key: bytes | None = None) -> Redacted:
     vantage = report.vantage
     hidden = replace(
         report,
+        redacted=True,
         vantage=replace(
             vantage,
             hostname=words.name(vantage.hostname),
