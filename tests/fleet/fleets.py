@@ -252,7 +252,12 @@ def confusion(seeds: range) -> tuple[dict[str, Counter[str]], list[str]]:
             # What holds of all that was seen is said of it, whatever of the fault was not seen.
             seen_all = not any(view.outcome == "healthy" for view in merged.views)
             nothing = not any(view.fails for view in merged.views)
-            allowed = right | {"alone"} | ({"works"} if nothing else set()) | ({"everywhere"} if seen_all else set())
+            # A provider that only one site has is that site's uplink.
+            uplink = fault == "provider" and len({view.site for view in merged.views if view.fails}) == 1
+            right_here = right | {"site"} if uplink else right
+            allowed = (
+                right_here | {"alone"} | ({"works"} if nothing else set()) | ({"everywhere"} if seen_all else set())
+            )
             if finding.confidence == "certain" and finding.kind not in allowed:
                 wrong.append(f"{fault} {seed}: {finding.kind}")
     return table, wrong

@@ -268,13 +268,37 @@ def test_files_folders_and_lines_are_read_and_what_is_no_report_costs_one_line(t
     )
     told = done.stderr.decode().splitlines()
     data = json.loads(done.stdout)
-    assert done.returncode == 1
+    assert done.returncode == 2
     (target,) = data["targets"]
     assert (len(target["reports"]), target["verdict"]["kind"], target["verdict"]["outcome"]) == (6, "site", "fault")
     assert len(told) == data["unread"] == 6
     assert all(line.startswith("wsadiag: ") for line in told)
     assert any("rest.jsonl:5" in line for line in told)
     assert out.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_file_of_lines_may_be_larger_than_a_report_is(tmp_path: Path) -> None:
+    lines = [msgspec.json.encode(report) for report in grid(lambda _: "healthy", 1, 2)]
+    with (tmp_path / "long.jsonl").open("wb") as opened:
+        opened.write(lines[0] + b"\n" + b" " * (40 << 20) + b"\n" + lines[1])
+    done = command("--json", str(tmp_path))
+    data = json.loads(done.stdout)
+    assert (done.returncode, data["unread"], len(data["targets"][0]["reports"])) == (2, 1, 2)
+    assert [line.split(" ")[1] for line in done.stderr.decode().splitlines()] == [f"{tmp_path}/long.jsonl:2"]
+
+
+def test_codes_may_differ_and_every_target_has_its_verdict(tmp_path: Path) -> None:
+    reports = grid(lambda place: "drop" if place.site == 2 else "healthy", 2, 2)
+    reports[0] = replace(
+        reports[0], error=replace(reports[0].error, input="10061", number=10061, name="WSAECONNREFUSED")
+    )
+    named = replace(reports[3].target, input="other.example.test:8443", host="other.example.test")
+    for n, report in enumerate([*reports[:3], replace(reports[3], target=named)]):
+        (tmp_path / f"{n}.json").write_text(to_json(report))
+    done = command("--json", str(tmp_path))
+    told = [(target["target"], len(target["reports"])) for target in json.loads(done.stdout)["targets"]]
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert told == [("app.example.test:8443", 3), ("other.example.test:8443", 1)]
 
 
 def test_nothing_to_merge_is_said_in_one_line(tmp_path: Path) -> None:

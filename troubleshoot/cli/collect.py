@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 
 import msgspec
 
-from troubleshoot.cli.commands.replay import bytes_of
+from troubleshoot.cli.commands.replay import MAX_REPORT_MB, bytes_of
 from troubleshoot.errors import UserError
 from troubleshoot.knowledge.text import Refusal
 from troubleshoot.report import from_json
@@ -15,12 +16,17 @@ from troubleshoot.report import from_json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from troubleshoot.cli.session import Session
     from troubleshoot.report import Report
 
+    #: What a file holds, a file that is still open, or why neither is there.
+    Content = bytes | BinaryIO | Refusal
+
 _LINES = (".jsonl", ".ndjson")
 _ENDINGS = (".json", *_LINES)
+_LIMIT = MAX_REPORT_MB << 20
 
 
 def files_of(given: list[str]) -> Iterator[tuple[str, str]]:
@@ -32,39 +38,70 @@ def files_of(given: list[str]) -> Iterator[tuple[str, str]]:
         for folder, inner, names in os.walk(place):
             inner.sort()
             for name in sorted(names):
-                if os.path.splitext(name)[1].lower() in _ENDINGS and os.path.isfile(os.path.join(folder, name)):
+                if _ending(name) in _ENDINGS and os.path.isfile(os.path.join(folder, name)):
                     yield os.path.join(folder, name), folder
 
 
-def contents(given: list[str]) -> deque[tuple[str, str, bytes | Refusal]]:
+def contents(given: list[str]) -> deque[tuple[str, str, Content]]:
     """Return every file with its folder and what it holds; a :class:`Refusal` stands for what cannot be read.
 
-    All is read at once: before privileges are given up, with which some files may be read only.
+    All is read or at least opened at once: before privileges are given up, with which some files may be read only.
     """
-    found: deque[tuple[str, str, bytes | Refusal]] = deque()
+    found: deque[tuple[str, str, Content]] = deque()
     for file, folder in files_of(given):
         try:
-            found.append((file, folder, bytes_of(file)))
+            found.append((file, folder, _content(file)))
         except Refusal as refusal:
             found.append((file, folder, refusal))
     return found
 
 
-def reports_in(file: str, data: bytes, session: Session) -> Iterator[tuple[str, Report | Refusal]]:
+def _content(file: str) -> Content:
+    """Return what a file holds; one of many lines that is larger than a report may be stays open."""
+    if _ending(file) in _LINES and os.path.isfile(file) and os.path.getsize(file) > _LIMIT:
+        try:
+            return open(file, "rb")
+        except OSError as error:
+            raise Refusal("usage.replay-unreadable", file=file, reason=error.strerror or str(error)) from None
+    return bytes_of(file)
+
+
+def reports_in(file: str, data: bytes | BinaryIO, session: Session) -> Iterator[tuple[str, Report | Refusal]]:
     """Yield the reports of a file with their place; a :class:`Refusal` stands for what is none."""
-    if not _is_lines(file, data):
+    if isinstance(data, bytes) and not _is_lines(file, data):
         yield file, _read(data, file, session)
         return
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
+    with io.BytesIO(data) if isinstance(data, bytes) else data as stream:
+        for number, line in _lines(stream):
             place = f"{file}:{number}"
-            yield place, _read(_inner(line), place, session)
+            if line is None:
+                yield place, Refusal("usage.replay-large", file=place, megabytes=MAX_REPORT_MB)
+            else:
+                yield place, _read(_inner(line), place, session)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Yield every line with its number, without those that hold nothing; ``None`` is one that is too long."""
+    number = 0
+    while line := stream.readline(_LIMIT + 1):
+        number += 1
+        if len(line) <= _LIMIT:
+            if line.strip():
+                yield number, line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(_LIMIT)
+        yield number, None
+
+
+def _ending(file: str) -> str:
+    return os.path.splitext(file)[1].lower()
 
 
 def _is_lines(file: str, data: bytes) -> bool:
     """Whether each line is a document: by the name, on standard input by a first line that ends where it began."""
     if file != "-":
-        return os.path.splitext(file)[1].lower() in _LINES
+        return _ending(file) in _LINES
     first, _, rest = data.strip().partition(b"\n")
     return bool(rest) and first.startswith(b"{") and first.rstrip().endswith(b"}")
 

@@ -6,8 +6,9 @@ be what a probe has seen, because the judge counts on it: it takes networks of a
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -63,37 +64,48 @@ def check(observation: Observation[Any]) -> None:
         outcome = observation.result.outcome
         if outcome is ConnectOutcome.CONNECTED and all(a.outcome is not outcome for a in observation.result.attempts):
             raise UserError(f"result.outcome: {outcome}, and no attempt ended so")
-    for place, field, value in _values(observation.result, "result", ""):
-        if isinstance(value, str):
-            if field in _ADDRESSES and not _is_address(value):
-                raise UserError(f"{place}: {value[:60]!r} is not an address")
-        else:
-            low, high = _bounds(field)
-            if not low <= value <= high:
-                raise UserError(f"{place}: {value:g} does not lie between {low:g} and {high:g}")
+    fault = _fault(observation.result, "")
+    if fault is not None:
+        place, complaint = fault
+        raise UserError(f"result{place}: {complaint}")
 
 
-def _values(held: Any, place: str, field: str) -> Iterator[tuple[str, str, str | float]]:
-    """Give every text and number behind ``held`` with its place and the field that it stands in."""
-    if isinstance(held, str | float) or (isinstance(held, int) and not isinstance(held, bool)):
-        yield place, field, held
-    elif isinstance(held, msgspec.Struct):
-        for name in held.__struct_fields__:
-            yield from _values(getattr(held, name), f"{place}.{name}", name)
+def _fault(held: Any, field: str) -> tuple[str, str] | None:
+    """Return the place of the first text or number behind ``held`` that cannot be, and why; ``field`` holds it.
+
+    Places are spelt on the way back alone: a report has some thousand values, and mostly all are sound.
+    """
+    if isinstance(held, str):
+        if field in _ADDRESSES and not _is_address(held):
+            return "", f"{held[:60]!r} is not an address"
+        return None
+    if isinstance(held, int | float):
+        if isinstance(held, bool):
+            return None
+        low, high = _bounds(field)
+        return None if low <= held <= high else ("", f"{held:g} does not lie between {low:g} and {high:g}")
+    inside: Iterable[tuple[str, Any, str]] = ()
+    if isinstance(held, msgspec.Struct):
+        inside = ((f".{name}", getattr(held, name), name) for name in held.__struct_fields__)
     elif isinstance(held, tuple | list):
-        for position, one in enumerate(held):
-            yield from _values(one, f"{place}[{position}]", field)
+        inside = ((f"[{position}]", one, field) for position, one in enumerate(held))
     elif isinstance(held, dict):
-        for key, one in held.items():
-            yield from _values(one, f"{place}.{key}", field)
+        inside = ((f".{key}", one, field) for key, one in held.items())
+    for step, one, name in inside:
+        fault = None if one is None else _fault(one, name)
+        if fault is not None:
+            return f"{step}{fault[0]}", fault[1]
+    return None
 
 
+@functools.cache
 def _bounds(field: str) -> tuple[float, float]:
     if field in _BOUNDS:
         return _BOUNDS[field]
     return _NOT_NEGATIVE if field.endswith(_TIMES) else (-_WIDEST, _WIDEST)
 
 
+@functools.lru_cache(maxsize=4096)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text.partition("%")[0])

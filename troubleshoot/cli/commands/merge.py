@@ -15,18 +15,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
 
+    from troubleshoot.cli.collect import Content
     from troubleshoot.cli.session import Session
     from troubleshoot.fleet.model import View
     from troubleshoot.report import Report
 
 #: So many lines are told one by one.
 _MOST_COMPLAINTS = 20
+_BAD_USAGE = 2
 
 
 def run(session: Session, *, reports: list[str], json: bool, one_target: bool, to: list[str]) -> int:
     """Judge every report by today's rules and tell what they bear together, for each target.
 
-    Returns 1 where a target fails, else 3 where one is undecided, else 0; 74 where a file was not written.
+    Returns 74 where a file was not written, else 2 where something given is no report, else 1 where a target fails, 3
+    where one is undecided, 0.
     """
     if not reports:
         raise Refusal("usage.merge-none")
@@ -57,10 +60,10 @@ def run(session: Session, *, reports: list[str], json: bool, one_target: bool, t
     }
     outcomes = {one.finding.outcome for one in found}
     status = next(EXIT_STATUS[one] for one in ("fault", "inconclusive", "healthy") if one in outcomes)
-    return write_documents([(file, texts[form]) for file, form in files], session) or status
+    return write_documents([(file, texts[form]) for file, form in files], session) or (_BAD_USAGE if unread else status)
 
 
-def _views(session: Session, held: deque[tuple[str, str, bytes | Refusal]]) -> tuple[list[View], int]:
+def _views(session: Session, held: deque[tuple[str, str, Content]]) -> tuple[list[View], int]:
     """Return every report as one of many, and how many of what was given are none; each of these costs a line."""
     from troubleshoot.cli.collect import reports_in  # noqa: PLC0415 - heavy
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from troubleshoot.report import Report
 
 #: A report of a long run takes some hundred kilobytes.
-_MAX_REPORT_MB = 32
+MAX_REPORT_MB = 32
 
 
 def run(
@@ -67,7 +67,7 @@ def bytes_of(file: str) -> bytes:
 
 
 def _read(file: str) -> bytes:
-    limit = _MAX_REPORT_MB << 20
+    limit = MAX_REPORT_MB << 20
     try:
         # By its number: a standard input that was closed before we started is no object at all.
         with open(0 if file == "-" else file, "rb", closefd=file != "-") as opened:
@@ -76,5 +76,5 @@ def _read(file: str) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise Refusal("usage.replay-unreadable", file=file, reason=reason) from None
     if len(data) > limit:
-        raise Refusal("usage.replay-large", file=file, megabytes=_MAX_REPORT_MB)
+        raise Refusal("usage.replay-large", file=file, megabytes=MAX_REPORT_MB)
     return data
