@@ -341,6 +341,8 @@ def test_the_recipes_run(lab: Lab, open_folder: Path) -> None:
     """Every line ends with a status of a verdict; services that never come are waited for a second."""
     (open_folder / "message.txt").write_text("connect to example.com port 21: Connection refused", encoding="utf-8")
     (open_folder / "targets.toml").write_text('[[check]]\ntarget = "localhost:1"\n', encoding="utf-8")
+    (open_folder / "reports").mkdir()
+    shutil.copy(ROOT / "tests/data/reports/healthy-name.nobody.json", open_folder / "reports")
     for line in (line for block in blocks("sh")[2:5] for line in commands(block)):
         command = line.replace("files.example.org", "example.com").replace("--wait 30", "--wait 1")
         if "curl" in command and not shutil.which("curl"):
