@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -40,9 +39,16 @@ class Questions:
         self._context = context
         self._hosts: dict[str, asyncio.Task[PingResult | None]] = {}
         self._packets: dict[str, tuple[float, float]] = {}
+        self._hints: dict[int, asyncio.Task[Hint]] = {}
 
     async def hint(self, attempt: Attempt, port: int) -> Hint:
-        """Return what there is to know about a failed attempt."""
+        """Return what there is to know about a failed attempt, which is asked once."""
+        key = id(attempt)
+        if key not in self._hints:
+            self._hints[key] = asyncio.create_task(self._hint(attempt, port))
+        return await asyncio.shield(self._hints[key])
+
+    async def _hint(self, attempt: Attempt, port: int) -> Hint:
         address = attempt.address
         if address is None or attempt.reading not in _ASKED:
             return Hint()
@@ -57,19 +63,12 @@ class Questions:
             nearer = await self._nearer(address, port, found)
         return Hint(alive, (error.meaning.value, error.sender or "") if error else None, nearer)
 
-    def begin(self, attempt: Attempt, *, alone: bool = False) -> None:
-        """Ask about the host of a failed attempt already, so that its answer is there when :meth:`hint` wants it.
-
-        The attempt has just ended; it is ``alone`` where none came before it.
-        """
+    def ended(self, attempt: Attempt, ended_s: float, *, alone: bool = False) -> None:
+        """Take note of when a failed attempt ended, monotonic seconds; it is ``alone`` where none came before it."""
         address = attempt.address
-        if address is None or attempt.reading not in _ASKED:
-            return
-        now = time.monotonic()
-        if attempt.reading is Reading.SILENT:
-            first_s = now - (attempt.duration_ms / 1000 if alone else _SEARCH_S)
-            self._packets[address] = (min(first_s, self._packets.get(address, (first_s, 0.0))[0]), now)
-        self._ask(address)
+        if address is not None and attempt.reading is Reading.SILENT:
+            first_s = ended_s - (attempt.duration_ms / 1000 if alone else _SEARCH_S)
+            self._packets[address] = (min(first_s, self._packets.get(address, (first_s, 0.0))[0]), ended_s)
 
     def _ask(self, address: str) -> None:
         if address not in self._hosts:
@@ -86,7 +85,7 @@ class Questions:
 
     def end(self) -> None:
         """Stop asking."""
-        for task in self._hosts.values():
+        for task in (*self._hosts.values(), *self._hints.values()):
             task.cancel()
 
     async def _echo(self, address: str) -> PingResult | None:

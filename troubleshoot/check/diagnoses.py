@@ -34,14 +34,32 @@ class Diagnoses:
         self._code = code
         self._options = options
         self._reporting = asyncio.Lock()
+        self._early: dict[int, asyncio.Task[Report]] = {}
         self._reports: dict[int, Report] = {}
 
+    def begin(self, outcome: Outcome) -> None:
+        """Begin with a target of which :meth:`of` will be asked, while others are still tried."""
+        self._early[id(outcome)] = asyncio.create_task(self.anew(outcome))
+
+    def begun(self, outcome: Outcome) -> bool:
+        """Whether this target's diagnosis was begun early."""
+        return id(outcome) in self._early
+
+    def end(self) -> None:
+        """Stop what was begun early."""
+        for task in self._early.values():
+            task.cancel()
+
     async def of(self, outcome: Outcome) -> Report:
-        """Return the diagnosis of a target, which is made once."""
+        """Return the diagnosis of a target, which is made once; one more where the early one could not tell."""
         key = id(outcome)
         if key not in self._reports:
-            rejected = outcome.attempts[-1].reading is Reading.REJECTED
-            self._reports[key] = await (self._reported(outcome) if rejected else self.anew(outcome))
+            early = self._early.get(key)
+            report = await early if early else None
+            if report is None or report.verdict.outcome == "inconclusive":
+                rejected = outcome.attempts[-1].reading is Reading.REJECTED
+                report = await (self._reported(outcome) if rejected else self.anew(outcome))
+            self._reports[key] = report
         return self._reports[key]
 
     async def _reported(self, outcome: Outcome) -> Report:

@@ -9,6 +9,7 @@ from typing import Final
 
 from probes.base import Context
 from troubleshoot.check.again import EACH_S, MANY, Said, SecondLook, place_of, said_of
+from troubleshoot.check.ahead import ALONE, Ahead
 from troubleshoot.check.ask import Questions
 from troubleshoot.check.confirm import OnceMore
 from troubleshoot.check.diagnoses import Diagnoses
@@ -20,8 +21,7 @@ from troubleshoot.check.verdicts import agreed, least, of_own_environment, said
 from troubleshoot.options import Options
 from troubleshoot.report import Confidence, Report
 
-#: So many members of a group are diagnosed. Where they differ the group is split in so many parts.
-ALONE: Final = 2
+#: Where the members of a group that were diagnosed differ it is split in so many parts.
 _PARTS: Final = 4
 #: Silent hosts make their router report each of them after 3 s: more than so many would use up what it may say.
 _MANY_DEAD: Final = 3
@@ -40,7 +40,6 @@ class Explanations:
     def __init__(
         self,
         context: Context,
-        questions: Questions,
         patience: Patience,
         progress: Progress,
         *,
@@ -49,12 +48,14 @@ class Explanations:
     ) -> None:
         self.groups: list[Group] = []
         self._context = context
-        self._questions = questions
+        self._questions = Questions(context)
         self._progress = progress
         self._diagnoses = Diagnoses(context, code, options)
         self._once_more = OnceMore(patience)
         self._spoken_s = 0.0
         self._like: list[tuple[Outcome, list[Outcome], Confidence]] = []
+        #: Hears of failures while others are still tried.
+        self.ahead = Ahead(self._questions, self._diagnoses)
 
     async def explain(self, failures: Sequence[Outcome]) -> None:
         """Give every failure its verdict; takes about a diagnosis, more where routers may say little at a time."""
@@ -161,7 +162,7 @@ class Explanations:
         whose cheap question has another answer than before is explained by itself.
         """
         members = sorted(members, key=place_of)
-        looked_at = [members[0], members[-1]][:few] if len(members) > few else members
+        looked_at = self._examples(members)[:few] if len(members) > few else members
         own = set(map(id, looked_at))
         others = [each for each in members if id(each) not in own]
         reports, unlike = await asyncio.gather(
@@ -180,6 +181,11 @@ class Explanations:
             size = -(-len(members) // _PARTS)
             parts = [members[start : start + size] for start in range(0, len(members), size)]
             await asyncio.gather(*(self._explain(part) for part in parts))
+
+    def _examples(self, members: list[Outcome]) -> list[Outcome]:
+        """Return two that are to speak for all: one that was begun, else the first, and the farthest from it."""
+        early = next((index for index, each in enumerate(members) if self._diagnoses.begun(each)), 0)
+        return [members[early], members[-1] if early < len(members) / 2 else members[0]]
 
     def _file(
         self,

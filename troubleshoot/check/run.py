@@ -12,15 +12,18 @@ from typing import Final
 import msgspec
 
 from probes.base import Budget, Context
+from probes.system.blocking import aside
 from troubleshoot import __version__
-from troubleshoot.check.ask import Questions
-from troubleshoot.check.explain import ALONE, Explanations
 from troubleshoot.check.model import Check, CheckReport, Group, Outcome, Reading, Status
 from troubleshoot.check.names import Names
 from troubleshoot.check.patience import Patience
 from troubleshoot.check.progress import Progress
 from troubleshoot.check.triage import triage
 from troubleshoot.options import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from troubleshoot.check.explain import Explanations
 
 #: What all diagnoses of a check share: more than one run by itself, less than would look like a scan.
 _SOCKETS: Final = 256
@@ -66,7 +69,7 @@ async def check(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     was_interrupted = not working.done()
-    whole.questions.end()
+    whole.end()
     for task in (working, stopping):
         task.cancel()
     await asyncio.wait({working, stopping})
@@ -91,34 +94,67 @@ class _Whole:
         self.outcomes = outcomes
         self.context = context
         self.progress = progress
-        self.questions = Questions(context)
-        self.groups: list[Group] = []
+        self.patience = Patience()
+        self.failures: list[Outcome] = []
+        self._ended_s: list[float] = []
+        self._loading: asyncio.Task[Explanations] | None = None
+
+    @property
+    def groups(self) -> list[Group]:
+        """What was found so far."""
+        loaded = self._loading
+        return loaded.result().groups if loaded and loaded.done() and not loaded.cancelled() else []
+
+    def end(self) -> None:
+        """Stop what was begun."""
+        if self._loading is None:
+            return
+        if self._loading.done():
+            self._loading.result().ahead.end()
+        self._loading.cancel()
 
     async def go(self, told: Told) -> None:
-        failures: list[Outcome] = []
-        progress, patience = self.progress, Patience()
+        progress = self.progress
         progress.total = len(self.outcomes)
 
         def heard(outcome: Outcome) -> None:
             progress.tried += 1
             told(outcome)
             if self.plan.diagnose and outcome.status is Status.FAILED and _diagnosable(outcome):
-                failures.append(outcome)
                 progress.failures += 1
-                if len(failures) > ALONE:  # the answers about hosts are to be there when they are wanted
-                    for each in failures[-1:] if len(failures) > ALONE + 1 else failures:
-                        self.questions.begin(each.attempts[-1], alone=len(each.attempts) == 1)
+                self._heard(outcome)
 
         family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(self.plan.options.family or 0, 0)
         async with Names() as names:
-            await triage(self.outcomes, names, patience, family=family, rate=self.plan.rate, told=heard)
-        if failures:
+            await triage(self.outcomes, names, self.patience, family=family, rate=self.plan.rate, told=heard)
+        if self._loading is not None:
             ranks = {id(each): rank for rank, each in enumerate(self.outcomes)}
-            failures.sort(key=lambda each: ranks[id(each)])
-            code, options = self.plan.code, self.plan.options
-            asked = Explanations(self.context, self.questions, patience, progress, code=code, options=options)
-            self.groups = asked.groups
-            await asked.explain(failures)
+            self.failures.sort(key=lambda each: ranks[id(each)])
+            await (await self._loading).explain(self.failures)
+
+    def _heard(self, failure: Outcome) -> None:
+        """Take note of a failure; the first one has what explains failures loaded, while others are still tried."""
+        self.failures.append(failure)
+        self._ended_s.append(time.monotonic())
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+        elif self._loading.done():
+            self._loading.result().ahead.heard(failure, self._ended_s[-1])
+
+    async def _load(self) -> Explanations:
+        make = await aside(_explanations)
+        code, options = self.plan.code, self.plan.options
+        asked = make(self.context, self.patience, self.progress, code=code, options=options)
+        for failure, ended_s in zip(self.failures, self._ended_s, strict=True):
+            asked.ahead.heard(failure, ended_s)
+        return asked
+
+
+def _explanations() -> type[Explanations]:
+    """Import the whole of a diagnosis, which a check whose targets all pass can do without."""
+    from troubleshoot.check.explain import Explanations  # noqa: PLC0415
+
+    return Explanations
 
 
 def _diagnosable(outcome: Outcome) -> bool:
