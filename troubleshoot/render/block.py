@@ -7,6 +7,8 @@ whole in the rest of the screen.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from troubleshoot.render.layout import cells, cut, wrap
@@ -23,6 +25,8 @@ ACTIONS = 2
 _OUTCOME_SGR = {"fault": "1;31", "healthy": "1;32", "inconclusive": "1;33"}
 PLATFORMS = {"linux": "Linux", "windows": "Windows", "darwin": "macOS"}
 _MOST_WAYS = 2
+#: Where a text may end that has no room to go on.
+_SENTENCE_ENDS = re.compile(r"(?<=[.?!;]) (?=\S)")
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -33,64 +37,76 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class _Part(msgspec.Struct):
-    """A piece of the block: all its lines, how many of them are wanted most, how it is painted."""
+    """A piece of the block, how it is painted, and how it may be shown: shortest first, whole at the end."""
 
-    lines: list[str]
-    room: int
-    most: int
+    forms: list[list[str]]
     sgr: str = ""
+    shown: int = 0
+    kept: int = 0  # how many lines longer than another it may be before it is cut
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the form that is shown."""
+        return self.forms[self.shown]
 
 
 def block(report: Report, lexicon: Lexicon, style: Style) -> Block:
     """Return the block of a report."""
     verdict, width = report.verdict, style.width
-    head = wrap(safe(f"{code(report)}, {report.target.input}"), width, rest="  ")
-    parts = [_Part(head, 1, 2, "1")]
     title, summary = titled(verdict, lexicon)
-    parts.append(_Part(wrap(safe(title), width, rest="  "), 1, 2, _OUTCOME_SGR[verdict.outcome]))
+    head = _sentences(f"{code(report)}, {report.target.input}", width, "", rest="  ")
+    parts = [_Part(head, "1"), _Part(_sentences(title, width, "", rest="  "), _OUTCOME_SGR[verdict.outcome])]
     if report.interrupted:
-        parts.append(_Part(wrap(lexicon.ui("interrupted"), width, "  "), 1, 1))
+        parts.append(_Part(_sentences(lexicon.ui("interrupted"), width, "  ")))
     if summary:
-        parts.append(_Part(wrap(safe(summary), width, "  "), 1, 4))
-    place = where(report, lexicon)
+        parts.append(_Part(_sentences(summary, width, "  ")))
+    place = where(report, lexicon, width - 2)
     if place:
-        parts.append(_Part(wrap(safe(place), width, "  "), 1, 2))
-    drawn = (draw(way, lexicon, style, width - 2) for way in verdict.ways[:_MOST_WAYS])
-    parts += [_Part([f"  {line}"], 1, 1) for line in drawn]
+        parts.append(_Part(_sentences(place, width, "  ")))
+    parts += [_Part([[f"  {draw(way, lexicon, style, width - 2)}"]]) for way in verdict.ways[:_MOST_WAYS]]
     if verdict.elsewhere:
-        caller = wrap(safe(verdict.elsewhere), width, "  ")
-        parts.append(_Part(caller, min(len(caller), 3), 3))  # ends in a command, which must be whole
+        parts.append(_Part(_sentences(verdict.elsewhere, width, "  "), kept=2))
     first = len(parts)
     for number, action in enumerate(verdict.actions[:ACTIONS], 1):
-        parts.append(_Part(wrap(safe(action), width, f"  {number}. "), 1, 4))
-    _share(parts)
-    lines = [style.paint(line, part.sgr) for part in parts for line in _shown(part, style)]
-    whole = [part.room >= len(part.lines) for part in parts[first:]]
+        parts.append(_Part(_sentences(action, width, f"  {number}. ")))
+    _share(parts, style)
+    lines = [style.paint(line, part.sgr) for part in parts for line in part.lines]
+    whole = [part.shown == len(part.forms) - 1 for part in parts[first:]]
     return Block(tuple(lines), next((n for n, ok in enumerate(whole) if not ok), len(whole)))
 
 
-def _share(parts: list[_Part]) -> None:
-    """Give each part its lines: one each, then one more to each in turn while there are some."""
-    left = MOST - sum(part.room for part in parts)
-    while left > 0:
-        wanting = [part for part in parts if part.room < min(len(part.lines), part.most)]
-        if not wanting:
-            return
-        for part in wanting[:left]:
-            part.room += 1
-        left -= len(wanting[:left])
+def _sentences(text: str, width: int, first: str, rest: str | None = None) -> list[list[str]]:
+    """Return the lines of the first sentence of a text, of the first two, and so on; a command is not broken in two."""
+    forms, kept = [], ""
+    for sentence in _SENTENCE_ENDS.split(safe(text)):
+        kept = f"{kept} {sentence}".lstrip()
+        if kept.count("`") % 2 == 0:
+            forms.append(wrap(f"{kept[:-1]}." if kept.endswith(";") else kept, width, first, rest))
+    return forms or [wrap(kept, width, first, rest)]
 
 
-def _shown(part: _Part, style: Style) -> list[str]:
-    shown = part.lines[: part.room]
-    if len(part.lines) > part.room:
-        dots = "…" if style.unicode else "..."
-        kept = _without_half_a_command(shown)
-        last = cut(kept[-1], style.width - cells(dots), "")
-        if last != kept[-1] and " " in last.strip():
-            last = last.rpartition(" ")[0]  # no half of a word either
-        shown = [*kept[:-1], last + dots]
-    return shown
+def _share(parts: list[_Part], style: Style) -> None:
+    """Let each part begin with its first sentence, then show as many more as there are lines for, the why first.
+
+    What has no room even for first sentences is cut: the longest part of all as often as it must be.
+    """
+    while sum(len(part.lines) for part in parts) > MOST:
+        longest = max(reversed(parts), key=lambda part: len(part.lines) - part.kept)
+        longest.forms.insert(0, _cut(longest.lines, len(longest.lines) - 1, style))
+    for part in parts:
+        for longer in range(part.shown + 1, len(part.forms)):
+            others = sum(len(other.lines) for other in parts if other is not part)
+            if others + len(part.forms[longer]) <= MOST:
+                part.shown = longer
+
+
+def _cut(lines: list[str], room: int, style: Style) -> list[str]:
+    dots = "…" if style.unicode else "..."
+    kept = _without_half_a_command(lines[:room])
+    last = cut(kept[-1], style.width - cells(dots), "")
+    if last != kept[-1] and " " in last.strip():
+        last = last.rpartition(" ")[0]  # no half of a word either
+    return [*kept[:-1], last.removesuffix(dots) + dots]
 
 
 def _without_half_a_command(lines: list[str]) -> list[str]:
@@ -120,8 +136,11 @@ def titled(verdict: Verdict, lexicon: Lexicon) -> tuple[str, str]:
     return f"{outcome}: {title}", summary
 
 
-def where(report: Report, lexicon: Lexicon) -> str:
-    """Return where the fault lies, and from where that was seen where ``verdict.elsewhere`` does not say it."""
+def where(report: Report, lexicon: Lexicon, room: int | None = None) -> str:
+    """Return where the fault lies, and from where that was seen where ``verdict.elsewhere`` does not say it.
+
+    An address for which one line of ``room`` cells is too short is left to the way and the sentence above.
+    """
     vantage, location = report.vantage, report.verdict.location
     system = PLATFORMS.get(vantage.platform, vantage.platform)
     told = bool(report.verdict.elsewhere)
@@ -130,8 +149,7 @@ def where(report: Report, lexicon: Lexicon) -> str:
     place = lexicon.ui(f"scope-{location.scope}")
     if location.hop:  # 0 is this machine itself
         place += f", {lexicon.ui('hop', hop=str(location.hop))}"
-    if location.address:
-        place += f" ({location.address})"
-    if told:
-        return f"{lexicon.ui('where')}: {place}"
-    return f"{lexicon.ui('where')}: {place}; {lexicon.ui('seen-from', host=vantage.hostname, system=system)}"
+    seen = "" if told else f"; {lexicon.ui('seen-from', host=vantage.hostname, system=system)}"
+    short, address = f"{lexicon.ui('where')}: {place}", f" ({location.address})" if location.address else ""
+    whole = f"{short}{address}{seen}"
+    return whole if room is None or cells(whole) <= room else f"{short}{seen}"
