@@ -65,7 +65,7 @@ def block(report: Report, lexicon: Lexicon, style: Style) -> Block:
         parts.append(_Part(_sentences(place, width, "  ")))
     parts += [_Part([[f"  {draw(way, lexicon, style, width - 2)}"]]) for way in verdict.ways[:_MOST_WAYS]]
     if verdict.elsewhere:
-        parts.append(_Part(_sentences(verdict.elsewhere, width, "  "), kept=2))
+        parts.append(_Part(_sentences(verdict.elsewhere, width, "  ")[-1:], kept=2))
     first = len(parts)
     for number, action in enumerate(verdict.actions[:ACTIONS], 1):
         parts.append(_Part(_sentences(action, width, f"  {number}. ")))
