@@ -42,6 +42,7 @@ ROOMS = {
     "reproduce": False,
     "doctor": False,
     "report": True,
+    "readers": True,
     "intake": True,
     "options": True,
     "knowledge": False,

@@ -111,6 +111,7 @@ COMMANDS = {
     ),
     "explain": Command(arguments=("code",), options=("json", "errno", "advice_for", "lang", "help")),
     "parse": Command(arguments=("file",), options=("json", "errno", "lang", "help")),
+    "read": Command(arguments=("file",), options=("json", "lang", "help")),
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
     "probe": Command(
         arguments=("name", "target"),

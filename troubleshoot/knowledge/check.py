@@ -11,7 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from troubleshoot.errors import CatalogueError
-from troubleshoot.knowledge import kinds, model
+from troubleshoot.knowledge import kinds, labels, model
 from troubleshoot.knowledge.record import Record
 
 
@@ -20,7 +20,7 @@ def _schemas() -> dict[str, Any]:
     """Return a strict ``msgspec`` type for each class of records, by the record's name."""
     made: dict[str, Any] = {}
     words = {**vars(typing), **vars(kinds), "Record": Record}
-    for name, record in vars(model).items():
+    for name, record in {**vars(labels), **vars(model)}.items():
         if not isinstance(record, type) or not issubclass(record, Record) or record is Record:
             continue
         hints = typing.get_type_hints(record, words, made)

@@ -14,6 +14,7 @@ from typing import Any
 
 from troubleshoot.errors import CatalogueError
 from troubleshoot.knowledge.check import checked, checked_table
+from troubleshoot.knowledge.labels import LabelEntry
 from troubleshoot.knowledge.model import (
     CauseEntry,
     ClaimEntry,
@@ -51,6 +52,7 @@ class Folder:
             "commands": lambda: self._table("commands", CommandEntry),
             "ends": lambda: self._inside("texts", "ends", EndEntry),
             "functions": lambda: checked(self._toml("functions"), dict[str, tuple[str, ...]], "functions.toml"),
+            "labels": lambda: self._table("labels", LabelEntry),
             "judgement": lambda: self._record("judgement", Judgement),
             "numbers": lambda: {name: int(file.partition("-")[0]) for name, file in self._code_files.items()},
             "posix": lambda: self._table("posix", PosixNumbers),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from troubleshoot.knowledge.labels import LabelEntry
 from troubleshoot.knowledge.model import EndEntry, PlaceEntry, TextEntry
 from troubleshoot.knowledge.record import Table
 
@@ -38,3 +39,8 @@ class Sayings:
     def places(self) -> Table[PlaceEntry]:
         """Name → how texts say where to."""
         return Table(PlaceEntry, self._source.part("places"))
+
+    @functools.cached_property
+    def labels(self) -> Table[LabelEntry]:
+        """Meaning → how the commands of a system say it, in each language."""
+        return Table(LabelEntry, self._source.part("labels"))
