@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import struct
@@ -15,7 +16,7 @@ import trustme
 
 from tests.lab.knock_out import knock_outs
 from troubleshoot.options import Options
-from troubleshoot.report import Report
+from troubleshoot.report import Report, from_json, to_json
 from troubleshoot.run.engine import replay, run
 
 QUICK = Options(timeout_s=9.0)
@@ -204,6 +205,38 @@ def test_days_of_a_certificate_and_both_clocks(
     with service("127.0.0.1", over_tls(made, answers(page(theirs)))) as endpoint:
         report = run("10053", f"https://{endpoint}", QUICK)
     assert told(report) == ("fault", cause, confidence)
+
+
+@pytest.mark.parametrize(
+    ("days", "clocks", "told_as"),
+    [
+        ((10, 40), (None, 20), ("clock-wrong", "certain")),  # only this machine's clock is left to blame
+        ((10, 40), (20, 20), ("clock-wrong", "certain")),
+        ((10, 40), (0, 20), ("clock-wrong", "likely")),  # two clocks against the files
+        ((10, 40), (None, 5), ("clock-wrong", "likely")),  # slow, and the certificate was not yet good then either
+        ((10, 40), (0, 5), ("certificate-invalid", "certain")),
+        ((10, 40), (None, 50), ("certificate-invalid", "likely")),
+        ((10, 40), (None, -5), ("certificate-invalid", "likely")),
+        ((-40, -10), (None, 5), ("certificate-invalid", "likely")),
+    ],
+)
+def test_days_of_a_certificate_and_the_files_of_this_machine(
+    days: tuple[int, int],
+    clocks: tuple[int | None, int],
+    told_as: tuple[str, str],
+    trusting: Callable[[trustme.CA], None],
+) -> None:
+    theirs, written = clocks
+    authority, made = settings(days)
+    trusting(authority)
+    now = datetime.now(UTC)
+    said = page(now + timedelta(days=theirs)) if theirs is not None else b"HTTP/1.1 204 No Content\r\n\r\n"
+    with service("127.0.0.1", over_tls(made, answers(said))) as endpoint:
+        record = json.loads(to_json(run("10053", f"https://{endpoint}", QUICK)))
+    for observation in record["probes"]:
+        if observation["probe"] == "service":
+            observation["result"]["newest_file_s"] = (now + timedelta(days=written)).timestamp()
+    assert told(replay(from_json(json.dumps(record)), "en")) == ("fault", *told_as)
 
 
 def test_a_certificate_whose_authority_is_not_known_here() -> None:

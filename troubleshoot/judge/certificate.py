@@ -57,17 +57,33 @@ def _theirs(paper: _Paper) -> datetime | None:
     return clock.of_header(paper.result.http.date) if paper.result.http is not None else None
 
 
-def _clock_is_wrong(paper: _Paper) -> tuple[bool, datetime] | None:
-    """Return the time that shows that this machine's clock is wrong, first whether its own files do."""
+class _Clock(msgspec.Struct, frozen=True):
+    """A moment that shows that this machine's clock is wrong; whether its own files do, whether that settles it."""
+
+    moment: datetime
+    by_files: bool = False
+    certain: bool = False
+
+
+def _clock_is_wrong(paper: _Paper) -> _Clock | None:
+    """Return what shows that this machine's clock is wrong, rather than the certificate.
+
+    That files were written later than now is certain to mean a slow clock; that the certificate is good otherwise is
+    certain only where they were written within its days, and the service's clock is not as late as this one.
+    """
     if paper.valid_at:
         return None
     theirs = _theirs(paper)
-    if theirs is not None and clock.apart(theirs, paper.now) and paper.begins <= theirs <= paper.ends:
-        return False, theirs
+    agrees = theirs is not None and not clock.apart(theirs, paper.now)
     newest = paper.result.newest_file_s
-    written = clock.at(newest) if newest is not None else None
-    slow = written is not None and written > paper.now and clock.apart(written, paper.now)
-    return (True, written) if slow and written is not None and paper.now < paper.begins else None
+    written = clock.at(newest) if newest is not None else paper.now
+    slow = written > paper.now and clock.apart(written, paper.now) and paper.now < paper.begins
+    good = paper.begins <= written <= paper.ends
+    if slow and good:
+        return _Clock(written, by_files=True, certain=not agrees)
+    if theirs is not None and not agrees and paper.begins <= theirs <= paper.ends:
+        return _Clock(theirs)
+    return _Clock(written, by_files=True) if slow and not agrees and written <= paper.ends else None
 
 
 @rule("clock-wrong", asks=(asks.connected.service,), holds_up="healthy")
@@ -80,15 +96,14 @@ def _wrong(facts: Facts, reach: Reach) -> Finding | None:
     if climbed(facts, reach) is None:
         return None
     paper = _paper(facts, reach)
-    shows = _clock_is_wrong(paper) if paper is not None else None
-    if paper is None or shows is None:
+    other = _clock_is_wrong(paper) if paper is not None else None
+    if paper is None or other is None:
         return None
-    slow, theirs = shows
-    key = "fact.clock-files" if slow else "fact.clock-apart"
-    moments = {"ours": clock.minute(paper.now), "theirs": clock.minute(theirs)}
+    key = "fact.clock-files" if other.by_files else "fact.clock-apart"
+    moments = {"ours": clock.minute(paper.now), "theirs": clock.minute(other.moment)}
     return Finding(
         cause="clock-wrong",
-        confidence="certain" if slow else "likely",
+        confidence="certain" if other.certain else "likely",
         step=step_of(facts),
         evidence=(
             *shown(facts, reach, facts.service.peek_rung(reach.address, rungs.TLS)),
@@ -96,9 +111,13 @@ def _wrong(facts: Facts, reach: Reach) -> Finding | None:
             (step_of(facts), _days(paper)),
         ),
         values=values(**moments, address=reach.address),
-        variant="slow" if slow else "default",
-        also=() if slow else (("certificate-invalid", note("verdict.open-their-clock")),),
+        variant="slow" if other.by_files else "default",
+        also=() if other.certain else (("certificate-invalid", note(_open(other))),),
     )
+
+
+def _open(other: _Clock) -> str:
+    return "verdict.open-files" if other.by_files else "verdict.open-their-clock"
 
 
 def _days(paper: _Paper) -> Note:
