@@ -112,12 +112,12 @@ def _wrong(facts: Facts, reach: Reach) -> Finding | None:
         ),
         values=values(**moments, address=reach.address),
         variant="slow" if other.by_files else "default",
-        also=() if other.certain else (("certificate-invalid", note(_open(other))),),
+        also=()
+        if other.certain
+        else (("certificate-invalid", note("verdict.open-files")),)
+        if other.by_files
+        else (("certificate-invalid", note("verdict.open-their-clock")),),
     )
-
-
-def _open(other: _Clock) -> str:
-    return "verdict.open-files" if other.by_files else "verdict.open-their-clock"
 
 
 def _days(paper: _Paper) -> Note:
