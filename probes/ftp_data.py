@@ -19,21 +19,25 @@ class FtpDataRequest(msgspec.Struct, frozen=True):
 
 
 class DataWay(msgspec.Struct, frozen=True):
-    """A try at the second connection: to ``address`` and ``port``, and what came of it."""
+    """A try at the second connection: to ``address`` and ``port``, and what came of it.
+
+    ``word`` is the command whose answer gave them, PASV or EPSV.
+    """
 
     address: str
     port: int
     connected: bool
     failure: Failure | None = None
     errno: str | None = None
+    word: str = "PASV"
 
 
 class FtpDataResult(msgspec.Struct, frozen=True):
-    """``greeting`` and ``reply`` are the codes of the server's answers, to nothing and to EPSV or PASV.
+    """``greeting`` and ``reply`` are the codes of the server's answers, to nothing and to the last of EPSV and PASV.
 
     ``reply`` 530 says that it tells only after a login, ``None`` that no answer came. ``announced`` is the address of
-    a PASV reply (an EPSV reply has a port alone). ``ways`` are the tries: at the announced address, and where that is
-    another than the server's own, at this one as well.
+    a PASV reply (an EPSV reply has a port alone), ``port`` the one that was given first. ``ways`` are the tries, in the
+    order of the words: at the announced address, and where that is another than the server's own, at this one as well.
     """
 
     address: str
@@ -49,7 +53,7 @@ PROBE = endpoint_probe(
     request=FtpDataRequest,
     result=FtpDataResult,
     observe=body_of(__name__),
-    deadline_s=12.0,
-    # the first connection, three words, and two tries at a second one
-    most_packets=lambda request: 3 * syns_in(request.wait_s) + 3,
+    deadline_s=16.0,
+    # the first connection, three words, two tries at a second one after PASV, one after EPSV
+    most_packets=lambda request: 4 * syns_in(request.wait_s) + 3,
 )

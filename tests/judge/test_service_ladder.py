@@ -353,3 +353,40 @@ def test_nothing_is_said_to_a_port_that_is_known_for_nothing_where_the_code_is_a
     with service("127.0.0.1", listens) as endpoint:
         assert run("10061", endpoint, QUICK).verdict.outcome == "healthy"
     assert not any(heard)
+
+
+@pytest.mark.parametrize("address", LOOPBACK)
+@pytest.mark.parametrize(
+    ("open_for", "cause"),
+    [
+        (("PASV", "EPSV"), None),
+        (("PASV",), "ftp-data-unreachable"),
+        (("EPSV",), "ftp-data-unreachable"),
+    ],
+)
+def test_passive_and_extended_passive_mode_of_ftp(address: str, open_for: tuple[str, ...], cause: str | None) -> None:
+    six = ":" in address
+    with socket.create_server((address, 0), family=socket.AF_INET6 if six else socket.AF_INET) as data:
+        port = data.getsockname()[1]
+        high, low = divmod(port, 256)
+        given = {word: (high, low) if word in open_for else (0, 9) for word in ("PASV", "EPSV")}
+
+        def ftp(connection: socket.socket) -> None:
+            connection.sendall(b"220 ready\r\n")
+            while word := connection.recv(64).strip().decode():
+                high, low = given.get(word, (0, 0))
+                replies = {
+                    "PASV": f"227 Entering Passive Mode (127,0,0,1,{high},{low}).",
+                    "EPSV": f"229 Entering Extended Passive Mode (|||{256 * high + low}|)",
+                }
+                connection.sendall(f"{replies.get(word, '221 bye')}\r\n".encode())
+
+        with service(address, ftp) as endpoint:
+            report = run("10060", f"ftp://{endpoint}", QUICK)
+    if six and "EPSV" in open_for:
+        cause = None  # PASV has no place for an IPv6 address
+    assert told(report)[:2] == (("fault", cause) if cause else ("healthy", None))
+    if len(open_for) == 1 and not six:
+        shut = "EPSV" if "PASV" in open_for else "PASV"
+        assert any(f"({shut}): ECONNREFUSED" in e.fact for e in report.verdict.evidence)
+        assert any(f"({open_for[0]}) is made" in e.fact for e in report.verdict.evidence)

@@ -17,10 +17,14 @@ _WELL = b"220-Welcome\r\n here\r\n220 ready\r\n"
 
 
 class Server:
-    """Greets, and answers each word that it knows; ``port`` listens, and so does ``data`` until it is closed."""
+    """Greets, and answers each word that it knows; ``port`` listens, and so does ``data`` until it is closed.
+
+    With ``stops`` that is at the next word, as real servers do.
+    """
 
     def __init__(self, answers: dict[bytes, str], greeting: bytes = _WELL) -> None:
         self.heard: list[bytes] = []
+        self.stops = False
         self.data = socket.create_server(("127.0.0.1", 0))
         number = self.data.getsockname()[1]
         self.values = {"high": number // 256, "low": number % 256, "port": number}
@@ -34,6 +38,8 @@ class Server:
             with closing(one):
                 one.sendall(greeting)
                 while data := one.recv(4096):
+                    if self.stops and data.startswith((b"QUIT", b"EPSV")):
+                        self.data.close()
                     word = data.strip().upper()
                     self.heard.append(word)
                     one.sendall(answers.get(word, "500 what?\r\n").format(**self.values).encode("ascii"))
@@ -91,6 +97,19 @@ def test_another_address_is_told_beside_the_servers_own() -> None:
 def test_without_a_port_nothing_is_tried(answers: dict[bytes, str], reply: int) -> None:
     result = look(Server(answers))
     assert (result.reply, result.port, result.ways) == (reply, None, ())
+
+
+def test_both_words_are_tried_while_the_first_connection_stands() -> None:
+    server = Server({b"PASV": PASV.replace("{low}", "9"), b"EPSV": EPSV})
+    result = look(server)
+    assert [(way.word, way.connected) for way in result.ways] == [("PASV", False), ("EPSV", True)]
+    assert server.heard == [b"PASV", b"EPSV", b"QUIT"]
+
+
+def test_a_server_that_listens_as_long_as_its_session_lasts_is_well() -> None:
+    server = Server({b"PASV": PASV})
+    server.stops = True
+    assert [way.connected for way in look(server).ways] == [True]
 
 
 @pytest.mark.parametrize("greeting", [b"421 Too many users\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"])

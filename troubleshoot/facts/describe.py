@@ -344,5 +344,5 @@ def data_way(way: DataWay) -> Note:
     """What came of a try at FTP's second connection."""
     where = endpoint(way.address, way.port)
     if way.connected:
-        return note("fact.data-way-works", where=where)
-    return note("fact.data-way-fails", where=where, errno=way.errno or "ETIMEDOUT")
+        return note("fact.data-way-works", where=where, word=way.word)
+    return note("fact.data-way-fails", where=where, word=way.word, errno=way.errno or "ETIMEDOUT")

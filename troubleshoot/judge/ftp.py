@@ -19,12 +19,17 @@ def ftp_data_unreachable(facts: Facts) -> Finding | None:
 
 def _unreachable(facts: Facts, reach: Reach) -> Finding | None:
     found = facts.get("ftp-data", FtpDataResult, facts.endpoint(reach.address))
-    if found is None or not found.ways or found.ways[0].connected:
+    if found is None:
         return None
-    first = found.ways[0]
+    named = {way.word: way for way in reversed(found.ways)}  # of each word the way that the server itself names
+    shut = [way for word, way in sorted(named.items(), reverse=True) if not way.connected]
+    if not shut:
+        return None
+    first = shut[0]
     elsewhere = plain(first.address) != plain(reach.address)
     # A port that is silent or refused at the server's own address is shut by somebody on the way, or by the server.
     by_host = elsewhere or first.failure is Failure.REFUSED
+    extended = first.word == "EPSV" and len(named) > 1
     return Finding(
         cause="ftp-data-unreachable",
         confidence="likely",
@@ -32,6 +37,6 @@ def _unreachable(facts: Facts, reach: Reach) -> Finding | None:
         step="connect",
         evidence=(attempt_evidence(facts, reach), *(("connect", describe.data_way(way)) for way in found.ways)),
         values=values(found=describe.endpoint(first.address, first.port)),
-        variant="elsewhere" if elsewhere else "default",
+        variant="elsewhere" if elsewhere else "extended" if extended else "default",
         address=first.address,
     )
