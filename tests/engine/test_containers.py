@@ -101,7 +101,8 @@ def test_a_service_address_without_endpoints() -> None:
     """The node refuses in the name of such an address, as kube-proxy has it do (REJECT in OUTPUT)."""
     for report in situation(
         f"result = [wsadiag('10061', '10.96.44.7:80', nobody=nobody) for nobody in {WHO}]",
-        setup="ip link set lo up; ip link add e0 type veth peer e1; ip link set e1 up; ip addr add 10.0.2.15/24 dev e0; ip link set e0 up;"
+        setup="ip link set lo up; ip link add e0 type veth peer e1; ip link set e1 up;"
+        "ip addr add 10.0.2.15/24 dev e0; ip link set e0 up;"
         "ip route add default via 10.0.2.2; ip neigh add 10.0.2.2 lladdr 02:00:00:00:00:02 dev e0;"
         "nft 'add table ip k; add chain ip k o { type filter hook output priority 0; };"
         "add rule ip k o ip daddr 10.96.44.7 tcp dport 80 reject with icmp port-unreachable'",
