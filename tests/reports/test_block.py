@@ -107,6 +107,8 @@ def test_the_block_is_at_the_end_of_a_terminal_and_at_the_beginning_of_a_pipe(fi
         first = lines[blank + 1 :] if style.last else lines[:blank]
         assert len(first) <= MOST
         assert "".join(first).count("`") % 2 == 0  # no half of a command
+        if style.width >= 80:
+            assert not [line for line in first if line.endswith("…")], "a sentence of the block is cut"
         holds_what_matters(first, report, language)
 
 

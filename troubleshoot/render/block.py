@@ -43,6 +43,7 @@ class _Part(msgspec.Struct):
     sgr: str = ""
     shown: int = 0
     kept: int = 0  # how many lines longer than another it may be before it is cut
+    spare: bool = False  # whether it is left out before anything is cut
 
     @property
     def lines(self) -> list[str]:
@@ -62,16 +63,14 @@ def block(report: Report, lexicon: Lexicon, style: Style) -> Block:
         parts.append(_Part(_sentences(summary, width, "  ")))
     place = where(report, lexicon, width - 2)
     if place:
-        parts.append(_Part(_sentences(place, width, "  ")))
+        parts.append(_Part(_sentences(place, width, "  "), spare=bool(verdict.elsewhere and verdict.ways)))
     parts += [_Part([[f"  {draw(way, lexicon, style, width - 2)}"]]) for way in verdict.ways[:_MOST_WAYS]]
     if verdict.elsewhere:
         parts.append(_Part(_sentences(verdict.elsewhere, width, "  ")[-1:], kept=2))
-    first = len(parts)
-    for number, action in enumerate(verdict.actions[:ACTIONS], 1):
-        parts.append(_Part(_sentences(action, width, f"  {number}. ")))
-    _share(parts, style)
+    todo = [_Part(_sentences(action, width, f"  {n}. ")) for n, action in enumerate(verdict.actions[:ACTIONS], 1)]
+    parts = _shared([*parts, *todo], style)
     lines = [style.paint(line, part.sgr) for part in parts for line in part.lines]
-    whole = [part.shown == len(part.forms) - 1 for part in parts[first:]]
+    whole = [part.shown == len(part.forms) - 1 for part in todo]
     return Block(tuple(lines), next((n for n, ok in enumerate(whole) if not ok), len(whole)))
 
 
@@ -85,11 +84,14 @@ def _sentences(text: str, width: int, first: str, rest: str | None = None) -> li
     return forms or [wrap(kept, width, first, rest)]
 
 
-def _share(parts: list[_Part], style: Style) -> None:
+def _shared(parts: list[_Part], style: Style) -> list[_Part]:
     """Let each part begin with its first sentence, then show as many more as there are lines for, the why first.
 
-    What has no room even for first sentences is cut: the longest part of all as often as it must be.
+    Where there is no room even for first sentences, a part that can be spared goes, and then the longest is cut as
+    often as it must be.
     """
+    if sum(len(part.lines) for part in parts) > MOST:
+        parts = [part for part in parts if not part.spare]
     while sum(len(part.lines) for part in parts) > MOST:
         longest = max(reversed(parts), key=lambda part: len(part.lines) - part.kept)
         longest.forms.insert(0, _cut(longest.lines, len(longest.lines) - 1, style))
@@ -98,6 +100,7 @@ def _share(parts: list[_Part], style: Style) -> None:
             others = sum(len(other.lines) for other in parts if other is not part)
             if others + len(part.forms[longer]) <= MOST:
                 part.shown = longer
+    return parts
 
 
 def _cut(lines: list[str], room: int, style: Style) -> list[str]:
