@@ -105,11 +105,13 @@ def _shared(parts: list[_Part], style: Style) -> list[_Part]:
 
 def _cut(lines: list[str], room: int, style: Style) -> list[str]:
     dots = "…" if style.unicode else "..."
-    kept = _without_half_a_command(lines[:room])
-    last = cut(kept[-1], style.width - cells(dots), "")
-    if last != kept[-1] and " " in last.strip():
-        last = last.rpartition(" ")[0]  # no half of a word either
-    return [*kept[:-1], last.removesuffix(dots) + dots]
+    kept = lines[:room]
+    while True:
+        kept = _without_half_a_command(kept)
+        last = cut(kept[-1], style.width - cells(dots), "")
+        if last == kept[-1]:
+            return [*kept[:-1], last.removesuffix(dots) + dots]
+        kept = [*kept[:-1], last.rpartition(" ")[0] if " " in last.strip() else last]  # no half of a word either
 
 
 def _without_half_a_command(lines: list[str]) -> list[str]:
