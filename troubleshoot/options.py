@@ -20,7 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     address literals for the steps that ping them; ``pid`` names the failing program's process.
     ``show_secrets`` leaves passwords and tokens in command lines of other programs, in URLs and in proxy settings as
     they are; a report then holds them. ``advice_for`` is the system whose commands advice names; without it
-    that is concluded.
+    that is concluded. ``place`` is what a report calls the place that its probes looked from, where that has a name.
     """
 
     timeout_s: float = 10.0
@@ -32,6 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     language: Language = "en"
     advice_for: System | None = None
     show_secrets: bool = False
+    place: str | None = None
 
 
 def check(options: Options) -> None:

@@ -41,6 +41,7 @@ class Vantage(msgspec.Struct, frozen=True, kw_only=True):
     """Where the report was made; ``privileged`` is whether raw packets could be sent.
 
     ``user`` is the account that asked, ``system`` the operating system with its version, where they could be told.
+    ``place`` is where probes looked from, where that was named: ``netns NAME``, ``docker NAME``, ``user NAME``.
     """
 
     hostname: str
@@ -48,6 +49,12 @@ class Vantage(msgspec.Struct, frozen=True, kw_only=True):
     privileged: bool
     user: str | None = None
     system: str | None = None
+    place: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The machine, with the place on it where one was named."""
+        return self.hostname if self.place is None else f"{self.hostname} ({self.place})"
 
 
 class ErrorCode(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from troubleshoot.knowledge.catalogue import Catalogue
     from troubleshoot.knowledge.kinds import System
     from troubleshoot.options import Options
+    from troubleshoot.run.place import Place
 
 _DIGITS = frozenset("0123456789")
 
@@ -49,6 +50,7 @@ def options_of(
     ipv4: bool,
     ipv6: bool,
     pid: str | None,
+    place: Place | None = None,
     local_host: str | None = None,
     router: str | None = None,
     remote_neighbour: str | None = None,
@@ -63,13 +65,14 @@ def options_of(
     seconds = _seconds(timeout)
     if seconds is None:
         raise Refusal("usage.option-timeout", value=timeout)
-    process = None if pid is None else _whole(pid)
+    process = _whole(pid) if pid is not None else place.pid if place is not None else None
     if pid is not None and process is None:
         raise Refusal("usage.option-pid", value=pid)
     options = Options(
         timeout_s=seconds,
         family=4 if ipv4 else 6 if ipv6 else None,
         pid=process,
+        place=place.name if place is not None else None,
         local_host=_bare(local_host),
         router=_bare(router),
         remote_neighbour=_bare(remote_neighbour),

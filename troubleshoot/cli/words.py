@@ -48,6 +48,11 @@ OPTIONS = {
     "ipv4": Option(names=("-4",)),
     "ipv6": Option(names=("-6",)),
     "pid": Option(names=("--pid",), metavar="PID"),
+    "netns": Option(names=("--netns",), metavar="NAME|PID"),
+    "docker": Option(names=("--docker",), metavar="NAME"),
+    "podman": Option(names=("--podman",), metavar="NAME"),
+    "pod": Option(names=("--pod",), metavar="NAME|UID"),
+    "as_user": Option(names=("--as",), metavar="USER"),
     "local_host": Option(names=("--local-host",), metavar="ADDRESS"),
     "router": Option(names=("--router",), metavar="ADDRESS"),
     "remote_neighbour": Option(names=("--remote-neighbour",), metavar="ADDRESS"),
@@ -105,7 +110,8 @@ COMMANDS = {
     DEFAULT: Command(
         arguments=("code", "place"),
         options=(
-            *("json", "timeout", "ipv4", "ipv6", "pid", "local_host", "router", "remote_neighbour"),
+            *("json", "timeout", "ipv4", "ipv6", "pid", "netns", "docker", "podman", "pod", "as_user"),
+            *("local_host", "router", "remote_neighbour"),
             *("show_secrets", "errno", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
         ),
     ),
@@ -115,7 +121,10 @@ COMMANDS = {
     "codes": Command(arguments=("words",), options=("json", "lang", "help")),
     "probe": Command(
         arguments=("name", "target"),
-        options=("json", "timeout", "ipv4", "ipv6", "pid", "show_secrets", "lang", "help"),
+        options=(
+            *("json", "timeout", "ipv4", "ipv6", "pid", "netns", "docker", "podman", "pod", "as_user"),
+            *("show_secrets", "lang", "help"),
+        ),
     ),
     "check": Command(
         arguments=("targets",),

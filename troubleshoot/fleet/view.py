@@ -28,7 +28,7 @@ def view_of(report: Report, label: str, folder: str = "") -> View:
     return View(
         label=label,
         folder=folder,
-        hostname=report.vantage.hostname,
+        hostname=report.vantage.named,
         user=report.vantage.user,
         target=target.input,
         host=(target.host or "").casefold().rstrip("."),

@@ -150,11 +150,11 @@ def where(report: Report, lexicon: Lexicon, room: int | None = None) -> str:
     system = PLATFORMS.get(vantage.platform, vantage.platform)
     told = bool(report.verdict.elsewhere)
     if location is None:
-        return "" if told else lexicon.ui("seen-from-alone", host=vantage.hostname, system=system)
+        return "" if told else lexicon.ui("seen-from-alone", host=vantage.named, system=system)
     place = lexicon.ui(f"scope-{location.scope}")
     if location.hop:  # 0 is this machine itself
         place += f", {lexicon.ui('hop', hop=str(location.hop))}"
-    seen = "" if told else f"; {lexicon.ui('seen-from', host=vantage.hostname, system=system)}"
+    seen = "" if told else f"; {lexicon.ui('seen-from', host=vantage.named, system=system)}"
     short, address = f"{lexicon.ui('where')}: {place}", f" ({location.address})" if location.address else ""
     whole = f"{short}{address}{seen}"
     return whole if room is None or cells(whole) <= room else f"{short}{seen}"

@@ -161,7 +161,7 @@ def _seen(report: Report, lexicon: Lexicon) -> str:
 def _footer(report: Report, lexicon: Lexicon, style: Style) -> str:
     privileged = lexicon.ui("privileged" if report.vantage.privileged else "unprivileged")
     parts = (
-        report.vantage.hostname,
+        report.vantage.named,
         style.moment(report.started),
         lexicon.ui("took", seconds=f"{report.duration_ms / 1000:.1f}"),
         lexicon.ui("packets", packets=str(report.packets)),

@@ -348,7 +348,7 @@ class _Run:
         circumstances = Circumstances(
             started=self.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             duration_ms=round(self.elapsed_ms(), 1),
-            vantage=vantage(privileged=self.request.privileged),
+            vantage=vantage(privileged=self.request.privileged, place=self.options.place),
             code_input=code_input,
             interrupted=self.was_interrupted,
             packets=_sent(self.workers),

@@ -9,7 +9,7 @@ from probes.system import platform_name, system_version
 from troubleshoot.report import Vantage
 
 
-def vantage(*, privileged: bool) -> Vantage:
+def vantage(*, privileged: bool, place: str | None = None) -> Vantage:
     """Return the vantage of this process; an account without a name has none."""
     try:
         user: str | None = getpass.getuser()
@@ -19,6 +19,7 @@ def vantage(*, privileged: bool) -> Vantage:
         hostname=socket.gethostname(),
         platform=platform_name(),
         privileged=privileged,
+        place=place,
         user=user,
         system=system_version(),
     )

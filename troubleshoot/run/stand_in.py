@@ -31,9 +31,11 @@ from probes.system.linux.shoes import Shoes, enter_group, step_into
 from troubleshoot.asks.model import Job
 from troubleshoot.facts.program import vantages
 from troubleshoot.knowledge.catalogue import catalogue as installed
+from troubleshoot.knowledge.text import Refusal
 from troubleshoot.options import Options
 from troubleshoot.report import encode
 from troubleshoot.run.hiding import hiding_secrets
+from troubleshoot.run.place import Place
 from troubleshoot.run.saved import observation_of
 from troubleshoot.run.worker import Worker, not_run
 
@@ -186,6 +188,26 @@ def of_process(options: Options) -> StandIns:
     return StandIns(looks, acts)
 
 
+def of_place(place: Place, options: Options) -> StandIns:
+    """Start the children that stand at a place that was named; raises :class:`Refusal` where that is not allowed."""
+    if place.pid is not None:
+        started = of_process(options)
+        context = Context()
+        apart = (namespaces_of.same_network(context, place.pid), namespaces_of.same_files(context, place.pid))
+        reached = (started.network is not None or apart[0] is True, started.program is not None or apart[1] is True)
+    else:
+        elsewhere = Shoes(network=place.network, covers=place.covers)
+        looks = _start(elsewhere, place.name, options) if place.network is not None else None
+        own = replace(elsewhere, root=place.root, user_of=os.getpid() if place.root else None, account=place.account)
+        acts = _start(own, place.name, options) if place.root or place.account else None
+        started = StandIns(looks, acts)
+        reached = (looks is not None or place.network is None, acts is not None or own == elsewhere)
+    if all(reached):
+        return started
+    started.close()
+    raise Refusal("usage.place-right", place=place.name, command=place.command)
+
+
 def _start(shoes: Shoes, vantage: str, options: Options) -> StandIn | None:
     """Fork a child that stands in ``shoes``; ``None`` where it may not."""
     ours, theirs = socket.socketpair()
@@ -218,7 +240,7 @@ def _stand(channel: socket.socket, shoes: Shoes, vantage: str, options: Options)
         load(probe)
     grouped = enter_group(shoes.groups)
     context = step_into(shoes, context)
-    if shoes.user_of is None:
+    if shoes.user_of is None and shoes.account is None:
         context.ruleset = ruleset.read(context)
         confine(FOR_PROBES, context, as_caller=False)
     channel.sendall(_IN_GROUP if grouped else _STANDS)

@@ -19,15 +19,26 @@ from probes.system.linux import status_of
 from probes.system.linux.confinement import give_up
 from probes.system.rights import Capability
 
+_CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x00020000, 4096, 16384, 1 << 18  # <linux/sched.h>, <sys/mount.h>
 _CLONE_NEWUTS, _CLONE_NEWNET, _CLONE_NEWUSER = 0x04000000, 0x40000000, 0x10000000  # <linux/sched.h>
 _SET_KEEPCAPS, _CAP_AMBIENT, _CAP_AMBIENT_RAISE = 8, 47, 2  # <linux/prctl.h>
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A user with the primary group and all further ones, as a login of his has them."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...]
 
 
 class Shoes(msgspec.Struct, frozen=True):
     """Where to stand. ``network``, ``host`` and ``users`` are files of namespaces, ``root`` is a root directory.
 
     ``groups`` are files of which one takes us into its control group: what is denied to that group is denied to us.
-    ``user_of`` is the process whose user, groups and capabilities are taken on. What is ``None`` stays as it is.
+    ``user_of`` is the process whose user, groups and capabilities are taken on, ``account`` a user without a process;
+    ``covers`` are files with what they are laid over, in a mount namespace of our own, as `ip netns exec` does with
+    ``/etc/netns``. What is ``None`` stays as it is.
     """
 
     network: str | None = None
@@ -36,6 +47,8 @@ class Shoes(msgspec.Struct, frozen=True):
     root: str | None = None
     groups: tuple[str, ...] = ()
     user_of: int | None = None
+    account: Account | None = None
+    covers: tuple[tuple[str, str], ...] = ()
 
 
 def enter_group(files: tuple[str, ...]) -> bool:
@@ -67,6 +80,10 @@ def step_into(shoes: Shoes, context: Context) -> Context:
         _join_all(first)
     if users is not None:
         _join(users, _CLONE_NEWUSER)
+    if shoes.covers:
+        _cover(shoes.covers)
+    if shoes.account is not None:
+        _log_in(shoes.account)
     if shoes.user_of is not None:
         _become(shoes.user_of, context, changes_root=root is not None)
     return context if root is None else msgspec.structs.replace(context, files=Path(f"/proc/self/fd/{root}"))
@@ -84,9 +101,31 @@ def _join_all(namespaces: list[tuple[str | None, int]]) -> None:
 
 def _join(namespace: int, kind: int) -> None:
     library = ctypes.CDLL(None, use_errno=True)
-    if library.setns(namespace, kind) != 0:
+    _succeeded(library.setns(namespace, kind))
+
+
+def _cover(covers: tuple[tuple[str, str], ...]) -> None:
+    """Lay files over others, for this process alone."""
+    library = ctypes.CDLL(None, use_errno=True)
+    _succeeded(library.unshare(_CLONE_NEWNS))
+    _succeeded(library.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+    for source, place in covers:
+        _succeeded(library.mount(os.fsencode(source), os.fsencode(place), None, ctypes.c_ulong(_MS_BIND), None))
+
+
+def _succeeded(done: int) -> None:
+    if done != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def _log_in(account: Account) -> None:
+    """Become a user for good; whoever is not root loses every capability by that (capabilities(7))."""
+    if os.getuid() == account.user:
+        return
+    os.setgroups(account.groups)
+    os.setresgid(account.group, account.group, account.group)
+    os.setresuid(account.user, account.user, account.user)
 
 
 def _become(pid: int, context: Context, *, changes_root: bool) -> None:

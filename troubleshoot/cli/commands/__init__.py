@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from probes.base import Context
     from troubleshoot.cli.session import Session
     from troubleshoot.options import Options
+    from troubleshoot.run.place import Place
     from troubleshoot.run.stand_in import StandIns
 
 
@@ -73,12 +74,29 @@ def confined(*, for_probes: bool, writes: bool = False) -> Context:
     return context
 
 
-def standing_in(options: Options) -> StandIns | None:
+def placed(given: dict[str, Any]) -> Place | None:
+    """Take the options that name a place to look from out of ``given``; raises :class:`Refusal`."""
+    named = {name: given.pop(name) for name in ("netns", "docker", "podman", "pod", "as_user")}
+    if not any(value is not None for value in named.values()):
+        return None
+    from probes.system import on_linux  # noqa: PLC0415
+    from troubleshoot.knowledge.text import Refusal  # noqa: PLC0415
+
+    if not on_linux():
+        raise Refusal("usage.place-system")
+    if given["pid"] is not None:
+        raise Refusal("usage.option-places")
+    from troubleshoot.run.place import place_of  # noqa: PLC0415 - most runs look from here
+
+    return place_of(**named)
+
+
+def standing_in(options: Options, place: Place | None = None) -> StandIns | None:
     """Start the children that stand where the failing program does, while this process may still have them do so."""
     from probes.system import on_linux  # noqa: PLC0415
 
-    if options.pid is None or not on_linux():
+    if (options.pid is None and place is None) or not on_linux():
         return None
     from troubleshoot.run import stand_in  # noqa: PLC0415
 
-    return stand_in.of_process(options)
+    return stand_in.of_process(options) if place is None else stand_in.of_place(place, options)

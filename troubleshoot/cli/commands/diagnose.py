@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from troubleshoot.cli.commands import confined, loaded, spare_tls, standing_in
+from troubleshoot.cli.commands import confined, loaded, placed, spare_tls, standing_in
 from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.options import advice_for as system_for
 from troubleshoot.cli.options import options_of, system_of, target_of
@@ -40,7 +40,8 @@ def run(
         raise Refusal("usage.option-quiet")
     spare_tls()
     files = forms_of(output, "--output")
-    options = options_of(session, system=system_for(advice_for), **given)
+    stand = placed(given)
+    options = options_of(session, system=system_for(advice_for), place=stand, **given)
     aim = target_of(target, session.catalogue, name)
 
     from troubleshoot.cli.show import redacted, show  # noqa: PLC0415
@@ -48,7 +49,7 @@ def run(
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     loaded()
-    stand_ins = standing_in(options)
+    stand_ins = standing_in(options, stand)
     context = confined(for_probes=True, writes=bool(files))
     if not json and not quiet and not redact and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         from troubleshoot.render.live import LiveView  # noqa: PLC0415

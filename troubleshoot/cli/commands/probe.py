@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from troubleshoot.cli.commands import confined, loaded, standing_in
+from troubleshoot.cli.commands import confined, loaded, placed, standing_in
 from troubleshoot.cli.options import options_of, target_of
 from troubleshoot.cli.output import CRASHED, style, write_json, write_records
 from troubleshoot.knowledge.text import Refusal
@@ -27,7 +27,8 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
 
         near = ", ".join(difflib.get_close_matches(name, TABLE, 3, 0.5))
         raise Refusal("usage.probe-unknown-near" if near else "usage.probe-unknown", word=name, near=near)
-    options = options_of(session, **given)
+    stand = placed(given)
+    options = options_of(session, place=stand, **given)
     if target is None:
         from troubleshoot.intake.target import Target  # noqa: PLC0415
 
@@ -40,7 +41,7 @@ def run(session: Session, *, name: str | None, target: str | None, json: bool, *
 
     loaded()
     # the probe called capabilities tells what this process could do
-    stand_ins = standing_in(options)
+    stand_ins = standing_in(options, stand)
     context = confined(for_probes=True) if name != "capabilities" else None
     observation = loop.run(single.observe(name, aim, options, context=context, stand_ins=stand_ins))
     from troubleshoot.render.observation import document, page  # noqa: PLC0415

@@ -25,7 +25,7 @@ def facts(report: Report, lexicon: Lexicon) -> list[tuple[str, str]]:
         ("target", _target(report)),
         ("ticket-who", vantage.user or ""),
         ("ticket-when", _moment(report, lexicon)),
-        ("ticket-from", f"{vantage.hostname} ({vantage.system or PLATFORMS.get(vantage.platform, vantage.platform)})"),
+        ("ticket-from", f"{vantage.named} ({vantage.system or PLATFORMS.get(vantage.platform, vantage.platform)})"),
         ("ticket-command", command(report)),
         ("ticket-versions", _versions(report, lexicon)),
     ]

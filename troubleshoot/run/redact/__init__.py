@@ -57,6 +57,7 @@ def redact(report: Report, key: bytes | None = None) -> Redacted:
         vantage=replace(
             vantage,
             hostname=words.name(vantage.hostname),
+            place=_place(vantage.place, words),
             user=words.word(vantage.user) if vantage.user not in (None, "root") else vantage.user,
         ),
         error=replace(report.error, input=_code(report, catalogue)),
@@ -145,6 +146,14 @@ def _names(report: Report) -> Iterator[str]:
             yield from filter(None, [*(result.get("candidates") or ()), result.get("name")])
             configuration = result.get("configuration")
             yield from (configuration.get("search") or ()) if isinstance(configuration, Mapping) else ()
+
+
+def _place(place: str | None, words: Words) -> str | None:
+    """Return a place with its names replaced; what kind of place it is stays."""
+    if place is None:
+        return None
+    parts = (part.partition(" ") for part in place.split(", "))
+    return ", ".join(f"{kind} {words.word(name)}" for kind, _, name in parts)
 
 
 def _option(value: Any, words: Words) -> Any:
