@@ -54,7 +54,7 @@ class Vantage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named(self) -> str:
         """The machine, with the place on it where one was named."""
-        return self.hostname if self.place is None else f"{self.hostname} ({self.place})"
+        return self.hostname if self.place is None else f"{self.hostname}, {self.place}"
 
 
 class ErrorCode(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,7 +58,7 @@ def place_of(
         if word == "netns":
             found = _namespace(name, command)
         else:
-            pid = _in_pod(name) if word == "pod" else _in_container(word, name)
+            pid = _in_pod(name) if word == "pod" else _in_container(word, name, command)
             found = Place(name=f"{word} {name}", command=command, pid=pid)
     if as_user is not None:
         named = f"user {as_user}"
@@ -95,7 +95,7 @@ def _namespace(name: str, command: str) -> Place:
     raise Refusal("usage.place-netns-known" if known else "usage.place-netns", name=name, known=known)
 
 
-def _in_container(engine: str, name: str) -> int:
+def _in_container(engine: str, name: str, command: str) -> int:
     """Return the main process of a container, as its engine tells it."""
     if shutil.which(engine) is None:
         raise Refusal("usage.place-no-engine", engine=engine, name=name)
@@ -110,9 +110,10 @@ def _in_container(engine: str, name: str) -> int:
     state = _state(told)
     if done.returncode != 0 or state is None:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise Refusal("usage.place-unknown", engine=engine, name=name, reason=lines[-1])
+        key = "usage.place-unknown-user" if os.geteuid() else "usage.place-unknown"
+        raise Refusal(key, engine=engine, name=name, reason=lines[-1], command=command)
     pid = state.get("Pid")
-    if not isinstance(pid, int) or pid <= 0:
+    if not isinstance(pid, int) or pid <= 0 or not state.get("Running"):
         raise Refusal("usage.place-stopped", name=name, state=str(state.get("Status", "?")), engine=engine)
     return pid
 
