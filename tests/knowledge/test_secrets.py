@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from troubleshoot.knowledge.catalogue import catalogue
 from troubleshoot.knowledge.secrets import LONGEST, masked
+from troubleshoot.report import from_json
+from troubleshoot.run.hiding import without_secrets
 
 ROOT = Path(__file__).parents[2]
 KINDS = catalogue().secrets
@@ -208,6 +211,39 @@ def test_no_format_of_a_check_holds_a_secret(tmp_path: Path) -> None:
     for said in (done.stdout, done.stderr, *((tmp_path / name).read_text(encoding="utf-8") for name in others)):
         assert "geheim" not in said
         assert "x?" in said or said == done.stderr == ""
+
+
+def test_each_command_shows_what_is_asked_for(tmp_path: Path) -> None:
+    target = "http://me:geheim@127.0.0.1:1/x?token=geheim"
+    (tmp_path / "c.toml").write_text(f'[[check]]\ntarget = "{target}"\nname = "with token=geheim"\n', encoding="utf-8")
+    report = tmp_path / "report.json"
+    report.write_text(wsadiag("10061", target, "--json", "--show-secrets").stdout, encoding="utf-8")
+    for words in (
+        ["check", str(tmp_path / "c.toml"), target],
+        ["watch", "10061", target, "--until", "fault"],
+        ["replay", str(report), "--json"],
+        ["report", str(report), "--to", str(tmp_path / "report.md")],
+        ["compare", str(report), str(report), "--to", str(tmp_path / "report.md")],
+    ):
+        for option in ((), ("--show-secrets",)):
+            done = wsadiag(*words, *option)
+            assert done.returncode in (0, 1, 5), done.stderr
+            written = tmp_path / "report.md"
+            said = done.stdout + done.stderr + (written.read_text(encoding="utf-8") if written.exists() else "")
+            written.unlink(missing_ok=True)
+            assert ("geheim" in said) == (bool(option) and words[0] != "compare"), words
+
+
+def test_a_report_of_more_text_than_any_run_makes_is_hidden_quickly() -> None:
+    """What stands beyond a bound is hidden as a whole; what the report is judged by stays."""
+    saved = from_json((ROOT / "tests/data/reports/accept-queue-full-local.nobody.json").read_bytes())
+    texts = [f"{number} http://me:geheim@host.test/?x " + "plain words " * 300 for number in range(400)]
+    began = time.process_time()
+    hidden = without_secrets(replace(saved, request={**saved.request, "x": texts}), catalogue())
+    assert time.process_time() - began < 20
+    assert hidden.verdict == saved.verdict
+    assert hidden.request["x"][-1] == "***"
+    assert "geheim" not in str(hidden.request["x"])
 
 
 ANSWERS = """

@@ -87,7 +87,8 @@ def _check(word: str, catalogue: Catalogue, base: Check | None) -> Check:
         if port is None:
             raise Refusal("usage.check-no-port", word=word)
         target = replace(target, port=port)
-    target = replace(target, input=masked(target.input, catalogue))  # it stands in every format, and those in logs
+    if base is None or not base.show_secrets:  # it stands in every format, and those in logs
+        target = replace(target, input=masked(target.input, catalogue))
     plain = Check(target=target, name=target.input)
     return plain if base is None else replace(base, target=target, name=target.input)
 
@@ -113,14 +114,19 @@ def _is_address(text: str) -> bool:
 
 
 def read_file(
-    text: str, catalogue: Catalogue, environment: Mapping[str, str], wording: Mapping[str, str]
+    text: str,
+    catalogue: Catalogue,
+    environment: Mapping[str, str],
+    wording: Mapping[str, str],
+    *,
+    show_secrets: bool = False,
 ) -> list[Check]:
     """Return the checks of a TOML document; raises :class:`BadFileError` with every complaint and its line."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadFileError(_placed(str(error))) from None
-    reader = _Reader(text, catalogue, environment, wording)
+    reader = _Reader(text, catalogue, environment, wording, show_secrets=show_secrets)
     checks = reader.read(document)
     if reader.complaints:
         raise BadFileError("\n".join(f"{place}: {said}" for place, said in sorted(reader.complaints)))
@@ -137,12 +143,19 @@ class _Reader:
     """Turns entries into checks and collects what does not fit."""
 
     def __init__(
-        self, text: str, catalogue: Catalogue, environment: Mapping[str, str], wording: Mapping[str, str]
+        self,
+        text: str,
+        catalogue: Catalogue,
+        environment: Mapping[str, str],
+        wording: Mapping[str, str],
+        *,
+        show_secrets: bool,
     ) -> None:
         self.lines = text.splitlines()
         self.catalogue = catalogue
         self.environment = environment
         self.wording = wording
+        self.show_secrets = show_secrets
         self.complaints: set[tuple[int, str]] = set()
         self.inherited: frozenset[str] = frozenset()
         self.table, self.number = "", 0
@@ -214,6 +227,7 @@ class _Reader:
             retries=self.number_of(values, "retries", 0, 100),
             backoff_s=self.seconds(values, "backoff", 1.0),
             wait_s=self.seconds(values, "wait", 0.0),
+            show_secrets=self.show_secrets,
         )
         checks: list[Check] = []
         for word in words:
@@ -224,7 +238,7 @@ class _Reader:
             else:
                 name = values.get("name")
                 if isinstance(name, str) and name:
-                    check = replace(check, name=masked(name, self.catalogue))
+                    check = replace(check, name=name if self.show_secrets else masked(name, self.catalogue))
                 checks.append(check)
         return checks if len(self.complaints) == before else []
 

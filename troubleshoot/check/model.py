@@ -77,6 +77,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
     Without ``timeout_s`` an answer is waited for as long as the round trips of its host and network call for.
     With ``wait_s`` the target is tried again until it answers or that time is over; that is no flakiness.
+    With ``show_secrets`` what the target and its service say is not masked.
     """
 
     target: Target
@@ -87,6 +88,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     backoff_s: float = 1.0
     wait_s: float = 0.0
+    show_secrets: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

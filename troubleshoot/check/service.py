@@ -54,10 +54,10 @@ async def _talk(check: Check, opened: socket.socket, *, https: bool) -> Found | 
     try:
         if expect.tls is not None and (unmet := _certificate(writer, expect.tls)):
             return unmet
-        if expect.greeting is not None and (unmet := await _greeting(reader, expect.greeting)):
+        if expect.greeting is not None and (unmet := await _greeting(reader, check)):
             return unmet
         if expect.http is not None:
-            return await _http(reader, writer, host, expect.http)
+            return await _http(reader, writer, host, expect.http, check)
         return None
     finally:
         writer.close()
@@ -76,13 +76,16 @@ def _certificate(writer: asyncio.StreamWriter, wanted: Tls) -> Found | None:
     return ("check.found-days", {"days": str(days), "until": until}) if days < wanted.days else None
 
 
-async def _greeting(reader: asyncio.StreamReader, wanted: str) -> Found | None:
+async def _greeting(reader: asyncio.StreamReader, check: Check) -> Found | None:
     said = await reader.readline()
     line = said.decode("utf-8", "replace").rstrip("\r\n")
-    return None if line.startswith(wanted) else ("check.found-greeting", {"text": masked(line)[:200]})
+    met = line.startswith(check.expect.greeting or "")
+    return None if met else ("check.found-greeting", {"text": _shown(line, check)[:200]})
 
 
-async def _http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, wanted: Http) -> Found | None:
+async def _http(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, wanted: Http, check: Check
+) -> Found | None:
     """Ask for the path by HTTP/1.1 (RFC 9112) and read the status line only."""
     shown = f"[{host}]" if ":" in host else host
     lines = (f"GET {wanted.path} HTTP/1.1", f"Host: {shown}", "User-Agent: wsadiag", "Connection: close", "", "")
@@ -91,7 +94,11 @@ async def _http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host
     said = (await reader.readline()).decode("latin-1").rstrip("\r\n")
     version, _, rest = said.partition(" ")
     if not version.startswith("HTTP/") or not rest[:3].isdecimal():
-        return "check.found-no-http", {"text": masked(said)[:200]}
+        return "check.found-no-http", {"text": _shown(said, check)[:200]}
     status = int(rest[:3])
     met = status in wanted.statuses if wanted.statuses else status < 400
-    return None if met else ("check.found-status", {"status": masked(rest)[:80]})
+    return None if met else ("check.found-status", {"status": _shown(rest, check)[:80]})
+
+
+def _shown(said: str, check: Check) -> str:
+    return said if check.show_secrets else masked(said)

@@ -99,7 +99,10 @@ def _without_secrets(text: str) -> str:
         from troubleshoot.cli.words import OPTIONS  # noqa: PLC0415
         from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
 
-        return text if OPTIONS["show_secrets"].names[0] in sys.argv else masked(text)
+        own = (
+            sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
+        )  # others belong to the program of `run`
+        return text if OPTIONS["show_secrets"].names[0] in own else masked(text)
     except Exception:  # noqa: BLE001 - it is the catalogue that the text complains of, or there are no more files
         return text
 

@@ -130,15 +130,17 @@ COMMANDS = {
         arguments=("targets",),
         options=(
             *("format", "expect", "try_timeout", "retries", "backoff", "wait", "tag", "rate", "no_diagnosis"),
-            *("ipv4", "ipv6", "lang", "help"),
+            *("ipv4", "ipv6", "show_secrets", "lang", "help"),
         ),
     ),
-    "run": Command(arguments=("command",), options=("timeout", "verdict_status", "ipv4", "ipv6", "lang", "help")),
+    "run": Command(
+        arguments=("command",), options=("timeout", "verdict_status", "ipv4", "ipv6", "show_secrets", "lang", "help")
+    ),
     "watch": Command(
         arguments=("code", "target"),
         options=(
             *("interval", "until", "log", "timeout", "ipv4", "ipv6", "pid", "local_host", "router"),
-            *("remote_neighbour", "errno", "lang", "help"),
+            *("remote_neighbour", "show_secrets", "errno", "lang", "help"),
         ),
     ),
     "exporter": Command(options=("listen", "allow", "timeout", "at_once", "most_targets", "lang", "help")),
@@ -146,11 +148,11 @@ COMMANDS = {
     "reproduce": Command(arguments=("code",), options=("json", "errno", "lang", "help")),
     "replay": Command(
         arguments=("report",),
-        options=("json", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
+        options=("json", "advice_for", "output", "redact", "show_secrets", "lang", "verbose", "quiet", "help"),
     ),
-    "compare": Command(arguments=("report", "other"), options=("json", "to", "lang", "help")),
+    "compare": Command(arguments=("report", "other"), options=("json", "to", "show_secrets", "lang", "help")),
     "merge": Command(arguments=("reports",), options=("json", "to", "one_target", "lang", "help")),
-    "report": Command(arguments=("report",), options=("to", "redact", "lang", "help")),
+    "report": Command(arguments=("report",), options=("to", "redact", "show_secrets", "lang", "help")),
 }
 
 

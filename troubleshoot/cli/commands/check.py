@@ -43,6 +43,7 @@ def run(
     no_diagnosis: bool,
     ipv4: bool,
     ipv6: bool,
+    show_secrets: bool,
 ) -> int:
     """Check the targets, write each format to its place, and return the worst status."""
     places = _places(format)
@@ -56,7 +57,7 @@ def run(
     from troubleshoot.check.run import Plan  # noqa: PLC0415 - heavy, and the words above are to be quick
     from troubleshoot.options import Options  # noqa: PLC0415
 
-    base = _base(expect, try_timeout, retries, backoff, wait)
+    base = _base(expect, try_timeout, retries, backoff, wait, show_secrets=show_secrets)
     checks = _checks(targets, base, session)
     if tag:
         checks = [check for check in checks if set(tag) & set(check.tags)]
@@ -64,7 +65,7 @@ def run(
     plan = Plan(
         rate=float(whole("--rate", rate, 100_000, least=1)),
         diagnose=not no_diagnosis,
-        options=Options(language=session.language, family=family),
+        options=Options(language=session.language, family=family, show_secrets=show_secrets),
     )
     ending.hold()
     loaded()
@@ -74,7 +75,9 @@ def run(
     return 128 + ending.number if report.interrupted and ending.number else report.exit_status
 
 
-def _base(expect: str, try_timeout: str | None, retries: str, backoff: str, wait: str | None) -> Check:
+def _base(
+    expect: str, try_timeout: str | None, retries: str, backoff: str, wait: str | None, *, show_secrets: bool
+) -> Check:
     """Return what the options say of every target."""
     from troubleshoot.check.file import CONNECTIONS  # noqa: PLC0415 - as above
     from troubleshoot.check.model import Check, Expectation  # noqa: PLC0415
@@ -90,6 +93,7 @@ def _base(expect: str, try_timeout: str | None, retries: str, backoff: str, wait
         retries=whole("--retries", retries, 100),
         backoff_s=seconds("--backoff", backoff),
         wait_s=0.0 if wait is None else seconds("--wait", wait),
+        show_secrets=show_secrets,
     )
 
 
@@ -138,7 +142,9 @@ def _checks(words: list[str], base: Check, session: Session) -> list[Check]:
             checks += read_lines(text.splitlines(), session.catalogue, base)
         elif word.lower().endswith(".toml"):
             try:
-                checks += read_file(_read(word), session.catalogue, os.environ, session.wording)
+                checks += read_file(
+                    _read(word), session.catalogue, os.environ, session.wording, show_secrets=base.show_secrets
+                )
             except BadFileError as error:
                 # Every complaint has a line of its own; the last one says that nothing was done.
                 for line in str(error).splitlines():

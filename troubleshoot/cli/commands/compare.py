@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from troubleshoot.cli.commands import confined, loaded
-from troubleshoot.cli.commands.replay import bytes_of, saved_in
+from troubleshoot.cli.commands.replay import bytes_of, saved_in, shown
 from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.output import style, write_records
 from troubleshoot.cli.show import write_documents
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from troubleshoot.cli.session import Session
 
 
-def run(session: Session, *, report: str, other: str, json: bool, to: list[str]) -> int:
+def run(session: Session, *, report: str, other: str, json: bool, to: list[str], show_secrets: bool) -> int:
     """Judge both reports by today's rules and tell what differs; returns 0, or 74 where a file was not written."""
     files = forms_of(to, "--to", (".json", ".md"))
     data = [(file, bytes_of(file)) for file in (report, other)]
@@ -28,6 +28,7 @@ def run(session: Session, *, report: str, other: str, json: bool, to: list[str])
     from troubleshoot.run.compare import compare  # noqa: PLC0415
 
     loaded()
+    saved = [shown(one, session, show_secrets=show_secrets) for one in saved]
     found = compare(*(engine.replay(one, session.language) for one in saved))
     plain = document(found, session.wording)
     if json:

@@ -30,6 +30,7 @@ def run(
     quiet: bool,
     output: list[str],
     redact: bool,
+    show_secrets: bool,
 ) -> int:
     """Print the verdict of today's rules on the report in the file ``report`` (``-``: standard input)."""
     if verbose and quiet:
@@ -43,6 +44,7 @@ def run(
     from troubleshoot.run import engine  # noqa: PLC0415
 
     loaded()
+    saved = shown(saved, session, show_secrets=show_secrets)
     again = engine.replay(saved, session.language, system)
     if redact:
         again = redacted(again, session)
@@ -55,6 +57,15 @@ def saved_in(data: bytes, file: str, session: Session) -> Report:
         return from_json(data)
     except UserError as error:
         raise Refusal("usage.replay-bad", file=file, reason=session.translated(str(error))) from None
+
+
+def shown(saved: Report, session: Session, *, show_secrets: bool) -> Report:
+    """Return the report as it may be shown: whoever made it may have asked for its secrets."""
+    if show_secrets:
+        return saved
+    from troubleshoot.run.hiding import without_secrets  # noqa: PLC0415 - heavy
+
+    return without_secrets(saved, session.catalogue)
 
 
 def bytes_of(file: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troubleshoot.cli.commands import confined, loaded
-from troubleshoot.cli.commands.replay import bytes_of, saved_in
+from troubleshoot.cli.commands.replay import bytes_of, saved_in, shown
 from troubleshoot.cli.files import forms_of
 from troubleshoot.cli.show import redacted, write_files
 from troubleshoot.knowledge.text import Refusal
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from troubleshoot.cli.session import Session
 
 
-def run(session: Session, *, report: str, to: list[str], redact: bool) -> int:
+def run(session: Session, *, report: str, to: list[str], redact: bool, show_secrets: bool) -> int:
     """Write the report in the file ``report`` (``-``: standard input) as it is: it is judged again for its words only.
 
     That is where another language is spoken now. Returns the status of the writing, 0 or 74.
@@ -25,6 +25,7 @@ def run(session: Session, *, report: str, to: list[str], redact: bool) -> int:
     confined(for_probes=False, writes=True)
     saved = saved_in(data, report, session)
     loaded()
+    saved = shown(saved, session, show_secrets=show_secrets)
     if saved.language != session.language:
         from troubleshoot.run import engine  # noqa: PLC0415 - heavy
 

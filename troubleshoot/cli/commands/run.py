@@ -25,7 +25,16 @@ _NOT_FOUND, _NOT_RUN = 127, 126
 _NAME = re.compile(r"(?!.*\.(?:py|js|rb|pl|sh|jar|php|go)$)[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)+|localhost")
 
 
-def run(session: Session, *, command: list[str], timeout: str, verdict_status: bool, ipv4: bool, ipv6: bool) -> int:
+def run(
+    session: Session,
+    *,
+    command: list[str],
+    timeout: str,
+    verdict_status: bool,
+    ipv4: bool,
+    ipv6: bool,
+    show_secrets: bool,
+) -> int:
     """Run ``command`` and return its status; with ``verdict_status`` that of the diagnosis, where there was one."""
     if not command:
         raise Refusal("usage.run-missing")
@@ -33,7 +42,7 @@ def run(session: Session, *, command: list[str], timeout: str, verdict_status: b
         raise Refusal("usage.run-system")
     from troubleshoot.cli.options import options_of  # noqa: PLC0415
 
-    options = options_of(session, timeout=timeout, ipv4=ipv4, ipv6=ipv6, pid=None)
+    options = options_of(session, timeout=timeout, ipv4=ipv4, ipv6=ipv6, pid=None, show_secrets=show_secrets)
     loaded()
     try:
         child = Child(command)
