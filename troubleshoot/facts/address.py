@@ -28,6 +28,11 @@ def second_look(address: str) -> str:
     return f"{address} again"
 
 
+def series_subject(address: str) -> str:
+    """Return the subject of the series of pings that looks for a loss."""
+    return f"{address} loss"
+
+
 def early_look(address: str) -> str:
     """Return the subject of the one SYN that shows whether a port is accepted nearer than its host is."""
     return f"{address} early"

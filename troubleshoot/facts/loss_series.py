@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from probes.failure import IcmpMeaning
 from probes.flows import FlowOutcome, FlowsResult
 from probes.ping import PingMethod, PingRequest, PingResult
 from probes.tcp_loss import TcpLossRequest
 from troubleshoot.facts import Facts, NotYet, plain
+from troubleshoot.facts.address import series_subject
 from troubleshoot.facts.chance import interval, rarer
 from troubleshoot.facts.losses import (
     LEAST_LOST,
@@ -24,7 +26,6 @@ from troubleshoot.facts.losses import (
     longer_subject,
     lossy,
     samples,
-    series_subject,
     told,
 )
 from troubleshoot.report import Confidence
@@ -109,6 +110,9 @@ def series(facts: Facts, address: str) -> Iterator[Series]:
             yield Series("ping", longer_subject(subject), _pings(address, 40))
     elif not _by_udp(facts, address) and facts.path.awaits_echo(address):
         raise NotYet(f"ping {address}")
+    elif facts.service.stalls(address) and facts.path.unechoed(address):
+        # a host that ignores pings, or a loss that took every one of the few
+        yield Series("ping", series_subject(address), replace(_pings(address, 20), silent_wait_s=_WAIT_S))
     if port is None or not tcp or not lost:
         return
     subject = f"{address} {port}"

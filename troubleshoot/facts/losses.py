@@ -17,6 +17,7 @@ from probes.base import Status
 from probes.ping import PingMethod, PingResult
 from probes.tcp_loss import TcpLossResult
 from troubleshoot.facts import Facts, Reading
+from troubleshoot.facts.address import series_subject
 from troubleshoot.facts.chance import ceiling, interval, rarer
 
 #: One packet may always be lost, and one moment's interruption is no share: losses are counted in more gaps than one.
@@ -96,11 +97,6 @@ class Told(msgspec.Struct, frozen=True):
     def of(self, kind: Kind) -> Sample:
         """Return the sample of a kind, limited or not; an empty one where there is none."""
         return next((s for s in (*self.samples, *self.limited) if s.kind is kind), Sample(kind, ()))
-
-
-def series_subject(address: str) -> str:
-    """Return the subject of the series of pings that looks for a loss."""
-    return f"{address} loss"
 
 
 def longer_subject(subject: str) -> str:

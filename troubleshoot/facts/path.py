@@ -13,6 +13,7 @@ from troubleshoot.facts.address import (
     family_of,
     plain,
     second_look,
+    series_subject,
 )
 from troubleshoot.facts.machine import Machine
 from troubleshoot.facts.names import Names
@@ -67,9 +68,19 @@ class Path(Theme):
         return cut and self.peek_ping(address) is None
 
     def echoes(self, address: str) -> PingResult | None:
-        """Return the first pings where they were ICMP echoes and the address answers them (as far as known)."""
+        """Return the first pings that were ICMP echoes and of which the address answered any (as far as known).
+
+        Where a few were lost, all of them, those of the series that looks for a loss.
+        """
+        pings = (self._view.peek("ping", PingResult, subject) for subject in (address, series_subject(address)))
+        return next((p for p in pings if p is not None and p.received and p.method is not PingMethod.UDP), None)
+
+    def unechoed(self, address: str) -> bool:
+        """Whether the first echoes have met silence for so long that they are lost, if the address answers any."""
         ping = self._view.peek("ping", PingResult, address)
-        return ping if ping is not None and ping.received and ping.method is not PingMethod.UDP else None
+        if ping is None or ping.method is PingMethod.UDP or ping.waited_ms < OVERDUE_MS:
+            return False
+        return all(e.rtt_ms is None and e.failure is None for e in ping.echoes)
 
     def awaits_echo(self, address: str) -> bool:
         """Whether the first ping has not been sent long enough ago to miss its answer."""

@@ -190,7 +190,10 @@ class Service(Theme):
         answers = [a.duration_ms for a in made if a.syns <= 1] or [a.duration_ms - _RETRANSMITTED_MS for a in made]
         quick_ms = max(0.0, min(answers))
         if quick_ms > LONGEST_RTT_MS:
-            return False
+            # one SYN that was answered late: the answer was lost and sent again, if others take no time
+            echoes = self._path.echoes(address)
+            echo_ms = (echoes.rtt_max_ms if echoes is not None else None) or LONGEST_RTT_MS
+            return echo_ms < LONGEST_RTT_MS and quick_ms >= _RETRANSMITTED_MS - OVERDUE_MS
         if any(a.syns > 1 for a in made):
             return True
         before = [a for a in result.attempts if a.started_ms < made[0].started_ms and a is not made[0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from probes.base import note
 from probes.flows import FlowsResult
+from probes.ping import PingMethod, PingResult
 from probes.transfer import TransferOutcome, TransferResult
 from troubleshoot import asks
 from troubleshoot.facts import Facts, NotYet, Reach, Reading, flows, losses, plain, trials
@@ -70,9 +71,18 @@ def _by_loss(facts: Facts, address: str, count: int) -> float:
 
 
 def _else_lost(facts: Facts, address: str) -> bool:
-    """Whether something else was lost, too: an ordinary user has no echoes that could be counted."""
+    """Whether something else was lost, too, or may have been.
+
+    An ordinary user has no echoes that could be counted, but datagrams whose refusals a host limits, too: three are
+    fewer than most hosts allow at once.
+    """
     ping = facts.path.peek_ping(address)
     talk = facts.peek("transfer", TransferResult, facts.endpoint(address))
     made = [t for t in talk.trials if t.outcome is not TransferOutcome.NOT_CONNECTED] if talk is not None else []
     sent_again = any(trial.retransmitted for trial in made)
-    return sent_again or facts.service.syn_lost(address) or (ping is not None and facts.path.patchy(ping))
+    return sent_again or facts.service.syn_lost(address) or (ping is not None and _lost_some(facts, ping))
+
+
+def _lost_some(facts: Facts, ping: PingResult) -> bool:
+    unheard = ping.method is PingMethod.UDP and 0 < ping.received < ping.sent
+    return facts.path.patchy(ping) or (unheard and facts.path.overdue(ping) > 0)
