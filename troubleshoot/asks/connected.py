@@ -14,7 +14,8 @@ from troubleshoot.asks.ladder import rtt_s, service, tcp_port
 from troubleshoot.asks.model import Job, ask
 from troubleshoot.asks.path import shrinks
 from troubleshoot.asks.target import looked_into
-from troubleshoot.facts import Facts, NotYet, Reading, loss_series, second_look, trials
+from troubleshoot.facts import Facts, NotYet, Reading, loss_series, rungs, second_look, trials
+from troubleshoot.facts.rungs import Ending
 
 #: Source ports that are tried where some attempts have failed and others not: the row ends where a limit shows.
 _PORTS = 8
@@ -37,6 +38,11 @@ def large_packets(facts: Facts, address: str) -> Iterator[Job]:
     request, port = facts.request, tcp_port(facts)
     if port is None or not _may_get_stuck(facts, address):
         return
+    if not _talks(facts, address):
+        done = facts.service.climbed(address)
+        if done is not None and done.ending is Ending.SILENT and facts.path.alive(address):
+            yield _sizes(facts, address)
+        return
     subject, trip_s = facts.endpoint(address), rtt_s(facts, address)
     dialogue = Dialogue.TLS if request.tls else Dialogue.SAY if request.say_hex else Dialogue.LISTEN
     name = None if facts.names.is_literal else request.target.host
@@ -45,8 +51,29 @@ def large_packets(facts: Facts, address: str) -> Iterator[Job]:
     if facts.observation("transfer", subject) is None:
         return
     if facts.path.alive(address):
-        yield Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * trip_s)))
+        yield _sizes(facts, address)
     yield from shrinks(facts, address)
+
+
+def _sizes(facts: Facts, address: str) -> Job:
+    return Job("path-mtu", address, PathMtuRequest(address, wait_s=max(0.5, 3 * rtt_s(facts, address))))
+
+
+def _talks(facts: Facts, address: str) -> bool:
+    """Whether a transfer would tell more than the ladder does: each is a connection that a limit may count.
+
+    Where nothing is to be said, the rung that listens has done the same. What stays silent is looked into further where
+    it should have greeted, or where a hello was not answered either.
+    """
+    if not facts.service.established or facts.request.tls or facts.request.say_hex:
+        return _may_get_stuck(facts, address)
+    done = facts.service.climbed(address)
+    if done is None or done.ending is not Ending.SILENT or not _may_get_stuck(facts, address):
+        return False
+    if facts.service.known or facts.service.hole(address) is not None:
+        return True
+    greeted = facts.service.climbed(address, rungs.TLS)
+    return greeted is not None and greeted.ending is Ending.SILENT
 
 
 def _may_get_stuck(facts: Facts, address: str) -> bool:
@@ -95,11 +122,12 @@ def flows(facts: Facts, address: str) -> Iterator[Job]:
     accepted = reach.reading is Reading.CONNECTED
     if not accepted and not _others_fared_better(facts, address, reach.reading):
         return
-    watched, talked = facts.service.known or facts.service.established, _may_get_stuck(facts, address)
+    watched, talked = facts.service.known or facts.service.established, _talks(facts, address)
     if accepted and trials.pending(facts, address, watched=watched, talked=talked):
         return  # one after the other: their order tells a limit
     # greetings one behind the other are as many trials: with others between them, every third may be the other's
-    kept = int(watched) + int(talked) + len(facts.service.repeats(address))
+    # for what only connections bring, the ladder makes two more at least
+    kept = (2 if facts.service.established else int(watched)) + int(talked) + len(facts.service.repeats(address))
     failed = bool(trials.since_first_failure(facts, address))
     count = _PORTS if failed or not accepted else trials.left(facts, address, kept)
     if not count and facts.observation("flows", facts.endpoint(address)) is None:
