@@ -246,3 +246,27 @@ def test_a_target_read_again_is_the_same(word: str) -> None:
     except Refusal:
         return
     assert brief(parse_target(target.input, CATALOGUE)) == brief(target)
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [
+        ("ssh -p 2222 alice@gate.corp.example", ("gate.corp.example", 2222)),
+        ("telnet mail.corp.example 25", ("mail.corp.example", 25)),
+        ("curl -v https://shop.corp.example:8443/", ("shop.corp.example", 8443)),
+        ("nc -vz 192.0.2.4 8080", ("192.0.2.4", 8080)),
+        ("mysql -h db.corp.example -P 3307", ("db.corp.example", 3307)),
+        ("ftp.corp.example 포트 21", ("ftp.corp.example", 21)),
+        ("ftp.corp.example;21", ("ftp.corp.example", 21)),
+        ("tcp:db.corp.example,1433", ("db.corp.example", 1433)),
+        ("/192.0.2.7:9092", ("192.0.2.7", 9092)),
+        ("broker-1.corp.example:9092/1", ("broker-1.corp.example", 9092)),
+        ("db.corp.example:5432.", ("db.corp.example", 5432)),
+        ("dns:///svc.corp.example:50051", ("svc.corp.example", 50051)),
+        ("ipv4:192.0.2.7:50051", ("192.0.2.7", 50051)),
+    ],
+)
+def test_what_a_command_line_or_a_sentence_names_is_read_with_a_remark(word: str, end: tuple[str, int]) -> None:
+    target = parse_target(word, CATALOGUE)
+    assert (target.host, target.port) == end
+    assert target.remarks

@@ -27,7 +27,9 @@ _LOCAL = re.compile(
 _RESOLVED = re.compile(rf"(?:{_NAME})?/(?:\[({_V6})\]|({_V4})|({_V6}))(?::({_PORT}))?")
 _UNRESOLVED = re.compile(rf"({_NAME})/<unresolved>(?::({_PORT}))?")
 _BRACKETED = re.compile(rf"{_NAME}\[({_V4}|{_V6})\](?::({_PORT}))?")
-_TUPLE = re.compile(rf"""\(?['"]?({_NAME}|{_V4}|{_V6})['"]? ?, ?['"]?({_PORT})['"]?(?:, ?\d{{1,9}}, ?\d{{1,9}})?\)?""")
+_TUPLE = re.compile(
+    rf"""\(?['"]?({_NAME}|{_V4}|{_V6})['"]? ?[,;] ?['"]?({_PORT})['"]?(?:, ?\d{{1,9}}, ?\d{{1,9}})?\)?"""
+)
 _WORDS = re.compile(
     rf"(?:(?:host|server|address)[ :=]{{1,3}}(?!port))?['\"]?\[?({_NAME}|{_V4}|{_V6})\]?['\"]?[ ,:(]{{1,4}}"
     r"(?:(?:on )?port[ :=#]{1,3})?([a-z0-9-]{1,15})\)?",
@@ -40,6 +42,8 @@ _COPY = re.compile(rf"[^\s@/:]{{1,64}}@({_NAME}|{_V4}):(?![0-9]{{1,5}}$)[^\s@]{{
 _OPTIONS = re.compile(rf"((?:{_NAME}|{_V4}|\[{_V6}\]):{_PORT})[,;]\w{{1,40}}=.{{0,1000}}")
 _SHARE = re.compile(rf"(?:\\\\|//)({_NAME}|{_V4})(?:[\\/].{{0,200}})?")
 _WITH_PATH = re.compile(rf"((?:{_NAME}|{_V4}|\[{_V6}\])(?::{_PORT})?)/(?![0-9]{{1,3}}$)[^\s]{{0,500}}")
+_BEHIND_PORT = re.compile(rf"((?:{_NAME}|{_V4}|\[{_V6}\]):{_PORT})(?:/[0-9]{{1,3}}|\.)")
+_WITH_KIND = re.compile(rf"(?:tcp|ipv4|dns):(?:///)?({_NAME}|{_V4})[:,]({_PORT})")
 _WITH_NAME = re.compile(rf"((?:{_NAME}|{_V4}):{_PORT}):[A-Za-z_]\w{{0,30}}")
 _HASH = re.compile(rf"({_NAME}|{_V4}|{_V6})#({_PORT})")
 _SEVERAL = re.compile(rf"((?:{_NAME}|{_V4}|\[{_V6}\]):{_PORT})(?:[,;] ?(?:{_NAME}|{_V4}|\[{_V6}\]):{_PORT}){{1,20}}")
@@ -136,7 +140,7 @@ def _addresses(text: str) -> _Read:
         yield _end(found[1], found[2]), "written"
     if found := _UNRESOLVED.fullmatch(text):
         yield _end(found[1], found[2]), "written"
-    if (found := _RESOLVED.fullmatch(text)) and not text[-3:].lstrip("/0123456789") == "" == text.partition("/")[0]:
+    if (found := _RESOLVED.fullmatch(text)) and (found[4] or text[0] != "/" or text[-3:].lstrip("/0123456789")):
         yield _end(found[1] or found[2] or found[3], found[4]), "address"
     if found := _BRACKETED.fullmatch(text):
         yield _end(found[1], found[2]), "address"
@@ -155,8 +159,11 @@ def _pairs(text: str) -> _Read:
         yield _end(found[1], found[2]), "written"
     if found := _SEVERAL.fullmatch(text):
         yield found[1], "first"
-    if (found := _WITH_PATH.fullmatch(text)) or (found := _WITH_NAME.fullmatch(text)):
-        yield found[1], "written"
+    if found := _WITH_KIND.fullmatch(text):
+        yield _end(found[1], found[2]), "written"
+    for pattern in (_WITH_PATH, _BEHIND_PORT, _WITH_NAME):
+        if found := pattern.fullmatch(text):
+            yield found[1], "written"
 
 
 def _people(text: str) -> _Read:

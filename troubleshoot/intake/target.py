@@ -122,6 +122,8 @@ def _put_right(text: str, catalogue: Catalogue | None, refusal: Refusal) -> Targ
     from troubleshoot.intake.forms import rewritten  # noqa: PLC0415 - a plain target costs none of its patterns
 
     plainer = rewritten(text) if all(letter.isprintable() for letter in text) else None
+    if plainer is None and refusal.key == "usage.target-space" and catalogue is not None:
+        plainer = _said_in(text, catalogue)
     if plainer is None or plainer[0] == text:
         raise refusal
     plain, remark, has_secret = plainer
@@ -131,6 +133,17 @@ def _put_right(text: str, catalogue: Catalogue | None, refusal: Refusal) -> Targ
         raise refusal from None
     # What people pass on has no place for a user's password.
     return _remarked(target, target.input if has_secret else text, remark)
+
+
+def _said_in(text: str, catalogue: Catalogue) -> tuple[str, Note, bool] | None:
+    """Return the end with a port that a command line or a sentence names: ``telnet mail.example.com 25``."""
+    from troubleshoot.intake.evidence import line_of  # noqa: PLC0415 - as above
+    from troubleshoot.intake.places import places  # noqa: PLC0415 - it reads what it finds with this module
+
+    end = next((place.target for place in places([line_of(0, text)], catalogue)), None)
+    if end is None or ":" not in end:
+        return None
+    return end, note("usage.remark-written", word="…" if "@" in text else text, target=end), "@" in text
 
 
 def _remarked(target: Target, word: str, remark: Note) -> Target:
