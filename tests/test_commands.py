@@ -122,7 +122,7 @@ def test_every_action_names_complete_commands(cause: str) -> None:
 def test_no_sentence_and_no_hint_has_a_command_written_out(language: Language) -> None:
     """But for those that name wsadiag itself, or what is about this very machine, which is no other system's."""
     ours = re.compile(
-        r"`(?:wsadiag [^`]*|\{engine\} start \{name\}|sudo nsenter [^`]*|ulimit -n|nft list ruleset|--cap-add \w+|socks\w+://|host\.[\w.]+)`"
+        r"`(?:wsadiag [^`]*|\{engine\} start \{name\}|ip netns|sudo nsenter [^`]*|ulimit -n|nft list ruleset|--cap-add \w+|socks\w+://|host\.[\w.]+)`"
     )
     texts = [*CATALOGUE.wording(language).values()]
     texts += [hint for entry in CATALOGUE.codes() for hint in entry.text(language).developer_hints]
