@@ -130,7 +130,7 @@ def test_each_name_server_is_asked(tmp_path: Path) -> None:
     assert re.fullmatch(r"answers \([0-9.]+ ms\)", items["127.0.0.53"]["found"])
     assert (items["127.0.0.54"]["state"], items["127.0.0.54"]["found"]) == (
         "missing",
-        "nobody listens on the DNS port",
+        "nothing listens on the DNS port",
     )
     assert items["127.0.0.55"]["state"] == "missing"
     assert items["127.0.0.55"]["found"].startswith("does not answer")
