@@ -42,6 +42,7 @@ FIELDS: Final[dict[str, Kind]] = {
     **_of("text", "network-subsystem.winsock.providers.name network-subsystem.winsock.starts.status"),
     **_of("keep", "descriptors.held.protocol sockets.entries.owners.state"),
     "proxy-way.asked": "host",
+    "ftp-data.ways.word": "keep",
     "mtu-hop.told": "tokens",
     "network-subsystem.winsock.providers.path": "path",
     "descriptors.held": "keep",
