@@ -342,3 +342,27 @@ def test_a_file_that_is_a_mount_is_written_in_place(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (1, b"")
     assert outside.read_text().startswith("TAP version 14")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inside", "outside"]
+
+
+def test_a_greeting_that_this_machine_was_too_busy_to_hear(tmp_path: Path) -> None:
+    """The whole process stands still while the service is waited for: that is neither its silence nor its health."""
+    file = toml(tmp_path, 'target = "127.0.0.1:PORT"\ngreeting = "220"')
+    stopped: list[int] = []
+
+    def serve(taken: socket.socket) -> None:
+        time.sleep(0.3)
+        os.kill(child.pid, signal.SIGSTOP)
+        stopped.append(child.pid)
+        time.sleep(5.5)
+        os.kill(child.pid, signal.SIGCONT)
+        time.sleep(0.5)
+        taken.sendall(b"220 ready\r\n")
+
+    with service(serve) as port:
+        Path(file).write_text(Path(file).read_text().replace("PORT", str(port)))
+        command = [PROGRAM, "check", "--format", "json", file]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            said, _ = child.communicate(timeout=60)
+    told = json.loads(said)["targets"][0]
+    assert (child.returncode, told["status"], told["cause"], len(stopped)) == (3, "undecided", None, 2)
+    assert "too busy to look" in told["found"]

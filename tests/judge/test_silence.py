@@ -67,6 +67,8 @@ def test_pings_that_a_busy_machine_never_looked_after_are_no_silence(living: boo
     )
     verdict = replay(replace(report, probes=probes), "en").verdict
     assert (verdict.outcome, verdict.cause) == ("inconclusive", None)
+    assert "this machine was too busy to look, for 4.3 s of 4.9 s" in verdict.summary
+    assert any("less to do" in action for action in verdict.actions)
 
 
 def with_result(report: Report, probe: str, subject: str, **fields: object) -> Report:

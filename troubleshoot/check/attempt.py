@@ -17,7 +17,7 @@ from troubleshoot.check.dial import Dialled, dial
 from troubleshoot.check.model import Attempt, Check, Expectation, Reading
 from troubleshoot.check.names import Names
 from troubleshoot.check.patience import Patience
-from troubleshoot.check.service import beyond
+from troubleshoot.check.service import NO_ANSWER, Found, beyond
 from troubleshoot.intake.target import Target
 
 #: A look-up that takes longer than this has failed, seconds: what resolv.conf(5) gives the first server by default.
@@ -26,6 +26,9 @@ _LOOKUP_S: Final = 5.0
 _MOST_ADDRESSES: Final = 4
 #: An answer is waited for so long where nothing is known of the network, seconds.
 TIMEOUT_S: Final = 1.5
+#: Who got to nothing for that long, and for that share of the time, was too busy to wait for an answer.
+_STARVED_S: Final = 0.3
+_STARVED_SHARE: Final = 0.2
 #: After so long Linux sends a second SYN by itself (tcp(7), RFC 6298 section 2.1), milliseconds, with some room.
 _SECOND_SYN_MS: Final = 1100.0
 
@@ -41,13 +44,23 @@ async def attempt(check: Check, names: Names, patience: Patience, family: int = 
     and one of them that opens makes the connection open.
     """
     began = time.perf_counter()
+    lost_s = patience.punctuality.lost_s
     try:
         addresses = await _addresses(check.target, names, family)
     except _NoAddressError as error:
         ms = (time.perf_counter() - began) * 1000
-        said = ("check.found-unresolved", {"error": str(error.args[0])})
-        return Attempt(reading=Reading.UNRESOLVED, duration_ms=ms, met=False, error=str(error.args[0]), found=said)
+        said: Found = ("check.found-unresolved", {"error": str(error.args[0])})
+        starved = _starved(patience, lost_s, ms / 1000) if error.args[0] == "EAI_AGAIN" else None
+        return Attempt(
+            reading=Reading.UNRESOLVED,
+            duration_ms=ms,
+            met=False,
+            error=str(error.args[0]),
+            found=starved or said,
+            starved=starved is not None,
+        )
     dialled, address = await _connect(check, addresses, patience)
+    lost_s, since = patience.punctuality.lost_s, time.perf_counter()
     try:
         unmet = _unmet(check.expect, dialled, addresses)
         if unmet is None and dialled.opened is not None:
@@ -55,6 +68,8 @@ async def attempt(check: Check, names: Names, patience: Patience, family: int = 
     finally:
         if dialled.opened is not None:
             _close(dialled.opened)
+    waited_in_vain = unmet is not None and unmet[0] == NO_ANSWER
+    starved = _starved(patience, lost_s, time.perf_counter() - since) if waited_in_vain else None
     return Attempt(
         reading=dialled.reading,
         duration_ms=(time.perf_counter() - began) * 1000,
@@ -62,8 +77,17 @@ async def attempt(check: Check, names: Names, patience: Patience, family: int = 
         address=address,
         error=dialled.error,
         router=dialled.router,
-        found=unmet,
+        found=starved or unmet,
+        starved=starved is not None,
     )
+
+
+def _starved(patience: Patience, lost_before_s: float, seconds: float) -> Found | None:
+    """Return what is to be said where this machine did not get to look for much of these seconds."""
+    lost_s = min(seconds, patience.punctuality.lost_until_now_s() - lost_before_s)
+    if lost_s < max(_STARVED_S, _STARVED_SHARE * seconds):
+        return None
+    return "reason.starved", {"lost": f"{lost_s:.1f}", "seconds": f"{seconds:.1f}"}
 
 
 async def _addresses(target: Target, names: Names, family: int) -> list[Endpoint]:

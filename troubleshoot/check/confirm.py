@@ -37,6 +37,10 @@ class OnceMore:
             if hint.nearer is not None or (each.attempts[-1].reading is Reading.SILENT and hint.alive is False):
                 self._told.add(id(each))
 
+    def measured(self, outcome: Outcome) -> bool:
+        """Whether a hint has told already how far away a refusal comes from."""
+        return outcome.attempts[-1].reading is Reading.REFUSED and id(outcome) in self._told
+
     async def unlike(self, members: Sequence[Outcome]) -> list[Outcome]:
         """Return those that do not fail as before; each is asked once."""
         asked = [each for each in members if self._has_a_question(each)]

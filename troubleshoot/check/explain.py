@@ -158,10 +158,11 @@ class Explanations:
     async def _explain(self, members: list[Outcome], few: int = ALONE) -> None:
         """Diagnose the first and the last one, or the first alone; give what they agree on to those that confirm it.
 
-        Where they do not agree the members are split, by port and then by host, as rules of filters are written. One
+        The first is enough of refusals that each were asked how far away they come from. Where they do not agree the members are split, by port and then by host, as rules of filters are written. One
         whose cheap question has another answer than before is explained by itself.
         """
         members = sorted(members, key=place_of)
+        few = 1 if self._once_more.measured(members[0]) else few
         looked_at = self._examples(members)[:few] if len(members) > few else members
         own = set(map(id, looked_at))
         others = [each for each in members if id(each) not in own]

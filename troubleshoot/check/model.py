@@ -96,7 +96,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     ``error`` is the errno's or the resolver's symbolic name, ``address`` the one that was tried first, ``router`` the
     sender of the ICMP error. ``met`` says whether the expectation was met, ``found`` is what was found instead, as
-    ``(key, values)`` of a sentence.
+    ``(key, values)`` of a sentence. ``starved`` tells that this machine was too busy to find it out.
     """
 
     reading: Reading
@@ -106,6 +106,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     router: str | None = None
     found: tuple[str, dict[str, str]] | None = None
+    starved: bool = False
 
 
 class Outcome(msgspec.Struct, kw_only=True):

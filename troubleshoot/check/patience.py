@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from probes.budget import Punctuality
 from troubleshoot.check.group import network_of
 
 #: No answer is given less than this, seconds: of the host itself, and of others on its network.
@@ -38,9 +39,10 @@ class _Times(msgspec.Struct):
 
 
 class Patience:
-    """Round trips by host and by network."""
+    """Round trips by host and by network; ``punctuality`` is how late this machine itself was meanwhile."""
 
     def __init__(self) -> None:
+        self.punctuality = Punctuality()
         self._times: dict[str, _Times] = {}
 
     def learn(self, address: str, took_s: float) -> None:

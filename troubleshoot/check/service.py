@@ -14,6 +14,8 @@ from troubleshoot.knowledge.secrets import masked
 
 Found = tuple[str, dict[str, str]]
 
+#: What is said of a service that did not speak within its time.
+NO_ANSWER: Final = "check.found-no-answer"
 #: No service is given longer than this to speak, seconds.
 _ANSWER_S: Final = 5.0
 _MOST_BYTES: Final = 4096
@@ -30,7 +32,7 @@ async def beyond(check: Check, opened: socket.socket) -> Found | None:
         async with asyncio.timeout(_ANSWER_S):
             return await _talk(check, opened, https=https)
     except TimeoutError:
-        return "check.found-no-answer", {"seconds": f"{_ANSWER_S:g}"}
+        return NO_ANSWER, {"seconds": f"{_ANSWER_S:g}"}
     except ssl.SSLCertVerificationError as error:
         return "check.found-certificate", {"reason": error.verify_message or str(error)}
     except ssl.SSLError as error:

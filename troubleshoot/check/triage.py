@@ -23,6 +23,8 @@ _MOST_AT_ONCE: Final = 4096
 #: A target that is waited for is tried again after so long, twice as long each time, up to the second figure.
 _AGAIN_S: Final = 0.25
 _AGAIN_MOST_S: Final = 2.0
+#: What this machine was too busy to find out is tried so often beside, which is no retry.
+_STARVED: Final = 1
 #: A turn that comes sooner than this is not slept for, seconds: no timer is that exact.
 _TURN_S: Final = 0.002
 
@@ -80,18 +82,27 @@ async def triage(
             await _settle(outcome, names, family, pace, patience)
             told(outcome)
 
-    async with asyncio.TaskGroup() as workers:
-        for _ in range(min(len(waiting), at_once())):
-            workers.create_task(serve())
+    patience.punctuality.watch()
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(len(waiting), at_once())):
+                workers.create_task(serve())
+    finally:
+        patience.punctuality.rest()
 
 
 async def _settle(outcome: Outcome, names: Names, family: int, pace: Pace, patience: Patience) -> None:
-    check = outcome.check
+    check, starved = outcome.check, 0
     began = time.monotonic()
     pause_s = _AGAIN_S if check.wait_s else check.backoff_s
     while True:
         await pace.turn()
         found = await attempt(check, names, patience, family)
+        if found.starved:
+            starved += 1
+            if starved <= _STARVED:
+                names.forget()
+                continue
         if check.wait_s and len(outcome.attempts) > _KEPT:
             outcome.attempts[-1] = found  # a long wait is no reason to grow
         else:
@@ -101,7 +112,7 @@ async def _settle(outcome: Outcome, names: Names, family: int, pace: Pace, patie
             outcome.status = Status.PASSED if first else Status.FLAKY
             return
         if not _again(check, len(outcome.attempts), time.monotonic() - began + pause_s):
-            outcome.status = Status.FAILED
+            outcome.status = Status.UNDECIDED if found.starved else Status.FAILED
             return
         await asyncio.sleep(pause_s)
         names.forget()

@@ -39,6 +39,8 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
     )
     if partly:
         said = note("verdict.inconclusive-partly", target=target)
+    if (starved := _starved(facts)) is not None:
+        said = note("verdict.inconclusive-starved", target=target, **starved)
     if request.kind == "network" and facts.program.in_other_network():
         look = note("verdict.apart-action", pid=request.pid, target=target, code=request.number)
         return note("verdict.apart-untried", pid=request.pid, target=target), [look]
@@ -96,6 +98,13 @@ def untried_for_want_of_a_port(facts: Facts) -> bool:
     )
 
 
+def _starved(facts: Facts) -> dict[str, str] | None:
+    """Return for how long of which time this machine was too busy, by the probe that lost most; ``None`` for none."""
+    reasons = (o.reason for o in facts.observations.values() if o.reason is not None)
+    lost = [dict(reason.values) for reason in reasons if reason.key == "reason.starved"]
+    return max(lost, key=lambda values: float(values["lost"]), default=None)
+
+
 def settling(facts: Facts) -> list[Note]:
     """Return what would settle an open question, most telling first."""
     notes, request = [], facts.request
@@ -103,7 +112,9 @@ def settling(facts: Facts) -> list[Note]:
         notes.append(note("verdict.settle-root"))
     if any(facts.path.withheld(address) for address in facts.targets):
         notes.append(note("verdict.settle-alone"))
-    if any(o.status is Status.CUT_SHORT for o in facts.observations.values()):
+    if _starved(facts) is not None:
+        notes.append(note("verdict.settle-idle"))
+    elif any(o.status is Status.CUT_SHORT for o in facts.observations.values()):
         notes.append(note("verdict.settle-time"))
     if facts.targets and not facts.machine.is_local(facts.targets[0]):
         notes.append(note("verdict.settle-server"))

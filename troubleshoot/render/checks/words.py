@@ -41,6 +41,8 @@ class Words:
             parts.append(self.say("attempt", count=len(outcome.attempts)))
         if group is not None and outcome.cause:
             parts.append(self.cause(outcome.cause))
+        elif group is not None:
+            parts.append(group.report.verdict.summary)
         return "; ".join(filter(None, parts))
 
     def summary(self, report: CheckReport) -> str:
