@@ -7,7 +7,8 @@ open, a third refused, a third silent; with ``--causes`` the failures have five 
 router drops, one that it rejects, one that it resets, hosts that are off), with ``--readings`` the connections alone
 are tried. Measured in the same run, as far as they are installed: nmap's connect scan with its fast timing (-T4) and
 one retry, ``check_tcp`` and ``nc`` under ``xargs -P50``; seconds, CPU, memory.
-``--curve`` measures wsadiag alone with 10 to 10,000 targets, and writes the figure and the table of docs/check.md.
+``--curve`` measures wsadiag alone with 10 to 10,000 targets, and writes the figure and the table of docs/check.md
+and of README.
 ``--burners`` keeps so many processes busy meanwhile.
 """
 
@@ -177,6 +178,8 @@ def table(net: Net, count: int) -> None:
 
 COUNTS = (10, 30, 100, 300, 1000, 3000, 10_000)
 PAGE = Path(__file__).parents[2] / "docs/check.md"
+README = PAGE.parents[1] / "README.md"
+_COMPARED = 1000
 FIGURE = PAGE.with_name("targets.svg")
 MARKS = ("<!-- curve -->\n", "<!-- /curve -->\n")
 
@@ -213,12 +216,28 @@ def curve(net: Net) -> None:
         (tables.table(head, cells), *lines, f"{tables.machine()}; `python tests/bench/targets.py --curve`.\n")
     )
     PAGE.write_text(f"{before}{MARKS[0]}{said}{MARKS[1]}{after}", encoding="utf-8")
+    _first_page(net, rows)
     drawn = {
         "seconds, connections": [(n, quick.wall_s) for n, quick, _, _ in rows],
         "seconds, with causes": [(n, whole.wall_s) for n, _, whole, _ in rows],
         "MiB": [(n, float(whole.mib)) for n, _, whole, _ in rows],
     }
     FIGURE.write_text(figure.drawn(drawn, x_title="targets"), encoding="utf-8")
+
+
+def _first_page(net: Net, rows: Sequence[tuple[int, Measured, Measured, int]]) -> None:
+    """Write the short table of README: time and memory of the whole check, and of nmap where that is comparable."""
+    import table as tables
+
+    cells = []
+    for n, _, whole, good in rows:
+        other = nmap(net, targets(n, causes=False)) if n == _COMPARED and shutil.which("nmap") else None
+        beside = f"{other.wall_s:.1f} s, {other.mib:.0f} MiB" if other else ""
+        cells.append((f"{n:,}", f"{whole.wall_s:.1f} s", f"{whole.mib:.0f} MiB", f"{good:,}", beside))
+    head = ("targets", "time", "memory", "causes right", "`nmap -sT -T4 --max-retries 1`")
+    before, _, rest = README.read_text(encoding="utf-8").partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    README.write_text(f"{before}{MARKS[0]}{tables.table(head, cells)}{MARKS[1]}{after}", encoding="utf-8")
 
 
 def fitted(points: Sequence[tuple[int, float]], unit: str) -> str:

@@ -158,8 +158,9 @@ class Explanations:
     async def _explain(self, members: list[Outcome], few: int = ALONE) -> None:
         """Diagnose the first and the last one, or the first alone; give what they agree on to those that confirm it.
 
-        The first is enough of refusals that each were asked how far away they come from. Where they do not agree the members are split, by port and then by host, as rules of filters are written. One
-        whose cheap question has another answer than before is explained by itself.
+        The first is enough of refusals that each were asked how far away they come from. Where they do not agree the
+        members are split, by port and then by host, as rules of filters are written. One whose cheap question has
+        another answer than before is explained by itself.
         """
         members = sorted(members, key=place_of)
         few = 1 if self._once_more.measured(members[0]) else few
