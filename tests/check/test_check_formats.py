@@ -17,6 +17,7 @@ from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import catalogue
 from troubleshoot.render.checks import FORMATS, render
 from troubleshoot.render.checks.words import Words
+from troubleshoot.render.safe import safe
 from troubleshoot.report import from_json
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +182,29 @@ def test_github_annotations_are_one_line_each(report: CheckReport) -> None:
         "error", "error", "warning", "error", "warning",
     ]  # fmt: skip
     assert "6 targets" in last
+
+
+def test_github_annotations_are_read_as_the_runner_reads_them(report: CheckReport) -> None:
+    """As ``ActionCommand.TryParseV2`` of actions/runner does: properties apart by commas, then what was escaped."""
+    for outcome, line in zip(
+        (o for o in report.outcomes if o.status is not Status.PASSED),
+        render("github", report, WORDS["en"]).splitlines()[:-1],
+        strict=True,
+    ):
+        command, message = line.removeprefix("::").split("::", 1)
+        name, _, rest = command.partition(" ")
+        properties = dict(each.split("=", 1) for each in rest.strip().split(",") if each)
+        assert (name in ("error", "warning"), list(properties)) == (True, ["title"])
+        assert unescaped(properties["title"], ":", ",").startswith(safe(outcome.check.name))
+        said = unescaped(message).splitlines()
+        assert all(said)
+        assert len(said) == len(set(said))
+
+
+def unescaped(text: str, *more: str) -> str:
+    for letter in ("\r", "\n", *more, "%"):
+        text = text.replace(f"%{ord(letter):02X}", letter)
+    return text
 
 
 def test_openmetrics_is_read_by_the_reference_parser(report: CheckReport) -> None:

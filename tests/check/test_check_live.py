@@ -366,3 +366,20 @@ def test_a_greeting_that_this_machine_was_too_busy_to_hear(tmp_path: Path) -> No
     told = json.loads(said)["targets"][0]
     assert (child.returncode, told["status"], told["cause"], len(stopped)) == (3, "undecided", None, 2)
     assert "too busy to look" in told["found"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-"], "holds no target"),
+        (["--tag", "nowhere", "localhost:1"], "no target has the tag nowhere"),
+        (["--format", "junit=x.out", "--format", "tap=./x.out", "localhost:1"], "two formats for x.out"),
+    ],
+)
+def test_what_would_check_nothing_or_lose_a_format_is_refused(tmp_path: Path, words: list[str], said: str) -> None:
+    command = [PROGRAM, "check", *words]
+    ended = subprocess.run(
+        command, input="# nothing\n\n", capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert (ended.returncode, ended.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert said in ended.stderr

@@ -264,6 +264,9 @@ class _Reader:
         if isinstance(target, str) and hosts is None and ports is None:
             return [target]
         if target is None and isinstance(hosts, list) and isinstance(ports, list) and hosts and ports:
+            if len(hosts) * len(ports) > MOST_TARGETS:
+                self.complain("hosts", Refusal("usage.check-many", most=MOST_TARGETS))
+                return []
             return [f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}" for host in hosts for port in ports]
         self.complain(
             "target", Refusal("usage.check-value", setting="target", fits='target = "host:port"; hosts, ports')

@@ -61,6 +61,8 @@ def run(
     checks = _checks(targets, base, session)
     if tag:
         checks = [check for check in checks if set(tag) & set(check.tags)]
+    if not checks:  # nothing that was checked is no success
+        raise Refusal("usage.check-no-tag", tags=", ".join(tag)) if tag else Refusal("usage.check-no-line")
     family = 4 if ipv4 else 6 if ipv6 else None
     plan = Plan(
         rate=float(whole("--rate", rate, 100_000, least=1)),
@@ -107,6 +109,10 @@ def _places(formats: list[str]) -> list[tuple[str, str | None]]:
         if name not in FORMATS or (equals and not file):
             raise Refusal("usage.check-format", value=value, known=", ".join(FORMATS))
         places.append((name, file or None))
+    files = [os.path.realpath(file) for _, file in places if file is not None]
+    for _, path in places:
+        if path is not None and files.count(os.path.realpath(path)) > 1 and not _is_read(path):
+            raise Refusal("usage.check-same-file", file=path)
     spoken = [name for name, file in places if file is None]
     if len(spoken) > 1:
         raise Refusal("usage.check-stdout", first=spoken[0], second=spoken[1])

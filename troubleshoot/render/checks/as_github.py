@@ -18,7 +18,7 @@ def render(report: CheckReport, words: Words) -> str:
 def _annotation(outcome: Outcome, report: CheckReport, words: Words) -> str:
     group = group_of(outcome, report)
     title = f"{outcome.check.name}: {words.say(str(outcome.status))}"
-    told = [words.reason(outcome, group)]
+    told = [words.reason(outcome, group if outcome.cause else None)]
     if group is not None:
         told += [group.report.verdict.summary, *group.report.verdict.actions[:2]]
     message = "%0A".join(_data(part) for part in told if part)
