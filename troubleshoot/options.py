@@ -37,6 +37,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(options: Options) -> None:
     """Refuse what means nothing, whoever wrote it; raises :class:`troubleshoot.errors.UserError`."""
+    if not isinstance(options, Options):
+        raise Refusal("usage.argument-kind", name="options", value=_brief(options), kind="Options()")
     timeout = options.timeout_s
     if not _number(timeout, float) or not TIMEOUT_S[0] <= timeout <= TIMEOUT_S[1]:  # NaN is within nothing
         raise Refusal("usage.option-timeout", value=_brief(timeout))
@@ -51,6 +53,11 @@ def check(options: Options) -> None:
             raise Refusal("usage.option-address", option=option, value=_brief(address))
     if options.language not in ("en", "ko"):
         raise Refusal("usage.option-lang", value=_brief(options.language))
+    if not isinstance(options.show_secrets, bool):
+        value = _brief(options.show_secrets)
+        raise Refusal("usage.option-number", option="show_secrets", value=value, fits="True, False")
+    if options.place is not None and not isinstance(options.place, str):
+        raise Refusal("usage.argument-kind", name="place", value=_brief(options.place), kind="a text")
     if options.advice_for not in (None, "linux", "macos", "windows"):
         raise Refusal("usage.option-for", value=_brief(options.advice_for))
 

@@ -287,9 +287,13 @@ def test_nonsense_is_refused_before_any_packet() -> None:
         (Options(local_host=2130706433), "--local-host 2130706433"),  # type: ignore[arg-type]
         (Options(remote_neighbour="10.0.0.1:80"), "--remote-neighbour 10.0.0.1:80"),
         (Options(language="fr"), "--lang fr"),  # type: ignore[arg-type]
+        (Options(show_secrets="yes"), "show_secrets yes"),  # type: ignore[arg-type]
+        (Options(place=5), "place 5"),  # type: ignore[arg-type]
+        (5, "options 5"),
+        ({}, "options dict"),
     ],
 )
-def test_options_that_mean_nothing_are_refused_before_any_packet(wrong: Options, says: str) -> None:
+def test_options_that_mean_nothing_are_refused_before_any_packet(wrong: Any, says: str) -> None:
     context = Context()
     with pytest.raises(UserError) as caught:
         asyncio.run(diagnose("10061", "127.0.0.1:1", options=wrong, context=context))

@@ -77,7 +77,7 @@ async def diagnose(
     Raises :class:`troubleshoot.errors.UserError` for a code, a target or an option that means nothing, before any
     packet.
     """
-    options = options or Options()
+    options = Options() if options is None else options
     check(options)
     if not isinstance(code, str):
         raise Refusal("usage.argument-kind", name="code", value=str(code)[:80], kind="'10061'")
