@@ -246,6 +246,20 @@ def test_a_certificate_whose_authority_is_not_known_here() -> None:
     assert told(report) == ("fault", "certificate-invalid", "likely")
 
 
+@pytest.mark.parametrize("address", LOOPBACK)
+def test_a_certificate_that_is_not_for_the_address_of_a_url(
+    address: str, trusting: Callable[[trustme.CA], None]
+) -> None:
+    authority = trustme.CA()
+    trusting(authority)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("www.example.net").configure_cert(made)
+    with service(address, over_tls(made, answers(page()))) as endpoint:
+        report = run("10054", f"https://{endpoint}", QUICK)
+    assert told(report) == ("fault", "certificate-invalid", "likely")
+    assert "www.example.net" in report.verdict.summary
+
+
 def test_a_client_certificate_is_wanted(trusting: Callable[[trustme.CA], None]) -> None:
     authority, made = settings()
     trusting(authority)

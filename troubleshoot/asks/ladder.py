@@ -65,7 +65,13 @@ def _opening(facts: Facts, name: str) -> str:
 
 
 def _server_name(facts: Facts) -> str | None:
-    return None if facts.names.is_literal else facts.request.target.host
+    """Return what the certificate must be for: an address only where it stands in a URL, which programs check as well.
+
+    An address alone may be all that is known of a program that goes by a name.
+    """
+    target = facts.request.target
+    literal = facts.names.is_literal
+    return None if literal and (not target.scheme or "%" in (target.host or "")) else target.host
 
 
 def _first(facts: Facts, address: str, port: int) -> ServiceRequest:

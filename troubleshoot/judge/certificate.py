@@ -144,7 +144,8 @@ def _invalid(facts: Facts, reach: Reach) -> Finding | None:
     theirs = _theirs(paper)
     clock_agrees = theirs is not None and not clock.apart(theirs, paper.now)
     dated = kind in ("expired", "future")
-    sure = facts.request.tls and weight(facts) == "likely" and kind not in _OF_TRUST and (not dated or clock_agrees)
+    open_to_doubt = kind in _OF_TRUST or (kind == "name" and facts.names.is_literal) or (dated and not clock_agrees)
+    sure = facts.request.tls and weight(facts) == "likely" and not open_to_doubt
     return Finding(
         cause="certificate-invalid",
         confidence="certain" if sure else weight(facts) if facts.request.tls else "possible",
