@@ -129,6 +129,7 @@ def told(report: Report) -> tuple[str, str | None, str]:
         ("https", reset, ("tls-failed", "likely", "host name")),
         ("http", reset, ("service-resets", "likely", "")),
         ("smtp", says(b"220 ready\r\n", leaves=True), ("service-closes", "likely", "220 ready")),
+        ("telnet", says(b"\xff\xfd\x18\xff\xfd\x20", leaves=True), ("service-closes", "likely", "ff fd 18 ff")),
         ("smtp", says(b"220 ready\r\n500 what?\r\n"), ("protocol-mismatch", "certain", "PROXY line")),
         ("mqtt", answers(b"\x20\x02\0\x03"), ("service-refuses", "certain", "20 02 00 03")),
     ],

@@ -35,7 +35,8 @@ def _left(facts: Facts, first: Rung, result: ServiceResult) -> bool:
     """
     manner = facts.request.manner
     listened = first.name == rungs.LISTEN or (first.name == rungs.TLS and facts.request.speaks_first)
-    return listened and bool(first.quote) and result.ended_ms is not None and not (manner is not None and manner.ends)
+    greeted = bool(first.quote) or first.ending is Ending.WELL  # some greet in bytes that are no words
+    return listened and greeted and result.ended_ms is not None and not (manner is not None and manner.ends)
 
 
 def _inside(rung: Rung) -> bool:
