@@ -13,10 +13,6 @@ from troubleshoot.facts import UNREACHABLE, Facts, Reach, Reading, plain, watche
 from troubleshoot.judge.evidence.distance import routers_back, same_way_back
 from troubleshoot.report import Confidence
 
-#: A router's decision is reported within the round trip, or so much later; what comes much later is of a search,
-#: milliseconds.
-_PROMPT_MS, _MUCH_LATER_MS = 20.0, 300.0
-
 
 def meets_others(facts: Facts, address: str, error: IcmpError) -> bool | None:
     """Whether other packets than the port's meet the same refusal: ``None`` where nothing else was heard."""
@@ -165,7 +161,7 @@ def reported_late(facts: Facts, reach: Reach) -> bool:
     if not waits or not rtt_ms:
         return False
     prompt = _prompt(facts, reach)
-    return max(waits) >= _MUCH_LATER_MS + 4 * rtt_ms or (prompt < 2 <= len(_waits(facts, reach)) - prompt)
+    return max(waits) >= facts.threshold("search_ms") + 4 * rtt_ms or (prompt < 2 <= len(_waits(facts, reach)) - prompt)
 
 
 def _waits(facts: Facts, reach: Reach) -> list[float]:
@@ -179,7 +175,7 @@ def _waits(facts: Facts, reach: Reach) -> list[float]:
 
 def _prompt(facts: Facts, reach: Reach) -> int:
     """How many reports came within the round trip: those of a search come in one moment, whenever it was asked."""
-    within_ms = _PROMPT_MS + 2 * facts.path.rtt_ms(reach.address)
+    within_ms = facts.threshold("prompt_ms") + 2 * facts.path.rtt_ms(reach.address)
     return sum(wait_ms <= within_ms for wait_ms in _waits(facts, reach))
 
 
@@ -189,5 +185,5 @@ def decided(facts: Facts, reach: Reach, error: IcmpError) -> bool:
         return True
     if not facts.path.rtt_ms(reach.address):
         waits = _waits(facts, reach)
-        return len(waits) > 1 and max(waits) <= 2 * min(waits) + _PROMPT_MS
+        return len(waits) > 1 and max(waits) <= 2 * min(waits) + facts.threshold("prompt_ms")
     return _prompt(facts, reach) > 1
