@@ -1,13 +1,15 @@
 """Play every scenario in a lab of its own and print what the program made of it.
 
     python tests/lab/run.py [--only GLOB] [--who root|nobody|both] [--jobs N] [--repeat N] [--seed S] [--sample]
-                            [--table] [--matrix] [--save DIR]
+                            [--table] [--matrix] [--save DIR] [--windows]
 
 A scenario of its own file runs as root and without privilege, a variant as one of the two by turns (``--who both``: as
 both). ``--sample`` plays as few variants as hold each value once, as the tests do. ``--table`` also rewrites the table
 in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody refuses 20 times, prints the confusion
 matrix of everything that was played and rewrites it there (without ``--table``, one user plays each scenario). With
-``--only`` nothing is rewritten. Exit status 1 where a verdict was wrong or less sure than it can be, a healthy network
+``--only`` nothing is rewritten. ``--windows`` plays each with Windows' Python under wine (tests/windows/install), in a
+prefix and with a server of its own in the client's namespace; then only a verdict that is wrong and certain, an accused
+healthy network, a crash and a fault that could not be made are status 1. Otherwise, exit status 1 where a verdict was wrong or less sure than it can be, a healthy network
 was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the
 kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
 """
@@ -30,9 +32,10 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from tests.lab.matrix import matrix, refusers  # noqa: E402
-from tests.lab.play import GRADES, Outcome, percentile, play  # noqa: E402
+from tests.lab.play import GRADES, WINDOWS, Outcome, percentile, play  # noqa: E402
 from tests.lab.scenario import Scenario, in_turns, load_all, sample  # noqa: E402
 from tests.lab.topology import rootless, unavailable  # noqa: E402
+from tests.windows import wine  # noqa: E402
 
 README = Path(__file__).resolve().parent / "README.md"
 SKIPPED = 77
@@ -44,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=EVERYTHING, metavar="GLOB")
     parser.add_argument("--who", choices=("root", "nobody", "both"))
+    parser.add_argument("--windows", action="store_true", help="with Windows' Python under wine instead")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--seed", type=int, help="addresses from this seed instead of each file's")
@@ -146,13 +150,17 @@ def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
     for lacking in sorted({f"{s.file}: {why}" for s in scenarios if (why := s.lacks())}):
         print(f"skipped: {lacking}", file=sys.stderr)
     scenarios = [s for s in scenarios if not s.lacks()]
+    if options.windows:  # what is loaded into a program of Linux says nothing to one of Windows
+        scenarios = [s for s in scenarios if "LD_PRELOAD" not in s.environment]
     if options.sample:
         scenarios = sample(scenarios)
     often = {s.name for s in refusers(scenarios)} if options.matrix else set()
     runs = []
     for scenario, one_of_them in in_turns(scenarios):
         who = scenario.who
-        if options.who in ("root", "nobody"):
+        if options.windows:
+            who = (WINDOWS,)
+        elif options.who in ("root", "nobody"):
             who = tuple(one for one in who if one == options.who)
         elif options.who is None and (scenario.values or (options.matrix and not options.table)):
             who = (one_of_them,)
@@ -164,7 +172,7 @@ def chosen(options: argparse.Namespace) -> list[tuple[Scenario, str]]:
 
 def main() -> int:
     options = arguments()
-    why = enter()
+    why = enter() or (wine.obstacle() if options.windows else None)
     if why:
         print(f"skipped: {why}", file=sys.stderr)
         return SKIPPED
@@ -193,6 +201,10 @@ def main() -> int:
     if options.only == EVERYTHING:
         for name, text in tables.items():
             rewrite(name, text)
+    if options.windows:
+        lies = [outcome.scenario for outcome in outcomes if outcome.wrong_and_certain]
+        print(f"wrong and certain: {len(lies)}", *lies)
+        return 1 if lies or any(o.grade in ("false-accusation", "crashed", "unverified") for o in outcomes) else 0
     bad = {"unsure", "wrong", "false-accusation", "crashed", "unverified"}
     return 1 if any(outcome.grade in bad for outcome in outcomes) else 0
 

@@ -53,12 +53,12 @@ class Windows:
 
     prefix: Path
     namespace: str
-    tree: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = _UNPRIVILEGED
 
     def command(self, *words: str) -> list[str]:
         """Return the command that runs ``words`` of Windows inside of the namespace."""
-        return ["ip", "netns", "exec", self.namespace, *_UNPRIVILEGED, "wine", *words]
+        return ["ip", "netns", "exec", self.namespace, *self.before, "wine", *words]
 
     def python(self, *words: str) -> list[str]:
         """Return the command that runs Windows' Python."""
@@ -80,10 +80,28 @@ class Windows:
 
 
 @contextlib.contextmanager
-def windows() -> Iterator[Windows]:
-    """Start a server of wine in a namespace of its own, and end both."""
+def windows(namespace: str | None = None) -> Iterator[Windows]:
+    """Start a server of wine and end it: in ``namespace``, or in one of its own with nothing but loopback.
+
+    In the namespace of a lab it may bind every port, as any program of Windows may.
+    """
+    if namespace is not None:
+        with _serving(namespace, ()) as here:
+            yield here
+        return
     name = f"wsadiag-win-{secrets.token_hex(3)}"
-    prefix = HOME / name
+    try:
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        subprocess.run(["ip", "netns", "exec", name, "ip", "link", "set", "lo", "up"], check=True)
+        with _serving(name, _UNPRIVILEGED) as here:
+            yield here
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@contextlib.contextmanager
+def _serving(namespace: str, before: tuple[str, ...]) -> Iterator[Windows]:
+    prefix = HOME / f"prefix-{secrets.token_hex(3)}"
     server = _server()
     assert server is not None
     subprocess.run(["cp", "-al", str(HOME / "prefix"), str(prefix)], check=True)
@@ -101,18 +119,15 @@ def windows() -> Iterator[Windows]:
         "PYTHONPATH": ";".join(on_z),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    here = Windows(prefix, name, environment=environment)
+    here = Windows(prefix, namespace, environment, before)
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    inside = ["ip", "netns", "exec", name]
+    inside = ["ip", "netns", "exec", namespace]
     try:
-        subprocess.run(["ip", "netns", "add", name], check=True)
-        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
         # It stays (-p) until it is told to go: to start it again takes three seconds each time.
-        subprocess.run([*inside, *_UNPRIVILEGED, server, "-p"], env=environment, check=True, timeout=60, **quiet)
+        subprocess.run([*inside, *before, server, "-p"], env=environment, check=True, timeout=60, **quiet)
         # What the first program starts beside itself keeps that one's handles: pipes would never be closed.
         subprocess.run(here.command("cmd", "/c", "exit"), env=environment, check=True, timeout=120, **quiet)
         yield here
     finally:
         subprocess.run([*inside, server, "-k"], env=environment, check=False, timeout=60, **quiet)
-        subprocess.run(["ip", "netns", "del", name], check=False)
         shutil.rmtree(prefix, ignore_errors=True)
