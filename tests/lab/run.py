@@ -9,9 +9,10 @@ in tests/lab/README.md; ``--matrix`` plays a sample of those in which somebody r
 matrix of everything that was played and rewrites it there (without ``--table``, one user plays each scenario). With
 ``--only`` nothing is rewritten. ``--windows`` plays each with Windows' Python under wine (tests/windows/install), in a
 prefix and with a server of its own in the client's namespace; then only a verdict that is wrong and certain, an accused
-healthy network, a crash and a fault that could not be made are status 1. Otherwise, exit status 1 where a verdict was wrong or less sure than it can be, a healthy network
-was accused, a run crashed or a fault could not be made. Runs as root, or in a user namespace of its own where the
-kernel allows that; otherwise says why not and exits with 77, the customary status of a skipped test.
+healthy network, a crash and a fault that could not be made are status 1. Otherwise, exit status 1 where a verdict was
+wrong or less sure than it can be, a healthy network was accused, a run crashed or a fault could not be made. Runs as
+root, or in a user namespace of its own where the kernel allows that; otherwise says why not and exits with 77, the
+customary status of a skipped test.
 """
 
 from __future__ import annotations
