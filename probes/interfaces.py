@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes.base import Context, Probe, sends_nothing
-from probes.system import need_linux
+from probes.system import need_linux, platform_name
 from probes.system.linux import rtnetlink
 
 
@@ -72,11 +72,18 @@ async def observe(
     context: Context,
     progress: Callable[[InterfacesResult], None],
 ) -> InterfacesResult:
-    """Read all interfaces over rtnetlink(7); nothing is sent and no privilege needed.
+    """Read all interfaces over rtnetlink(7), or as Windows lists them; nothing is sent and no privilege needed.
 
-    Raises :class:`NotApplicable` where the platform is not Linux.
+    Raises :class:`NotApplicable` on other systems.
     """
     del request, progress
+    if platform_name() == "windows":
+        from probes.system.windows import adapters, iphlpapi  # noqa: PLC0415 - Windows alone has it
+
+        try:
+            return InterfacesResult(adapters.interfaces())
+        except (iphlpapi.Lacking, OSError):
+            need_linux("interfaces")
     need_linux("interfaces")
     by_index = _addresses(context)
     links = rtnetlink.links(context)

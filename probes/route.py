@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, address_probe, sends_nothing
 from probes.failure import Failure, classify, errno_name
-from probes.system import need_linux
+from probes.system import need_linux, platform_name
 from probes.system.linux import rtnetlink
 from probes.system.linux.netlink import Refused
 from probes.system.literal import Literal, literal
@@ -105,11 +105,13 @@ async def observe(
     """Look the route up as the kernel does for a packet of this process; nothing is sent, no privilege needed.
 
     Policy rules that look at ports or protocols are not met by the look-up. Raises :class:`NotApplicable` where
-    the platform is not Linux, for what is no address, and for a zone that names no interface.
+    the platform does not tell, for what is no address, and for a zone that names no interface.
     """
     del progress
-    need_linux("route")
     address = literal(request.address)
+    if platform_name() == "windows":
+        return _of_windows(context, address)
+    need_linux("route")
     names = {link.index: link.name for link in rtnetlink.links(context)}
     index = address.interface(names)
     if address.zone is not None and index is None:
@@ -141,6 +143,19 @@ async def observe(
         by_user=by_user,
         by_port=by_port,
     )
+
+
+def _of_windows(context: Context, address: Literal) -> RouteResult:
+    from probes.system.windows import adapters, iphlpapi, routes  # noqa: PLC0415 - Windows alone has it
+
+    try:
+        index = address.interface({one.index: one.name for one in adapters.interfaces()})
+        if address.zone is not None and index is None:
+            raise NotApplicable("reason.no-such-interface", interface=address.zone[:40])
+        return routes.look_up(context, address, index)
+    except (iphlpapi.Lacking, OSError):
+        need_linux("route")
+        raise
 
 
 def _decided(context: Context, request: RouteRequest, address: Literal, decision: rtnetlink.Route) -> RouteResult:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
-from probes.system import need_linux
+from probes.system import need_linux, platform_name
 from probes.system.linux import counters
 
 
@@ -39,6 +39,12 @@ async def observe(
     platform is not Linux or ``/proc`` is not there.
     """
     del request, progress
+    if platform_name() == "windows":
+        from probes.system.windows import counters as of_windows  # noqa: PLC0415 - Windows alone has it
+
+        told = tuple(Counter(name, value) for name, value in of_windows.read())
+        if told:
+            return StatisticsResult(told)
     need_linux("statistics")
     found = tuple(Counter(name, value) for name, value in counters.read(context))
     if not found:

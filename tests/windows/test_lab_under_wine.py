@@ -1,4 +1,4 @@
-"""A sample of the lab's scenarios, played with Windows' Python in the client's namespace; ``run.py --windows`` plays all."""
+"""A sample of the lab's scenarios, played with Windows' Python in the client's namespace; run.py plays all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The structures of Winsock, version.dll and iphlpapi.dll, laid out as 64-bit Windows has them on any system.
 
 ``ctypes.wintypes`` is as wide as the C compiler's types of the system it runs on: not used here, so that the layouts
-can be held to the headers everywhere. Sources: winsock2.h, verrsrc.h, iptypes.h (Windows SDK).
+can be held to the headers everywhere. Sources: winsock2.h, verrsrc.h, iptypes.h, netioapi.h,
+ipmib.h, ipexport.h (Windows SDK).
 """
 
 from __future__ import annotations
@@ -110,6 +111,156 @@ class NameServer(Structure):
         ("next", c_uint64),
         ("address", c_uint64),
         ("address_length", c_int32),
+    ]
+
+
+class SocketAddress(Structure):
+    """``SOCKET_ADDRESS``."""
+
+    _fields_: ClassVar = [("address", c_uint64), ("length", c_int32)]
+
+
+class UnicastAddress(Structure):
+    """``IP_ADAPTER_UNICAST_ADDRESS``, one link of a list."""
+
+    _fields_: ClassVar = [
+        ("length", c_uint32),
+        ("flags", c_uint32),
+        ("next", c_uint64),
+        ("address", SocketAddress),
+        ("prefix_origin", c_int32),
+        ("suffix_origin", c_int32),
+        ("duplicate_state", c_int32),
+        ("valid_lifetime", c_uint32),
+        ("preferred_lifetime", c_uint32),
+        ("lease_lifetime", c_uint32),
+        ("prefix", c_uint8),
+    ]
+
+
+class InterfaceRow(Structure):
+    """``MIB_IF_ROW2``."""
+
+    _fields_: ClassVar = [
+        ("luid", c_uint64),
+        ("index", c_uint32),
+        ("guid", Guid),
+        ("alias", c_uint16 * 257),
+        ("description", c_uint16 * 257),
+        ("physical_length", c_uint32),
+        ("physical_address", c_uint8 * 32),
+        ("permanent_address", c_uint8 * 32),
+        ("mtu", c_uint32),
+        ("type", c_uint32),
+        ("tunnel_type", c_int32),
+        ("media_type", c_int32),
+        ("physical_medium", c_int32),
+        ("access_type", c_int32),
+        ("direction", c_int32),
+        ("flags", c_uint8),
+        ("status", c_int32),
+        ("admin_status", c_int32),
+        ("media_state", c_int32),
+        ("network", Guid),
+        ("connection_type", c_int32),
+        ("send_speed", c_uint64),
+        ("receive_speed", c_uint64),
+        ("in_octets", c_uint64),
+        ("in_unicast", c_uint64),
+        ("in_other", c_uint64),
+        ("in_discards", c_uint64),
+        ("in_errors", c_uint64),
+        ("in_unknown", c_uint64),
+        ("in_by_kind", c_uint64 * 3),
+        ("out_octets", c_uint64),
+        ("out_unicast", c_uint64),
+        ("out_other", c_uint64),
+        ("out_discards", c_uint64),
+        ("out_errors", c_uint64),
+        ("out_by_kind", c_uint64 * 3),
+        ("out_queue", c_uint64),
+    ]
+
+
+class RouteRow(Structure):
+    """``MIB_IPFORWARD_ROW2``; its addresses are ``SOCKADDR_INET``."""
+
+    _fields_: ClassVar = [
+        ("luid", c_uint64),
+        ("index", c_uint32),
+        ("destination", c_uint8 * 28),
+        ("prefix", c_uint8),
+        ("padding", c_uint8 * 3),  # IP_ADDRESS_PREFIX ends on a boundary of four bytes, as SOCKADDR_INET does
+        ("next_hop", c_uint8 * 28),
+        ("site_prefix", c_uint8),
+        ("valid_lifetime", c_uint32),
+        ("preferred_lifetime", c_uint32),
+        ("metric", c_uint32),
+        ("protocol", c_int32),
+        ("loopback", c_uint8),
+        ("autoconfigured", c_uint8),
+        ("published", c_uint8),
+        ("immortal", c_uint8),
+        ("age", c_uint32),
+        ("origin", c_int32),
+    ]
+
+
+class OldRouteRow(Structure):
+    """``MIB_IPFORWARDROW``, of IPv4; addresses are in the order of the network."""
+
+    _fields_: ClassVar = [
+        ("destination", c_uint8 * 4),
+        ("mask", c_uint8 * 4),
+        ("policy", c_uint32),
+        ("next_hop", c_uint8 * 4),
+        ("index", c_uint32),
+        ("type", c_uint32),
+        ("protocol", c_uint32),
+        ("age", c_uint32),
+        ("next_system", c_uint32),
+        ("metrics", c_uint32 * 5),
+    ]
+
+
+class NeighbourRow(Structure):
+    """``MIB_IPNET_ROW2``."""
+
+    _fields_: ClassVar = [
+        ("address", c_uint8 * 28),
+        ("index", c_uint32),
+        ("luid", c_uint64),
+        ("physical_address", c_uint8 * 32),
+        ("physical_length", c_uint32),
+        ("state", c_int32),
+        ("flags", c_uint8),
+        ("reachable_ms", c_uint32),
+    ]
+
+
+class EchoOptions(Structure):
+    """``IP_OPTION_INFORMATION``."""
+
+    _fields_: ClassVar = [
+        ("ttl", c_uint8),
+        ("service", c_uint8),
+        ("flags", c_uint8),
+        ("size", c_uint8),
+        ("data", c_uint64),
+    ]
+
+
+class EchoReply(Structure):
+    """``ICMP_ECHO_REPLY``."""
+
+    _fields_: ClassVar = [
+        ("address", c_uint8 * 4),
+        ("status", c_uint32),
+        ("round_trip_ms", c_uint32),
+        ("size", c_uint16),
+        ("reserved", c_uint16),
+        ("data", c_uint64),
+        ("options", EchoOptions),
     ]
 
 

@@ -6,13 +6,13 @@ Source: Microsoft: GetAdaptersAddresses, IP_ADAPTER_ADDRESSES_LH, IP_ADAPTER_DNS
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import socket
 import sys
 from typing import Final
 
 import msgspec
 
-_ERROR_BUFFER_OVERFLOW: Final = 111
 _NO_UNICAST_ANYCAST_MULTICAST: Final = 0x1 | 0x2 | 0x4
 _OPERATIONAL: Final = 1
 _MOST: Final = 64
@@ -34,24 +34,17 @@ def configured() -> Configured | None:
         return None
     import ctypes  # noqa: PLC0415 - some milliseconds
 
-    from probes.system.windows.layouts import AdapterAddresses, NameServer  # noqa: PLC0415
-    from probes.system.windows.winsock import load  # noqa: PLC0415
+    from probes.system.windows import iphlpapi  # noqa: PLC0415
+    from probes.system.windows.layouts import NameServer  # noqa: PLC0415
 
-    call = load("iphlpapi.dll").GetAdaptersAddresses
-    size = ctypes.c_uint32(16384)
-    for _ in range(3):  # adapters may come between two calls
-        buffer = ctypes.create_string_buffer(size.value)
-        answer = call(0, _NO_UNICAST_ANYCAST_MULTICAST, None, buffer, ctypes.byref(size))
-        if answer != _ERROR_BUFFER_OVERFLOW:
-            break
-    if answer != 0:
+    try:
+        found = iphlpapi.adapters(_NO_UNICAST_ANYCAST_MULTICAST)
+        first = next(found, None)
+    except (iphlpapi.Lacking, OSError):
         return None
     servers: dict[str, None] = {}
     domains: dict[str, None] = {}
-    adapter_at = ctypes.addressof(buffer)
-    while adapter_at:
-        adapter = AdapterAddresses.from_address(adapter_at)
-        adapter_at = adapter.next
+    for adapter in itertools.chain(() if first is None else (first,), found):
         if adapter.status != _OPERATIONAL:
             continue
         if adapter.suffix:
