@@ -1,6 +1,7 @@
 """Ping an address: raw or datagram ICMP, or without either a UDP datagram whose refusal proves life.
 
-The UDP way needs the error queue of Linux; elsewhere the echoes go through :mod:`probes.system.portable_ping`.
+The UDP way needs the error queue of Linux; elsewhere the echoes go through :mod:`probes.system.windows.echoes` and
+:mod:`probes.system.portable_ping`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from probes.base import Context, address_probe
 from probes.failure import Failure, IcmpError, classify, errno_name
-from probes.system import chance, on_linux
+from probes.system import chance, on_linux, platform_name
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.linux import errqueue
 from probes.system.linux.icmp import EchoAnswer, EchoSocket
@@ -145,6 +146,19 @@ def _open(context: Context, target: Endpoint) -> tuple[PingMethod, EchoSocket | 
     return PingMethod.UDP, _UdpChannel(context, target)
 
 
+def _elsewhere(target: Endpoint, watch: Watch, stack: ExitStack) -> tuple[_Channel, PingMethod]:
+    """Open the best way on a system other than Linux: Windows' own calls where they know the address."""
+    if platform_name() == "windows":
+        from probes.system.windows import echoes  # noqa: PLC0415 - Windows alone has it
+
+        if echoes.possible(target):
+            return stack.enter_context(echoes.Echoes(target, watch.wake)), PingMethod.ICMP_RAW
+    from probes.system.portable_ping import PortableEcho  # noqa: PLC0415 - not needed on Linux
+
+    echo = stack.enter_context(PortableEcho(target, watch.wake))
+    return echo, PingMethod.ICMP_RAW if echo.raw else PingMethod.ICMP_DATAGRAM
+
+
 class _Series:
     """The echoes of one run."""
 
@@ -263,8 +277,8 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
 
     The time of an echo that brought an ICMP error stands in its ``rtt_ms``, but counts neither as received nor
     in the round-trip figures. Raises :class:`NotApplicable` for an address that is no literal. On systems other
-    than Linux a reply's TTL is not known, and :class:`NotPermitted` (``reason.needs-raw-sockets``) is raised where
-    no ICMP socket may be opened.
+    than Linux a reply's TTL is known from Windows alone, and :class:`NotPermitted` (``reason.needs-raw-sockets``) is
+    raised where no ICMP socket may be opened.
     """
     target = endpoint(request.address)
     async with context.budget.slot():
@@ -276,10 +290,7 @@ async def observe(request: PingRequest, context: Context, progress: Callable[[Pi
                     watch.add(opened.socket)
                     channel = opened
                 else:
-                    from probes.system.portable_ping import PortableEcho  # noqa: PLC0415 - not needed on Linux
-
-                    channel = echo = stack.enter_context(PortableEcho(target, watch.wake))
-                    method = PingMethod.ICMP_RAW if echo.raw else PingMethod.ICMP_DATAGRAM
+                    channel, method = _elsewhere(target, watch, stack)
             except OSError as error:
                 method = PingMethod.UDP if on_linux() else PingMethod.ICMP_RAW
                 series = _Series(request, method, context, target.text)

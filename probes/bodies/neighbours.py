@@ -13,7 +13,7 @@ import msgspec
 from probes.base import Context, NotPermitted
 from probes.failure import IcmpError, IcmpMeaning
 from probes.neighbours import Neighbour, NeighboursRequest, NeighboursResult, NeighbourState
-from probes.system import need_linux
+from probes.system import need_linux, platform_name
 from probes.system.linux import errqueue, packet, rtnetlink
 from probes.system.literal import Literal, literal
 
@@ -110,6 +110,13 @@ async def observe(
     asked by hand where a packet socket may be opened, because the kernel trusts its memory too long to notice a
     router that has just died; otherwise a change of state or an ICMP error of the neighbour itself tells.
     """
+    if platform_name() == "windows":
+        from probes.system.windows import iphlpapi, neighbourhood  # noqa: PLC0415 - Windows alone has it
+
+        try:
+            return await neighbourhood.look(request, context, progress)
+        except* (iphlpapi.Lacking, OSError):
+            need_linux("neighbours")
     need_linux("neighbours")
     for address in request.addresses:
         literal(address)

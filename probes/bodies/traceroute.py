@@ -14,13 +14,17 @@ from msgspec.structs import replace
 
 from probes.base import Context
 from probes.failure import IcmpError, IcmpMeaning, classify, errno_name
-from probes.system import chance, need_linux
+from probes.system import chance, need_linux, platform_name
 from probes.system.endpoint import Endpoint, endpoint
 from probes.system.ladder import Ladder
 from probes.system.linux import errqueue
-from probes.system.linux.icmp import open_echo
+from probes.system.linux.icmp import EchoSocket, open_echo
 from probes.system.watch import Watch
 from probes.traceroute import Hop, HopAnswer, TracerouteRequest, TracerouteResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from probes.system.windows.echoes import Echoes
 
 #: The port that hosts seldom use and filters often let through for this very purpose.
 BASE_PORT: Final = 33434
@@ -46,9 +50,6 @@ class _Heard(msgspec.Struct, frozen=True):
 
 class _Lane(Protocol):
     """One kind of packet."""
-
-    @property
-    def socket(self) -> socket.socket: ...
 
     def send(self, ttl: int, number: int) -> None: ...
 
@@ -104,13 +105,9 @@ class _UdpLane:
 class _EchoLane:
     """Echo requests: many hosts that drop stray datagrams answer these."""
 
-    def __init__(self, context: Context, target: Endpoint) -> None:
+    def __init__(self, target: Endpoint, echo: EchoSocket | Echoes) -> None:
         self._target = target
-        self._echo = open_echo(context, target)
-
-    @property
-    def socket(self) -> socket.socket:
-        return self._echo.socket
+        self._echo = echo
 
     def send(self, ttl: int, number: int) -> None:
         self._echo.send((number & 0xFF) << 8 | ttl, ttl=ttl, size=40)
@@ -272,8 +269,25 @@ async def observe(
 
     Raises :class:`NotApplicable` for an address that is no literal.
     """
+    if platform_name() == "windows":
+        return await _of_windows(request, context, progress)
     need_linux("traceroute")
     return await _Both(request, context, progress).walk()
+
+
+async def _of_windows(
+    request: TracerouteRequest, context: Context, progress: Callable[[TracerouteResult], None]
+) -> TracerouteResult:
+    """Walk the path with Windows' own echo requests, the only kind there whose errors are told."""
+    from probes.system.windows import echoes  # noqa: PLC0415 - Windows alone has it
+
+    both = _Both(request, context, progress)
+    if not echoes.possible(both.trace.target):
+        need_linux("traceroute")
+    async with context.budget.slot():
+        with Watch() as watch, echoes.Echoes(both.trace.target, watch.wake) as opened:
+            await _Walk(both.trace, _EchoLane(both.trace.target, opened), "icmp", 1, context).run(watch, both.look)
+    return both.trace.result()
 
 
 class _Both:
@@ -335,10 +349,11 @@ class _Both:
         async with self.context.budget.slot():
             with Watch() as watch:
                 try:
-                    lane = _EchoLane(self.context, trace.target)
+                    echo = open_echo(self.context, trace.target)
                 except OSError:
                     return  # not permitted: what the datagrams tell is all
-                watch.add(lane.socket)
+                watch.add(echo.socket)
+                lane = _EchoLane(trace.target, echo)
                 first = min(udp.ladder.last + 1, trace.ended[0] if trace.ended else most, most)
                 walk = _Walk(trace, lane, "icmp", max(1, first), self.context)
                 walk.ladder.trailing_tries = 1  # datagrams have been there twice
