@@ -15,15 +15,33 @@ from typing import Any
 import pytest
 
 from probes.base import Note
-from probes.system.windows import excluded_ports, name_servers, winsock
+from probes.system.literal import literal
+from probes.system.windows import (
+    adapters,
+    counters,
+    excluded_ports,
+    iphlpapi,
+    name_servers,
+    neighbourhood,
+    routes,
+    winsock,
+)
 from probes.system.windows.excluded_ports import ExcludedPorts, PortRange, parse
 from probes.system.windows.layouts import (
     AdapterAddresses,
+    EchoOptions,
+    EchoReply,
     FixedFileInfo,
     Guid,
+    InterfaceRow,
     NameServer,
+    NeighbourRow,
+    OldRouteRow,
     ProtocolChain,
     ProtocolInfo,
+    RouteRow,
+    SocketAddress,
+    UnicastAddress,
     WsaData,
 )
 from troubleshoot.report import Report, from_json
@@ -36,7 +54,22 @@ REPORTS = Path(__file__).parents[1] / "data/windows"
 
 @pytest.mark.parametrize(
     ("layout", "size"),
-    [(WsaData, 408), (Guid, 16), (ProtocolChain, 32), (ProtocolInfo, 628), (FixedFileInfo, 52), (NameServer, 32)],
+    [
+        (WsaData, 408),
+        (Guid, 16),
+        (ProtocolChain, 32),
+        (ProtocolInfo, 628),
+        (FixedFileInfo, 52),
+        (NameServer, 32),
+        (SocketAddress, 16),
+        (UnicastAddress, 64),
+        (InterfaceRow, 1352),
+        (RouteRow, 104),
+        (OldRouteRow, 56),
+        (NeighbourRow, 88),
+        (EchoOptions, 16),
+        (EchoReply, 40),
+    ],
 )
 def test_a_structure_is_as_large_as_windows_has_it(layout: type[ctypes.Structure], size: int) -> None:
     assert ctypes.sizeof(layout) == size
@@ -60,10 +93,116 @@ def test_a_structure_is_as_large_as_windows_has_it(layout: type[ctypes.Structure
         (AdapterAddresses, "mtu", 96),
         (AdapterAddresses, "status", 104),
         (NameServer, "address", 16),
+        (UnicastAddress, "duplicate_state", 40),
+        (UnicastAddress, "prefix", 56),
+        (InterfaceRow, "mtu", 1124),
+        (InterfaceRow, "status", 1156),
+        (InterfaceRow, "media_state", 1164),
+        (InterfaceRow, "in_octets", 1208),
+        (InterfaceRow, "out_errors", 1312),
+        (RouteRow, "destination", 12),
+        (RouteRow, "next_hop", 44),
+        (RouteRow, "metric", 84),
+        (OldRouteRow, "next_hop", 12),
+        (OldRouteRow, "metrics", 36),
+        (NeighbourRow, "physical_address", 40),
+        (NeighbourRow, "state", 76),
+        (EchoReply, "data", 16),
+        (EchoReply, "options", 24),
     ],
 )
 def test_a_field_lies_where_windows_has_it(layout: Any, field: str, offset: int) -> None:
     assert getattr(layout, field).offset == offset
+
+
+def _sockaddr(text: str) -> bytes:
+    return routes.sockaddr(literal(text))
+
+
+@pytest.mark.parametrize(("hop", "gateway"), [("10.1.0.1", "10.1.0.1"), ("0.0.0.0", None), ("fe80::1", "fe80::1")])
+def test_a_route_of_the_table_is_read(hop: str, gateway: str | None) -> None:
+    row = RouteRow(index=7, prefix=12, metric=25)
+    row.destination[:] = _sockaddr("10.16.0.0")
+    row.next_hop[:] = _sockaddr(hop)
+    assert routes.entry(row) == routes.Entry("10.16.0.0", 12, gateway, 7, 25)
+    assert routes.entry(row).holds("10.31.255.255")
+    assert not routes.entry(row).holds("10.32.0.0")
+
+
+def test_the_older_call_names_itself_as_the_next_hop_of_a_direct_route() -> None:
+    row = OldRouteRow(index=7)
+    row.destination[:], row.mask[:], row.next_hop[:] = (10, 1, 0, 0), (255, 255, 0, 0), (10, 1, 0, 9)
+    assert routes.old_entry(row, {"10.1.0.9"}) == routes.Entry("10.1.0.0", 16, None, 7, 0)
+    assert routes.old_entry(row, {"10.1.0.8"}).gateway == "10.1.0.9"
+
+
+@pytest.mark.parametrize(
+    ("state", "mac", "told"),
+    [
+        (5, "0200000000aa", "stale"),
+        (5, "", "incomplete"),
+        (4, "", "incomplete"),
+        (0, "", "failed"),
+        (6, "02", "permanent"),
+    ],
+)
+def test_a_neighbour_of_the_table_is_a_memory(state: int, mac: str, told: str) -> None:
+    row = NeighbourRow(index=7, state=state, physical_length=len(mac) // 2)
+    row.address[:] = _sockaddr("10.1.0.9")
+    row.physical_address[: len(mac) // 2] = bytes.fromhex(mac)
+    found = neighbourhood.entry(row, {7: "Ethernet"})
+    assert found is not None
+    assert (found.address, found.interface, found.state, found.confirmed) == ("10.1.0.9", "Ethernet", told, False)
+
+
+def test_a_group_is_no_neighbour() -> None:
+    row = NeighbourRow(index=7, state=6)
+    row.address[:] = _sockaddr("239.255.255.250")
+    assert neighbourhood.entry(row, {}) is None
+
+
+def test_the_counters_of_both_families_are_one_sum_and_one_stack_is_counted_once() -> None:
+    columns = {0: "NoPorts"}
+    assert list(counters.added("Udp", columns, [[3], [4]])) == [("Udp.NoPorts", 7)]
+    assert list(counters.added("Udp", columns, [[3], [3]])) == [("Udp.NoPorts", 3)]
+    assert list(counters.added("Udp", columns, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "admin", "media", "told"),
+    [(1, 1, 1, (True, True)), (2, 1, 2, (True, False)), (1, 1, 2, (True, False)), (2, 2, 2, (False, None))],
+)
+def test_an_adapter_is_switched_off_or_has_no_cable(
+    status: int, admin: int, media: int, told: tuple[bool, bool | None]
+) -> None:
+    row = InterfaceRow(admin_status=admin, media_state=media, in_errors=5)
+    adapter = AdapterAddresses(index=7, status=status, type=6, mtu=1500, flags=0x180, physical_length=6)
+    adapter.physical_address[:6] = bytes.fromhex("0200000000aa")
+    found = adapters.interface(adapter, row)
+    assert ((found.up, found.carrier), found.rx_errors, found.mac) == (told, 5, "02:00:00:00:00:aa")
+    assert not found.ipv6_off
+    adapter.flags = 0x80
+    assert adapters.interface(adapter, None).ipv6_off
+
+
+class _Library:
+    """A library with one call, which answers with a number; what is not exported is an ``AttributeError``."""
+
+    def __init__(self, number: int) -> None:
+        self.GetBestRoute2 = lambda *_: number
+
+
+@pytest.mark.parametrize("number", [1, 50, 87, 120])
+def test_a_call_that_a_system_lacks_is_no_answer(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iphlpapi, "load", lambda _: _Library(number))
+    for name in ("GetBestRoute2", "ResolveIpNetEntry2"):
+        with pytest.raises(iphlpapi.Lacking):
+            iphlpapi.ask(name)
+
+
+def test_an_error_of_a_call_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iphlpapi, "load", lambda _: _Library(1232))
+    assert iphlpapi.ask("GetBestRoute2") == 1232
 
 
 def test_an_entry_of_the_catalogue_is_read() -> None:

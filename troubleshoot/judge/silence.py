@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probes.base import Note, note
+from probes.base import Note, Status, note
 from probes.drop_point import DropPointResult
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
@@ -54,6 +54,8 @@ def _drops(facts: Facts) -> Finding | None:
     if facts.request.target.transport == "udp":
         return _silent_datagrams(facts, reach)
     path = facts.path.tcp_path(reach.address)
+    if path is None and _not_walked(facts, reach.address):
+        return _unplaced(facts, reach)
     if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or queue_full_there(facts) is not None:
         return None
     if router_error(facts, reach) is not None:
@@ -88,6 +90,27 @@ def _drops(facts: Facts) -> Finding | None:
         hop=hop,
         address=router,
         also=(*(() if sure else _same_silence(facts, reach.address)), *thrown),
+    )
+
+
+def _not_walked(facts: Facts, address: str) -> bool:
+    """Whether this system cannot have a router tell where the SYNs end."""
+    record = facts.observation("tcp-path", facts.endpoint(address))
+    return record is not None and record.status is Status.NOT_APPLICABLE
+
+
+def _unplaced(facts: Facts, reach: Reach) -> Finding:
+    """The host answers others and not these SYNs; where they end, and whether they leave this machine, is not seen."""
+    own = ("local-firewall", note("verdict.open-own-filter"))
+    return Finding(
+        cause="firewall-drop",
+        confidence="likely",
+        scope="path",
+        step=step_of(facts),
+        evidence=(attempt_evidence(facts, reach), *path_evidence(facts, reach.address)),
+        values=values(address=reach.address),
+        variant="unlocated",
+        also=(("accept-queue-full", _queue_open(facts)), own),
     )
 
 

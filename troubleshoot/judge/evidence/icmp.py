@@ -5,7 +5,7 @@ from __future__ import annotations
 from probes.base import Note, note
 from probes.connect import ConnectResult
 from probes.datagram import DatagramResult
-from probes.failure import IcmpError, IcmpMeaning
+from probes.failure import Failure, IcmpError, IcmpMeaning
 from probes.own_filter import OwnFilterResult
 from probes.ping import PingResult
 from probes.tcp_path import TcpAnswer, TcpPathResult
@@ -134,7 +134,9 @@ def late_report(facts: Facts, reach: Reach) -> IcmpError | None:
     """Return what a router said of the target once it had looked for its next hop in vain, if only to a ping."""
     error = router_error(facts, reach)
     if error is None:
-        ping = facts.path.ping(reach.address) if reach.reading is Reading.SILENT else None
+        # Where the system keeps to itself what a router told of a connection, the ping has it.
+        unheard = reach.reading is Reading.SILENT or reach.failure is Failure.HOST_UNREACHABLE
+        ping = facts.path.ping(reach.address) if unheard else None
         echo = next((e for e in (ping.echoes if ping else ()) if e.icmp is not None), None)
         error = echo.icmp if echo is not None else None
         late = echo is not None and (echo.rtt_ms or 0.0) >= facts.threshold("neighbour_wait_ms")
