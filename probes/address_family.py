@@ -9,6 +9,7 @@ import msgspec
 
 from probes.base import Context, NotApplicable, Probe, sends_nothing
 from probes.failure import OUT_OF_DESCRIPTORS, errno_name
+from probes.system import platform_name
 from probes.system.linux import modules
 
 #: What is tried: family, type, protocol.
@@ -69,6 +70,7 @@ class Module(msgspec.Struct, frozen=True):
 
 class AddressFamilyResult(msgspec.Struct, frozen=True):
     """``ipv6_disabled`` reflects the sysctl ``net.ipv6.conf.all.disable_ipv6`` (or no IPv6 in the kernel at all);
+    on Windows, that no adapter with a link has IPv6 bound;
     ``ipv6_loopback``/``ipv4_loopback`` whether a bind to it works. ``ipv6_present`` tells whether the kernel has IPv6
     at all (its settings are there), whatever this process may do with it. ``modules`` are those behind combinations
     that were refused; ``filtered`` and ``process_filtered`` tell whether a seccomp filter limits the system calls of
@@ -113,7 +115,20 @@ def _binds(context: Context, family: int, address: str) -> bool:
     return True
 
 
+def _unbound() -> bool:
+    """Whether IPv6 is bound to no adapter of Windows that has a link (the loopback's cannot be taken away)."""
+    from probes.system.windows import adapters, iphlpapi  # noqa: PLC0415 - Windows alone has it
+
+    try:
+        linked = [one for one in adapters.interfaces() if not one.loopback and one.carrier]
+    except (iphlpapi.Lacking, OSError):
+        return False
+    return bool(linked) and all(one.ipv6_off for one in linked)
+
+
 def _disabled(context: Context) -> bool:
+    if platform_name() == "windows":
+        return _unbound()
     try:
         return context.read_text("/proc/sys/net/ipv6/conf/all/disable_ipv6").strip() == "1"
     except FileNotFoundError:
