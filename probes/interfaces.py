@@ -9,56 +9,12 @@ import msgspec
 from probes.base import Context, Probe, sends_nothing
 from probes.system import need_linux, platform_name
 from probes.system.linux import rtnetlink
+from probes.system.records import Interface as Interface  # noqa: PLC0414 - offered here, too
+from probes.system.records import InterfaceAddress as InterfaceAddress  # noqa: PLC0414 - offered here, too
 
 
 class InterfacesRequest(msgspec.Struct, frozen=True):
     """Nothing to ask for: all interfaces are read."""
-
-
-class InterfaceAddress(msgspec.Struct, frozen=True):
-    """One address with its prefix length; ``tentative`` and ``deprecated`` as the kernel flags it.
-
-    ``duplicate`` tells that another machine of the link has it too, so that it stays tentative for good (RFC 4862,
-    section 5.4).
-    """
-
-    address: str
-    family: int
-    prefix: int
-    broadcast: str | None = None
-    tentative: bool = False
-    deprecated: bool = False
-    duplicate: bool = False
-
-
-class Interface(msgspec.Struct, frozen=True):
-    """``up`` is the administrative state, ``carrier`` the link's (``None`` where it cannot be told).
-
-    Counters are totals since the interface came up; ``None`` where unknown. ``mac`` is ``None`` for those without.
-    ``tunnel`` tells that it has one far end and no link addresses, as tunnels and VPNs have. ``reverse_path`` is the
-    filter of IPv4 packets from where this machine would send by another way: 0 off, 1 strict, 2 loose (ip-sysctl).
-    ``serves`` tells that another interface uses it (it is a port of a bridge or bond, or carries a VLAN): it needs no
-    address of its own. ``ipv6_off``: its own switch (``net.ipv6.conf.NAME.disable_ipv6``) keeps IPv6 from it.
-    """
-
-    name: str
-    index: int
-    up: bool
-    carrier: bool | None
-    loopback: bool
-    mtu: int
-    mac: str | None
-    addresses: tuple[InterfaceAddress, ...]
-    rx_errors: int | None = None
-    tx_errors: int | None = None
-    rx_dropped: int | None = None
-    tx_dropped: int | None = None
-    serves: bool = False
-    ipv6_off: bool = False
-    tunnel: bool = False
-    rx_packets: int | None = None
-    tx_packets: int | None = None
-    reverse_path: int | None = None
 
 
 class InterfacesResult(msgspec.Struct, frozen=True):

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import enum
-
 import msgspec
 
 from probes.base import Probe, ProbeTarget
 from probes.system.late import body_of
 from probes.system.linux import packet
-
-
-class NeighbourState(enum.StrEnum):
-    """The kernel's states (arp(7), RFC 4861); ``absent`` where it knows nothing of the address."""
-
-    INCOMPLETE = "incomplete"
-    REACHABLE = "reachable"
-    STALE = "stale"
-    DELAY = "delay"
-    PROBE = "probe"
-    FAILED = "failed"
-    NOARP = "noarp"
-    PERMANENT = "permanent"
-    ABSENT = "absent"
+from probes.system.records import Neighbour as Neighbour  # noqa: PLC0414 - offered here, too
+from probes.system.records import NeighbourState as NeighbourState  # noqa: PLC0414 - offered here, too
 
 
 class NeighboursRequest(msgspec.Struct, frozen=True):
@@ -36,27 +22,6 @@ class NeighboursRequest(msgspec.Struct, frozen=True):
 
     addresses: tuple[str, ...] = ()
     wait_s: float = 3.4
-
-
-class Neighbour(msgspec.Struct, frozen=True):
-    """One entry of the table, as it stands at the end.
-
-    ``answered`` is true where the neighbour answered during this probe, to whatever question. ``requests`` counts
-    the ARP requests or neighbour solicitations that this probe sent itself (0 without the privilege).
-    ``confirmed`` is true where it answered, or where it could not be asked by hand and the kernel still holds it
-    reachable: that may be a memory of up to 45 s (RFC 4861, ReachableTime). ``duration_ms`` is the time until
-    then, or until the probe gave up; ``None`` where nothing was asked.
-    """
-
-    address: str
-    interface: str | None
-    state: NeighbourState
-    mac: str | None
-    router: bool = False
-    confirmed: bool = False
-    duration_ms: float | None = None
-    requests: int = 0
-    answered: bool = False
 
 
 class NeighboursResult(msgspec.Struct, frozen=True):

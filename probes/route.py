@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import errno
 import ipaddress
 from collections.abc import Callable, Iterator
@@ -11,69 +10,20 @@ import msgspec
 from msgspec.structs import replace
 
 from probes.base import Context, NotApplicable, address_probe, sends_nothing
-from probes.failure import Failure, classify, errno_name
+from probes.failure import classify, errno_name
 from probes.system import need_linux, platform_name
 from probes.system.linux import rtnetlink
 from probes.system.linux.netlink import Refused
 from probes.system.literal import Literal, literal
-
-
-class RouteKind(enum.StrEnum):
-    """The kernel's own types of routes; ``none`` where no route matches."""
-
-    UNICAST = "unicast"
-    LOCAL = "local"
-    BROADCAST = "broadcast"
-    MULTICAST = "multicast"
-    BLACKHOLE = "blackhole"
-    UNREACHABLE = "unreachable"
-    PROHIBIT = "prohibit"
-    NONE = "none"
+from probes.system.records import DefaultRoute as DefaultRoute  # noqa: PLC0414 - offered here, too
+from probes.system.records import RouteKind as RouteKind  # noqa: PLC0414 - offered here, too
+from probes.system.records import RouteResult as RouteResult  # noqa: PLC0414 - offered here, too
 
 
 class RouteRequest(msgspec.Struct, frozen=True):
     """``address`` is the destination; a literal."""
 
     address: str
-
-
-class DefaultRoute(msgspec.Struct, frozen=True):
-    """One default route of the destination's family, lowest metric first."""
-
-    gateway: str | None
-    interface: str | None
-    metric: int
-    onlink: bool = False
-    linkdown: bool = False
-
-
-class RouteResult(msgspec.Struct, frozen=True):
-    """The kernel's decision for ``address``.
-
-    ``on_link`` is true where the destination itself is the next hop. ``gateway`` is the next hop otherwise.
-    ``matched`` is the table's prefix that decided, as far as it could be found (``0.0.0.0/0`` for the default).
-    ``gateway_on_link`` is false where the gateway lies outside every prefix of the outgoing interface: the
-    mask makes the router look remote. ``failure``/``errno`` are what the look-up returned.
-    ``mtu`` is the path MTU that the kernel holds for the destination, in bytes: learnt, or set on the route.
-    ``by_user`` tells that policy rules hold for some users only: another one's packets may go elsewhere;
-    ``by_port`` that some look at ports or protocols, which this look-up does not meet.
-    """
-
-    address: str
-    family: int
-    kind: RouteKind
-    interface: str | None = None
-    gateway: str | None = None
-    source: str | None = None
-    on_link: bool = False
-    matched: str | None = None
-    gateway_on_link: bool | None = None
-    failure: Failure | None = None
-    errno: str | None = None
-    mtu: int | None = None
-    defaults: tuple[DefaultRoute, ...] = ()
-    by_user: bool = False
-    by_port: bool = False
 
 
 #: What an answer of the look-up means (route(8), ip-route(8)).

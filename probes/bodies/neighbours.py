@@ -114,7 +114,10 @@ async def observe(
         from probes.system.windows import iphlpapi, neighbourhood  # noqa: PLC0415 - Windows alone has it
 
         try:
-            return await neighbourhood.look(request, context, progress)
+            found = await neighbourhood.look(
+                request.addresses, request.wait_s, context, lambda known: progress(NeighboursResult(*known))
+            )
+            return NeighboursResult(*found)
         except* (iphlpapi.Lacking, OSError):
             need_linux("neighbours")
     need_linux("neighbours")

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from probes.interfaces import Interface, InterfaceAddress
+from probes.system.records import Interface, InterfaceAddress
 from probes.system.windows import iphlpapi
 from probes.system.windows.layouts import AdapterAddresses, InterfaceRow, UnicastAddress
 from probes.system.windows.name_servers import address_of

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from probes.base import Context
-from probes.neighbours import Neighbour, NeighboursRequest, NeighboursResult, NeighbourState
-from probes.route import RouteKind, RouteResult
 from probes.system.blocking import in_thread
 from probes.system.literal import Literal, literal
+from probes.system.records import Neighbour, NeighbourState, RouteKind, RouteResult
 from probes.system.windows import adapters, iphlpapi, routes
 from probes.system.windows.layouts import NeighbourRow
 from probes.system.windows.name_servers import address_of
@@ -42,27 +41,29 @@ _STATES: Final = {
 }
 
 
-async def look(
-    request: NeighboursRequest, context: Context, progress: Callable[[NeighboursResult], None]
-) -> NeighboursResult:
+#: Of the addresses that were asked for, and the rest of the table.
+Known = tuple[tuple[Neighbour, ...], tuple[Neighbour, ...]]
+
+
+async def look(addresses: Sequence[str], wait_s: float, context: Context, progress: Callable[[Known], None]) -> Known:
     """Read the table and ask for each address. Raises ``iphlpapi.Lacking``, and ``OSError`` where a call fails."""
     names = {one.index: one.name for one in adapters.interfaces()}
-    asked = [Neighbour(address, None, NeighbourState.ABSENT, None) for address in request.addresses]
+    asked = [Neighbour(address, None, NeighbourState.ABSENT, None) for address in addresses]
 
     async def one(number: int, address: str) -> None:
-        asked[number] = await _ask(context, literal(address), address, names, request.wait_s)
+        asked[number] = await _ask(context, literal(address), address, names, wait_s)
         progress(_result(asked, names))
 
     async with asyncio.TaskGroup() as group:
-        for number, address in enumerate(request.addresses[:_MOST_ASKED]):
+        for number, address in enumerate(addresses[:_MOST_ASKED]):
             group.create_task(one(number, address))
     return _result(asked, names)
 
 
-def _result(asked: Sequence[Neighbour], names: dict[int, str]) -> NeighboursResult:
+def _result(asked: Sequence[Neighbour], names: dict[int, str]) -> Known:
     known = {literal(one.address).text for one in asked}
     table = [one for row in _rows() if (one := entry(row, names)) is not None and one.address not in known]
-    return NeighboursResult(tuple(asked), tuple(table[:_MAX_TABLE]))
+    return tuple(asked), tuple(table[:_MAX_TABLE])
 
 
 def _rows() -> list[NeighbourRow]:

@@ -19,9 +19,8 @@ import msgspec
 
 from probes.base import Context
 from probes.failure import classify, errno_name, number_of
-from probes.interfaces import Interface
-from probes.route import DefaultRoute, RouteKind, RouteResult
 from probes.system.literal import Literal
+from probes.system.records import DefaultRoute, Interface, RouteKind, RouteResult
 from probes.system.windows import adapters, iphlpapi
 from probes.system.windows.layouts import OldRouteRow, RouteRow
 from probes.system.windows.name_servers import address_of
