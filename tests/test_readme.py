@@ -340,6 +340,7 @@ def test_the_example_is_what_a_run_prints(lab: Lab, open_folder: Path) -> None:
 def test_the_recipes_run(lab: Lab, open_folder: Path) -> None:
     """Every line ends with a status of a verdict; services that never come are waited for a second."""
     (open_folder / "message.txt").write_text("connect to example.com port 21: Connection refused", encoding="utf-8")
+    shutil.copy(ROOT / "tests/data/pasted/windows-ping.txt", open_folder / "session.txt")
     (open_folder / "targets.toml").write_text('[[check]]\ntarget = "localhost:1"\n', encoding="utf-8")
     (open_folder / "reports").mkdir()
     shutil.copy(ROOT / "tests/data/reports/healthy-name.nobody.json", open_folder / "reports")
