@@ -61,6 +61,7 @@ OPTIONS = {
     "no_network": Option(names=("--no-network",)),
     "advice_for": Option(names=("--for",), metavar="SYSTEM"),
     "output": Option(names=("--output",), metavar="FILE", many=True),
+    "evidence": Option(names=("--evidence",), metavar="FILE"),
     "redact": Option(names=("--redact",)),
     "to": Option(names=("--to",), metavar="FILE", many=True),
     "one_target": Option(names=("--one-target",)),
@@ -112,7 +113,8 @@ COMMANDS = {
         options=(
             *("json", "timeout", "ipv4", "ipv6", "pid", "netns", "docker", "podman", "pod", "as_user"),
             *("local_host", "router", "remote_neighbour"),
-            *("show_secrets", "errno", "advice_for", "output", "redact", "lang", "verbose", "quiet", "help"),
+            *("show_secrets", "errno", "advice_for", "evidence", "output", "redact", "lang"),
+            *("verbose", "quiet", "help"),
         ),
     ),
     "explain": Command(arguments=("code",), options=("json", "errno", "advice_for", "lang", "help")),

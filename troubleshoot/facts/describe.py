@@ -258,7 +258,7 @@ def interface(found: Interface) -> Note:
         return note("fact.interface-no-carrier", interface=found.name)
     if not found.addresses:
         return note("fact.interface-no-address", interface=found.name)
-    return note("fact.interface-up", interface=found.name, addresses=addresses, mtu=found.mtu)
+    return note("fact.interface-up", interface=found.name, addresses=addresses, mtu=found.mtu or "?")
 
 
 def neighbour(found: Neighbour) -> Note:

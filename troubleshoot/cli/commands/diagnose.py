@@ -32,6 +32,7 @@ def run(
     quiet: bool,
     output: list[str],
     redact: bool,
+    evidence: str | None,
     **given: Any,
 ) -> int:
     """Diagnose and print the report; ``given`` are the options of the run."""
@@ -48,6 +49,13 @@ def run(
     from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
     from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
+    if evidence is not None:
+        from troubleshoot.cli.pasted import judged  # noqa: PLC0415 - most runs look for themselves
+
+        report = judged(session, evidence, name, aim, options, code_input=code, writes=bool(files))
+        if redact:
+            report, remarks = redacted(report, session), ()
+        return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks, files=files)
     loaded()
     stand_ins = standing_in(options, stand)
     context = confined(for_probes=True, writes=bool(files))
