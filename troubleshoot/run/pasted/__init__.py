@@ -56,7 +56,9 @@ def judge_pasted(
     evidence = Evidence(readings)
     facts = _answered(request, evidence, catalogue, epoch_s)
     system = next((reading.system for reading in readings if reading.system is not None), None)
-    hostname = next((seen.hostname for reading in readings for seen in reading.seen if isinstance(seen, Machine)), "pasted")
+    hostname = next(
+        (seen.hostname for reading in readings for seen in reading.seen if isinstance(seen, Machine)), "pasted"
+    )
     circumstances = Circumstances(
         started=started,
         duration_ms=0.0,
