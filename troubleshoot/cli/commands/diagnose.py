@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from troubleshoot.cli.session import Session
+    from troubleshoot.intake.target import Target
+    from troubleshoot.options import Options
+    from troubleshoot.report import Report
+    from troubleshoot.run.place import Place
 
 
 def run(
@@ -46,34 +50,48 @@ def run(
     aim = target_of(target, session.catalogue, name)
 
     from troubleshoot.cli.show import redacted, show  # noqa: PLC0415
-    from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
-    from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
 
     if evidence is not None:
         from troubleshoot.cli.pasted import judged  # noqa: PLC0415 - most runs look for themselves
 
         report = judged(session, evidence, name, aim, options, code_input=code, writes=bool(files))
-        if redact:
-            report, remarks = redacted(report, session), ()
-        return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks, files=files)
-    loaded()
-    stand_ins = standing_in(options, stand)
-    context = confined(for_probes=True, writes=bool(files))
-    if not json and not quiet and not redact and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        from troubleshoot.render.live import LiveView  # noqa: PLC0415
-
-        written = aim.input if options.show_secrets else masked(aim.input)
-        heading = f"{session.catalogue.code(name).number} {name}: {written}"
-        height = os.get_terminal_size(sys.stdout.fileno()).lines
-        with LiveView(heading, session.wording, style(), height=height) as view:
-            report = engine.run(
-                name, aim, options, on_event=view.event, code_input=code, stand_ins=stand_ins, context=context
-            )
     else:
-        report = engine.run(name, aim, options, code_input=code, stand_ins=stand_ins, context=context)
+        live = not json and not quiet and not redact
+        report = _looked(session, name, aim, options, stand, code_input=code, writes=bool(files), live=live)
     if redact:
         report, remarks = redacted(report, session), ()
     return show(report, session, json=json, verbose=verbose, quiet=quiet, remarks=remarks, files=files)
+
+
+def _looked(
+    session: Session,
+    name: str,
+    aim: Target,
+    options: Options,
+    stand: Place | None,
+    *,
+    code_input: str,
+    writes: bool,
+    live: bool,
+) -> Report:
+    """Return the report of a run from here; ``live`` shows its steps while they run, where somebody looks on."""
+    from troubleshoot.knowledge.secrets import masked  # noqa: PLC0415
+    from troubleshoot.run import engine  # noqa: PLC0415 - the heavy half of the program, from here on
+
+    loaded()
+    stand_ins = standing_in(options, stand)
+    context = confined(for_probes=True, writes=writes)
+    if not live or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return engine.run(name, aim, options, code_input=code_input, stand_ins=stand_ins, context=context)
+    from troubleshoot.render.live import LiveView  # noqa: PLC0415
+
+    written = aim.input if options.show_secrets else masked(aim.input)
+    heading = f"{session.catalogue.code(name).number} {name}: {written}"
+    height = os.get_terminal_size(sys.stdout.fileno()).lines
+    with LiveView(heading, session.wording, style(), height=height) as view:
+        return engine.run(
+            name, aim, options, on_event=view.event, code_input=code_input, stand_ins=stand_ins, context=context
+        )
 
 
 def _given(code: str, place: list[str], session: Session, errno: str | None) -> tuple[str, str, str, tuple[str, ...]]:
