@@ -139,6 +139,22 @@ def _placed(complaint: str) -> str:
     return f"{found[2]}: {found[1]}" if found else f"1: {complaint}"
 
 
+def _line_of(lines: list[str], key: str, table: str, number: int) -> int:
+    """Return the line of a key of that table, of the table's heading where the key stands in none."""
+    of_key = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+    within, seen, heading = False, -1, 1
+    for place, line in enumerate(lines, 1):
+        if found := _HEADER.fullmatch(line):
+            if not table and found[1] == key:
+                return place
+            seen += found[1] == table
+            within = found[1] == table and seen == number
+            heading = place if within else heading
+        elif (within or not table) and of_key.match(line):
+            return place
+    return heading
+
+
 class _Reader:
     """Turns entries into checks and collects what does not fit."""
 
@@ -190,23 +206,8 @@ class _Reader:
 
     def complain(self, key: str, error: UserError) -> None:
         said = say(error, self.wording) if isinstance(error, Refusal) else str(error)
-        place = self.line_of(key, *(("defaults", 0) if key in self.inherited else (self.table, self.number)))
+        place = _line_of(self.lines, key, *(("defaults", 0) if key in self.inherited else (self.table, self.number)))
         self.complaints.add((place, said))
-
-    def line_of(self, key: str, table: str, number: int) -> int:
-        """Return the line of a key of that table, of the table's heading where the key stands in none."""
-        of_key = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
-        within, seen, heading = False, -1, 1
-        for place, line in enumerate(self.lines, 1):
-            if found := _HEADER.fullmatch(line):
-                if not table and found[1] == key:
-                    return place
-                seen += found[1] == table
-                within = found[1] == table and seen == number
-                heading = place if within else heading
-            elif (within or not table) and of_key.match(line):
-                return place
-        return heading
 
     def known(self, entry: dict[str, Any]) -> None:
         for key in entry:
@@ -311,7 +312,7 @@ class _Reader:
             return None
         given = value if isinstance(value, dict) else {"status": value}
         status, path = given.get("status", ()), given.get("path", "/")
-        statuses = () if status is True else (status,) if isinstance(status, int) else tuple(status)
+        statuses = () if status is True else tuple(status) if isinstance(status, list | tuple) else (status,)
         fits = all(isinstance(s, int) and 100 <= s <= 599 for s in statuses) and given.keys() <= {"status", "path"}
         if fits and isinstance(path, str) and re.fullmatch(r"/[!-~]{0,1000}", path):
             return Http(statuses=statuses, path=path)
