@@ -86,7 +86,12 @@ def test_of_two_machines_one_is_judged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--pid", "1"), b"--pid"), ((), b"no output that is read"), (("--lang", "ko"), "출력".encode())],
+    [
+        (("--pid", "1"), b"--pid"),
+        (("--as", "root"), b"--as"),
+        ((), b"no output that is read"),
+        (("--lang", "ko"), "출력".encode()),
+    ],
 )
 def test_what_cannot_be_judged_is_refused(words: tuple[str, ...], said: bytes) -> None:
     done = wsadiag("10060", "198.51.100.7:443", "--evidence", "-", *words, stdin=b"nothing of interest\n")
@@ -102,7 +107,7 @@ def test_all_samples_of_a_system_together_are_judged(system: str, code: str, tar
     assert report.verdict.confidence != "certain"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CASES), st.lists(st.sampled_from(LINES), max_size=60), st.sampled_from(sorted(TEXTS.values())))
 def test_no_paste_breaks_the_judge(case: tuple[str, str], lines: list[str], text: str) -> None:
     report = judged(*case, "\n".join((*lines, text)))

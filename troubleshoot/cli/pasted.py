@@ -23,7 +23,7 @@ def judged(
     session: Session, file: str, name: str, target: Target, options: Options, *, code_input: str, writes: bool
 ) -> Report:
     """Return the report about ``name`` and ``target`` by the outputs in ``file``; raises :class:`Refusal`."""
-    if options.pid is not None:
+    if options.pid is not None or options.place is not None:
         raise Refusal("usage.evidence-pid")
     data = bytes_of(file)
     confined(for_probes=False, writes=writes)
