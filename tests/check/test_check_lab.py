@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +21,20 @@ pytestmark = [
 _PLACE = Path(__file__).parents[1] / "bench/targets.py"
 
 
-@pytest.mark.timeout(240)
-def test_every_target_has_its_cause_and_few_are_diagnosed() -> None:
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    """Return the module that measures a check of many targets."""
     found = importlib.util.spec_from_file_location("bench_targets", _PLACE)
     assert found is not None
     assert found.loader is not None
-    bench = importlib.util.module_from_spec(found)
-    sys.modules["bench_targets"] = bench
-    found.loader.exec_module(bench)
+    module = importlib.util.module_from_spec(found)
+    sys.modules["bench_targets"] = module
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.timeout(240)
+def test_every_target_has_its_cause_and_few_are_diagnosed(bench: Any) -> None:
     kinds = ("open", "closed", "dropped", "reset", "dead")
     aims = [aim for aim in bench.targets(120, causes=True) if aim[2] in kinds]
     with bench.Net() as net:
@@ -49,3 +56,23 @@ def test_every_target_has_its_cause_and_few_are_diagnosed() -> None:
     assert len(report["groups"]) <= 12
     passed = [target for target in report["targets"] if target["status"] == "passed"]
     assert len(passed) == sum(kind == "open" for *_, kind in aims)
+    bases = [target["basis"] for target in report["targets"]]
+    assert bases.count(None) == len(passed)
+    assert 0 < bases.count("diagnosed") < bases.count("asked")
+
+
+@pytest.mark.timeout(240)
+def test_what_is_inferred_of_neighbours_is_said_to_be(bench: Any, tmp_path: Path) -> None:
+    """A router may report a few rejections a second: what stands between two of them is not asked."""
+    host = bench.HOSTS[0]
+    ports = {bench.REJECTED: "rejected", bench.DROPPED: "dropped"}
+    aims = [(host, first + n, kind) for first, kind in ports.items() for n in range(20)]
+    file = tmp_path / "check.txt"
+    with bench.Net() as net:
+        report = json.loads(bench.wsadiag(net, aims, "--format", f"text={file}").output)
+    good, wrong = bench.right(report, aims, readings=False)
+    assert good == len(aims), wrong
+    inferred = [target for target in report["targets"] if target["basis"] == "inferred"]
+    assert inferred
+    assert {target["confidence"] for target in inferred} <= {"likely", "possible"}
+    assert f"{len(inferred)} of 20 were not asked" in file.read_text()

@@ -51,10 +51,14 @@ def said_of(outcome: Outcome) -> Said:
 
 
 class SecondLook:
-    """Finds out of what kind silent targets are; ``kinds`` holds each one's, ``guessed`` those that stayed unsure."""
+    """Finds out of what kind silent targets are; ``kinds`` holds each one's.
+
+    ``inferred`` are those that were not tried, ``guessed`` those of them that stayed unsure.
+    """
 
     def __init__(self, silent: Sequence[Outcome], rejected: Sequence[Outcome]) -> None:
         self.kinds: dict[int, Said] = {}
+        self.inferred: set[int] = set()
         self.guessed: set[int] = set()
         self.tried: set[int] = set()
         self._all = sorted((*silent, *rejected), key=place_of)
@@ -105,6 +109,7 @@ class SecondLook:
         for index in range(left + 1, right):
             if index not in self._known:
                 self._known[index] = kind
+                self.inferred.add(id(self._all[index]))
                 if unsure:
                     self.guessed.add(id(self._all[index]))
 

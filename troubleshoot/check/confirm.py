@@ -11,7 +11,7 @@ from probes.system.endpoint import endpoint
 from troubleshoot.check.attempt import TIMEOUT_S
 from troubleshoot.check.dial import dial
 from troubleshoot.check.group import Hint
-from troubleshoot.check.model import Outcome, Reading
+from troubleshoot.check.model import Basis, Outcome, Reading
 from troubleshoot.check.patience import Patience
 from troubleshoot.check.triage import Pace, at_once
 
@@ -53,6 +53,7 @@ class OnceMore:
     async def _same_again(self, outcome: Outcome) -> bool:
         attempt = outcome.attempts[-1]
         self._told.add(id(outcome))
+        outcome.basis = Basis.ASKED
         try:
             aim = endpoint(attempt.address or "", outcome.check.target.port or 0)
         except CannotObserve:  # the system no longer reads the address

@@ -14,7 +14,7 @@ from troubleshoot.check.ask import Questions
 from troubleshoot.check.confirm import OnceMore
 from troubleshoot.check.diagnoses import Diagnoses
 from troubleshoot.check.group import Hint, grouped, network_of
-from troubleshoot.check.model import Group, Outcome, Reading, Status
+from troubleshoot.check.model import Basis, Group, Outcome, Reading, Status
 from troubleshoot.check.patience import Patience
 from troubleshoot.check.progress import Progress
 from troubleshoot.check.verdicts import agreed, least, of_own_environment, said
@@ -143,6 +143,8 @@ class Explanations:
         by_kind: dict[Said, list[Outcome]] = {}
         for each in members:
             by_kind.setdefault(look.kinds[id(each)], []).append(each)
+        for each in members:
+            each.basis = Basis.INFERRED if id(each) in look.inferred else None
         rest = []
         for kind, those in by_kind.items():
             like = next((f for f in failures if kind is not None and kind == said_of(f)), None)
@@ -215,6 +217,7 @@ class Explanations:
             each.cause = verdict.cause
             own = not named or id(each) in spoken_of
             each.confidence = verdict.confidence if own else least(verdict.confidence, others)
+            each.basis = Basis.DIAGNOSED if own else each.basis or Basis.ASKED
             if of_own_environment(report):
                 each.status = Status.ENVIRONMENT
 

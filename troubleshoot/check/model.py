@@ -39,6 +39,17 @@ class Status(enum.StrEnum):
     UNDECIDED = "undecided"
 
 
+class Basis(enum.StrEnum):
+    """What the cause of a failed target rests on."""
+
+    #: The whole checklist was run for it.
+    DIAGNOSED = "diagnosed"
+    #: What it was asked itself had the same answer as one that was diagnosed.
+    ASKED = "asked"
+    #: It was not asked: the ports or addresses on either side of it have that answer.
+    INFERRED = "inferred"
+
+
 #: Statuses of the command line, the worst first.
 EXIT_STATUS = {Status.FAILED: 1, Status.ENVIRONMENT: 5, Status.UNDECIDED: 3, Status.FLAKY: 4, Status.PASSED: 0}
 
@@ -118,6 +129,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     cause: str | None = None
     confidence: Confidence | None = None
     group: int | None = None
+    basis: Basis | None = None
 
     @property
     def last(self) -> Attempt | None:

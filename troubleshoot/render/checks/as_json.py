@@ -55,6 +55,7 @@ def target_document(outcome: Outcome, words: Words) -> dict[str, Any]:
         "cause": outcome.cause,
         "confidence": outcome.confidence,
         "group": outcome.group,
+        "basis": str(outcome.basis) if outcome.basis else None,
         "attempts": [
             {
                 "reading": str(each.reading),

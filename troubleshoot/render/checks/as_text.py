@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troubleshoot.check.model import CheckReport, Group, Outcome, Status
+from troubleshoot.check.model import Basis, CheckReport, Group, Outcome, Status
 from troubleshoot.render.checks.words import Words
 from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
@@ -39,6 +39,12 @@ def _group(group: Group, members: list[Outcome], words: Words) -> list[str]:
     lines += wrap(safe(f"{title} ({verdict.confidence})" if title else verdict.summary), _WIDTH, "  ")
     if title:
         lines += wrap(safe(verdict.summary), _WIDTH, "  ")
+    for basis in (Basis.ASKED, Basis.INFERRED):
+        those = [outcome for outcome in members if outcome.basis is basis]
+        if title and those:
+            levels = "/".join(sorted({str(outcome.confidence) for outcome in those}))
+            said = words.say(f"basis-{basis}", count=len(those), total=len(members), confidence=levels)
+            lines += wrap(said, _WIDTH, "  ")
     for number, action in enumerate(verdict.actions[:2], 1):
         lines += wrap(safe(action), _WIDTH, f"  {number}. ", "     ")
     return [*lines, ""]
