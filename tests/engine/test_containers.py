@@ -92,7 +92,8 @@ def test_a_published_port_with_nobody_behind(address: str) -> None:
         """,
         setup="ip link set lo up; ip link add docker0 type veth peer d1; ip link set docker0 up",
     )
-    assert cause(as_root) == cause(as_nobody) == "service-closes"
+    # a close before all is read becomes a reset
+    assert {cause(as_root), cause(as_nobody)} <= {"service-closes", "service-resets"}
     assert "docker-proxy" in advice(as_root)
     assert "container engine" in advice(as_nobody)  # whose program it is, another user does not see
 
