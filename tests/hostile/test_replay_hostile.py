@@ -30,6 +30,24 @@ def record(document: Any, probe: str) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda r: r["target"].update(port=70000), "target.port: 70000 does not lie between 0 and 65535"),
+        (lambda r: r["target"].update(transport="sctp"), "target.transport: 'sctp' is not tcp or udp"),
+        (lambda r: r["target"].update(addresses=["x"]), "target.addresses[0]: 'x' is not an address"),
+        (lambda r: r.update(duration_ms=-1), "duration_ms: -1 is less than 0"),
+        (lambda r: r.update(started="yesterday"), "started: 'yesterday' is not an instant"),
+    ],
+)
+def test_what_stands_about_a_run_is_that_of_one(change: Callable[[Any], Any], said: str) -> None:
+    document = json.loads(PLAIN)
+    change(document)
+    with pytest.raises(UserError) as refused:
+        judged(document)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("probe", "change", "said"),
     [
         ("connect", lambda r: r["result"].update(attempts=[]), "result.attempts: nothing stands"),

@@ -17,7 +17,7 @@ from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import Catalogue
 from troubleshoot.options import Options
 from troubleshoot.report import Report
-from troubleshoot.run.sound import check
+from troubleshoot.run.sound import check, check_head
 
 #: The options that a report holds, by which it can be judged again.
 SAVED = ("family", "pid", "local_host", "router", "remote_neighbour", "advice_for")
@@ -25,6 +25,7 @@ SAVED = ("family", "pid", "local_host", "router", "remote_neighbour", "advice_fo
 
 def request_from(report: Report, catalogue: Catalogue) -> Request:
     """Rebuild the request of a saved report; raises :class:`UserError` where it does not fit this catalogue."""
+    check_head(report)
     if report.error.name not in catalogue.numbers:
         raise UserError(f"a report about {report.error.name}, which this version does not know")
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import msgspec
 from probes.base import Observation, Status
 from probes.connect import ConnectOutcome, ConnectResult
 from troubleshoot.errors import UserError
+from troubleshoot.report import Report
 
 #: The time to live of a packet and a hop's distance are one byte (RFC 791, section 3.1; RFC 8200, section 3).
 _BYTE: Final = (0, 255)
@@ -38,6 +40,8 @@ _BOUNDS: Final = {
     **dict.fromkeys(_COUNTS, _PACKETS),
     "prefix": (0, 128),
 }
+#: As every report is dated.
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 #: Units of time, by how a field's name ends.
 _TIMES: Final = ("_ms", "_s")
 #: Fields, and lists, of addresses; a zone (``%eth0``) may follow.
@@ -51,6 +55,22 @@ _ADDRESSES: Final = frozenset(
 _NEVER_EMPTY: Final = {"connect": "attempts", "bind": "attempts"}
 #: Integers are held to 64 bits, which no number of a kernel exceeds.
 _WIDEST: Final = 1 << 64
+
+
+def check_head(report: Report) -> None:
+    """Raise :class:`UserError` with the place and the value where what stands about a run cannot be that of one."""
+    target = report.target
+    if target.port is not None and not _PORT[0] <= target.port <= _PORT[1]:
+        raise UserError(f"target.port: {target.port} does not lie between {_PORT[0]} and {_PORT[1]}")
+    if target.transport not in {"tcp", "udp"}:
+        raise UserError(f"target.transport: {target.transport[:60]!r} is not tcp or udp")
+    for position, address in enumerate(target.addresses):
+        if not _is_address(address):
+            raise UserError(f"target.addresses[{position}]: {address[:60]!r} is not an address")
+    if report.duration_ms < 0:
+        raise UserError(f"duration_ms: {report.duration_ms:g} is less than 0")
+    if not _INSTANT.fullmatch(report.started):
+        raise UserError(f"started: {report.started[:60]!r} is not an instant of RFC 3339 in UTC")
 
 
 def check(observation: Observation[Any]) -> None:
