@@ -365,7 +365,8 @@ def _carried_out(command: str, *words: str) -> int:
     """Run the console script with these words, in this process; nothing of it sends or starts anything."""
     argv, streams = sys.argv, (sys.stdout, sys.stderr)
     if command.startswith("reproduce"):
-        words = tuple(f"x{word}" for word in words)  # no code: it is refused
+        # No code, and none in their text: they are refused.
+        words = tuple(f"x{word}" for word in words if not read_text(f"x{word}", catalogue()).candidates)
     out, err = _Utf8(), _Utf8()
     try:
         sys.argv, sys.stdout, sys.stderr = ["wsadiag", *command.split(), *words], out, err
