@@ -97,12 +97,13 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
 
 
 def test_pages_commands_are_taken(tmp_path: Path) -> None:
-    """The file of the page is read whole: what it says of itself is true."""
+    """The file of the page is read whole: nothing but the tag is found wanting."""
     [text] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "checks.toml").write_text(text)
     words = [str(PROGRAM), "check", str(tmp_path / "checks.toml"), "--tag", "nothing", "--format", "json"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"wsadiag: [^\n]*--tag nothing[^\n]*\n", ended.stderr)
 
 
 def test_the_figure_is_an_image_and_the_table_stays_within_what_is_promised() -> None:

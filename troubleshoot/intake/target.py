@@ -121,8 +121,9 @@ def _put_right(text: str, catalogue: Catalogue | None, refusal: Refusal) -> Targ
     """Return what a word means that is no TARGET; raises ``refusal`` where nobody writes a target so."""
     from troubleshoot.intake.forms import rewritten  # noqa: PLC0415 - a plain target costs none of its patterns
 
-    plainer = rewritten(text) if all(letter.isprintable() for letter in text) else None
-    if plainer is None and refusal.key == "usage.target-space" and catalogue is not None:
+    printable = all(letter.isprintable() for letter in text)
+    plainer = rewritten(text) if printable else None
+    if plainer is None and printable and refusal.key == "usage.target-space" and catalogue is not None:
         plainer = _said_in(text, catalogue)
     if plainer is None or plainer[0] == text:
         raise refusal
