@@ -40,7 +40,7 @@ def inconclusive(facts: Facts, *, failed: bool, partly: bool) -> tuple[Note, lis
     if partly:
         said = note("verdict.inconclusive-partly", target=target)
     if (starved := _starved(facts)) is not None:
-        said = note("verdict.inconclusive-starved", target=target, **starved)
+        said = note("verdict.inconclusive-starved", target=target, lost=starved["lost"], seconds=starved["seconds"])
     if request.kind == "network" and facts.program.in_other_network():
         look = note("verdict.apart-action", pid=request.pid, target=target, code=request.number)
         return note("verdict.apart-untried", pid=request.pid, target=target), [look]
