@@ -25,7 +25,7 @@ HANGUL = re.compile("[가-힣]")
         (["explain"], "CODE 인수가 없습니다"),
         (["replay"], "REPORT.json 인수가 없습니다"),
         (["10061", "host:21", "--nosuch"], "--nosuch: 그런 옵션은 없습니다"),
-        (["10061", "host:21", "--jsn"], "비슷한 것은 --json"),
+        (["10061", "host:21", "--jsonn"], "비슷한 것은 --json"),
         (["10061", "host:21", "more", "words"], "한 단어가 아닙니다"),
         (["10061", "host:21", "--timeout"], "--timeout 옵션에는 값이 필요합니다"),
         (["10061", "host:21", "--json=yes"], "--json 옵션에는 값을 줄 수 없습니다"),
