@@ -36,6 +36,7 @@ def record(document: Any, probe: str) -> tuple[int, Any]:
         (lambda r: r["target"].update(transport="sctp"), "target.transport: 'sctp' is not tcp or udp"),
         (lambda r: r["target"].update(addresses=["x"]), "target.addresses[0]: 'x' is not an address"),
         (lambda r: r.update(duration_ms=-1), "duration_ms: -1 is less than 0"),
+        (lambda r: r.update(language="xx"), "language: 'xx' is not en or ko"),
         (lambda r: r.update(started="yesterday"), "started: 'yesterday' is not an instant"),
     ],
 )
@@ -57,6 +58,8 @@ def test_what_stands_about_a_run_is_that_of_one(change: Callable[[Any], Any], sa
             "result.outcome: connected, and no",
         ),
         ("connect", lambda r: r["result"].update(port=65536), "result.port: 65536 does not lie between 0 and 65535"),
+        ("route", lambda r: r["result"].update(family=5), "result.family: 5 is none of 4, 6"),
+        ("interfaces", lambda r: r["result"]["interfaces"][0].update(mtu=-1), "interfaces[0].mtu: -1 does not lie"),
         ("connect", lambda r: r["result"].update(address="nowhere"), "result.address: 'nowhere' is not an address"),
         ("connect", lambda r: r["result"]["attempts"][0].update(duration_ms=-1), "result.attempts[0].duration_ms: -1"),
         ("connect", lambda r: r.update(duration_ms=-1), "duration_ms: -1 is less than 0"),

@@ -10,13 +10,14 @@ import functools
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from probes.base import Observation, Status
 from probes.connect import ConnectOutcome, ConnectResult
 from troubleshoot.errors import UserError
+from troubleshoot.knowledge.kinds import Language
 from troubleshoot.report import Report
 
 #: The time to live of a packet and a hop's distance are one byte (RFC 791, section 3.1; RFC 8200, section 3).
@@ -39,7 +40,10 @@ _BOUNDS: Final = {
     **dict.fromkeys(_PORTS, _PORT),
     **dict.fromkeys(_COUNTS, _PACKETS),
     "prefix": (0, 128),
+    "mtu": (0, (1 << 32) - 1),
 }
+#: Fields of which a few values alone mean something.
+_ONE_OF: Final = {"family": (4, 6)}
 #: As every report is dated.
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 #: Units of time, by how a field's name ends.
@@ -67,6 +71,8 @@ def check_head(report: Report) -> None:
     for position, address in enumerate(target.addresses):
         if not _is_address(address):
             raise UserError(f"target.addresses[{position}]: {address[:60]!r} is not an address")
+    if report.language not in get_args(Language):
+        raise UserError(f"language: {report.language[:60]!r} is not {' or '.join(get_args(Language))}")
     if report.duration_ms < 0:
         raise UserError(f"duration_ms: {report.duration_ms:g} is less than 0")
     if not _INSTANT.fullmatch(report.started):
@@ -102,6 +108,8 @@ def _fault(held: Any, field: str) -> tuple[str, str] | None:
     if isinstance(held, int | float):
         if isinstance(held, bool):
             return None
+        if field in _ONE_OF and held not in _ONE_OF[field]:
+            return "", f"{held:g} is none of {', '.join(map(str, _ONE_OF[field]))}"
         low, high = _bounds(field)
         return None if low <= held <= high else ("", f"{held:g} does not lie between {low:g} and {high:g}")
     inside: Iterable[tuple[str, Any, str]] = ()
