@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from troubleshoot.check.file import BadFileError, duration_s, read_file, read_lines, read_words
-from troubleshoot.check.model import Check
+from troubleshoot.check.model import Check, Expectation
 from troubleshoot.errors import UserError
+from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import catalogue
 from troubleshoot.knowledge.text import Refusal
 
@@ -140,3 +141,26 @@ def test_the_command_names_every_line_and_does_nothing(tmp_path: Path) -> None:
     assert len(lines) == 11
     assert all(line.startswith("bad.toml:") for line in lines)
     assert last.startswith("wsadiag: bad.toml ")
+
+
+def test_what_a_file_leaves_open_is_as_the_options_say() -> None:
+    base = Check(
+        target=parse_target("localhost:1"),
+        name="",
+        expect=Expectation(connection="refused"),
+        timeout_s=0.7,
+        retries=4,
+        backoff_s=0.3,
+        wait_s=9.0,
+    )
+    text = '[defaults]\nretries = 2\n[[check]]\ntarget = "localhost:2"\n'
+    text += '[[check]]\ntarget = "localhost:3"\nwait = "1s"\nexpect = "open"\ntimeout = 3\nbackoff = 5\n'
+    text += '[[check]]\ntarget = "localhost:4"\ntls = true\n'
+    first, second, third = read_file(text, CATALOGUE, {}, WORDING, base)
+    assert (first.expect.connection, first.timeout_s, first.retries, first.backoff_s, first.wait_s) == (
+        "refused", 0.7, 2, 0.3, 9.0,
+    )  # fmt: skip
+    assert (second.expect.connection, second.timeout_s, second.retries, second.backoff_s, second.wait_s) == (
+        "open", 3.0, 2, 5.0, 1.0,
+    )  # fmt: skip
+    assert third.expect.connection == "open"

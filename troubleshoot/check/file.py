@@ -118,15 +118,18 @@ def read_file(
     catalogue: Catalogue,
     environment: Mapping[str, str],
     wording: Mapping[str, str],
-    *,
-    show_secrets: bool = False,
+    base: Check | None = None,
 ) -> list[Check]:
-    """Return the checks of a TOML document; raises :class:`BadFileError` with every complaint and its line."""
+    """Return the checks of a TOML document; raises :class:`BadFileError` with every complaint and its line.
+
+    ``base`` stands for what neither an entry nor ``[defaults]`` says.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadFileError(_placed(str(error))) from None
-    reader = _Reader(text, catalogue, environment, wording, show_secrets=show_secrets)
+    base = base or Check(target=parse_target("localhost:1"), name="")
+    reader = _Reader(text, catalogue, environment, wording, base)
     checks = reader.read(document)
     if reader.complaints:
         raise BadFileError("\n".join(f"{place}: {said}" for place, said in sorted(reader.complaints)))
@@ -164,14 +167,13 @@ class _Reader:
         catalogue: Catalogue,
         environment: Mapping[str, str],
         wording: Mapping[str, str],
-        *,
-        show_secrets: bool,
+        base: Check,
     ) -> None:
         self.lines = text.splitlines()
         self.catalogue = catalogue
         self.environment = environment
         self.wording = wording
-        self.show_secrets = show_secrets
+        self.base = base
         self.complaints: set[tuple[int, str]] = set()
         self.inherited: frozenset[str] = frozenset()
         self.table, self.number = "", 0
@@ -219,16 +221,15 @@ class _Reader:
         before = len(self.complaints)
         values = {key: self.filled(key, value) for key, value in entry.items() if key in _KEYS}
         words = self.targets(values)
-        base = Check(
-            target=parse_target("localhost:1"),
-            name="",
+        given = self.base
+        base = replace(
+            given,
             expect=self.expectation(values),
             tags=self.texts(values, "tags"),
-            timeout_s=self.seconds(values, "timeout", 0.0, least=0.05) if "timeout" in values else None,
-            retries=self.number_of(values, "retries", 0, 100),
-            backoff_s=self.seconds(values, "backoff", 1.0),
-            wait_s=self.seconds(values, "wait", 0.0),
-            show_secrets=self.show_secrets,
+            timeout_s=self.seconds(values, "timeout", 0.0, least=0.05) if "timeout" in values else given.timeout_s,
+            retries=self.number_of(values, "retries", given.retries, 100),
+            backoff_s=self.seconds(values, "backoff", given.backoff_s),
+            wait_s=self.seconds(values, "wait", given.wait_s),
         )
         checks: list[Check] = []
         for word in words:
@@ -239,7 +240,7 @@ class _Reader:
             else:
                 name = values.get("name")
                 if isinstance(name, str) and name:
-                    check = replace(check, name=name if self.show_secrets else masked(name, self.catalogue))
+                    check = replace(check, name=name if given.show_secrets else masked(name, self.catalogue))
                 checks.append(check)
         return checks if len(self.complaints) == before else []
 
@@ -275,7 +276,8 @@ class _Reader:
         return []
 
     def expectation(self, values: dict[str, Any]) -> Expectation:
-        connection = values.get("expect", "open")
+        more = values.keys() & {"greeting", "tls", "http"}  # of an open connection alone
+        connection = values.get("expect", "open" if more else self.base.expect.connection)
         if connection not in CONNECTIONS:
             self.bad("expect", ", ".join(CONNECTIONS))
             connection = "open"

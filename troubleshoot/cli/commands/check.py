@@ -148,9 +148,7 @@ def _checks(words: list[str], base: Check, session: Session) -> list[Check]:
             checks += read_lines(text.splitlines(), session.catalogue, base)
         elif word.lower().endswith(".toml"):
             try:
-                checks += read_file(
-                    _read(word), session.catalogue, os.environ, session.wording, show_secrets=base.show_secrets
-                )
+                checks += read_file(_read(word), session.catalogue, os.environ, session.wording, base)
             except BadFileError as error:
                 # Every complaint has a line of its own; the last one says that nothing was done.
                 for line in str(error).splitlines():
