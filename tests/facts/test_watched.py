@@ -68,10 +68,23 @@ def test_nothing_counts_early_where_nobody_knows_how_long_the_way_is() -> None:
         watched.wire(facts(SILENT, 1160, None, runs=True), HOST)
 
 
-@pytest.mark.parametrize(("rtt_ms", "short"), [(None, True), (2, False), (250, False), (320, True)])
+@pytest.mark.parametrize(("rtt_ms", "short"), [(None, False), (2, False), (250, False), (320, True)])
 def test_what_was_watched_too_shortly_is_watched_again(rtt_ms: float | None, short: bool) -> None:
     assert watched.wire_too_short(facts(SILENT, 1200, rtt_ms, runs=False), HOST) is short
     assert not watched.wire_too_short(facts(SILENT, 1200, rtt_ms, runs=True), HOST)
+
+
+@pytest.mark.parametrize("rtt_ms", [320, 400])
+def test_the_second_watch_is_long_enough(rtt_ms: float) -> None:
+    known = facts(SILENT, 1200, rtt_ms, runs=False)
+    key = ("connect", f"{HOST} {PORT}")
+    sent = ConnectResult(
+        HOST, PORT, ConnectOutcome.NO_ANSWER, (ConnectAttempt(ConnectOutcome.NO_ANSWER, 5000.0, 0.1),), complete=False
+    )
+    waited = seen(*key, 5000.0, sent)
+    told = Facts(known.request, known.thresholds, {**known.observations, key: waited}, [key])
+    longest = max(job.request.wait_s for job in failed.wire.jobs(told, HOST))
+    assert longest >= 1 + 4 * rtt_ms / 1000
 
 
 def test_the_second_watch_counts() -> None:

@@ -155,10 +155,14 @@ def test_a_neighbour_of_the_table_is_a_memory(state: int, mac: str, told: str) -
     assert (found.address, found.interface, found.state, found.confirmed) == ("10.1.0.9", "Ethernet", told, False)
 
 
-def test_a_group_is_no_neighbour() -> None:
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [("239.255.255.250", True), ("ff02::1", True), ("10.0.0.1", False), ("fe80::1", False), ("fd00::1", False)],
+)
+def test_a_group_is_no_neighbour(address: str, group: bool) -> None:
     row = NeighbourRow(index=7, state=6)
-    row.address[:] = _sockaddr("239.255.255.250")
-    assert neighbourhood.entry(row, {}) is None
+    row.address[:] = _sockaddr(address)
+    assert (neighbourhood.entry(row, {}) is None) is group
 
 
 def test_the_counters_of_both_families_are_one_sum_and_one_stack_is_counted_once() -> None:

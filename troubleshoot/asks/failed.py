@@ -47,6 +47,8 @@ _OVERDUE_MS = 50.0
 _AGAIN_S, _ANSWER_S, _ANSWER_MOST_S = 1.0, 0.05, 0.2
 #: The same for what is not sent again.
 _LATEST_S, _LATEST_MOST_S = 0.3, 0.6
+#: What was waited for too short a time is waited for so long at most when it is looked at again, seconds.
+_ONCE_MORE_MOST_S = 1.8
 #: Where nothing on the way has answered either it may be a slow one, milliseconds.
 _UNHEARD_MS = 1000.0
 
@@ -261,15 +263,20 @@ def wire(facts: Facts, address: str) -> Iterator[Job]:
         yield Job("wire", facts.endpoint(address), WireRequest(address, port, _AGAIN_S + _ANSWER_MOST_S))
     silent = _silent(facts, focus) and _late(facts, focus)
     if silent or _overdue(facts, focus) or focus.reading is Reading.RESET:
-        request = WireRequest(address, port, _both_syns_s(facts, address))
-        yield Job("wire", facts.endpoint(address), request)
+        yield Job("wire", facts.endpoint(address), WireRequest(address, port, _both_syns_s(facts, address)))
         if "silence" in facts.request.about and watched.wire_too_short(facts, address):
-            yield Job("wire", facts.endpoint(second_look_subject(address)), request)
+            longer = WireRequest(address, port, _AGAIN_S + _trips_s(facts, address))
+            yield Job("wire", facts.endpoint(second_look_subject(address)), longer)
 
 
 def _both_syns_s(facts: Facts, address: str) -> float:
     """How long an attempt is watched: until its second SYN would be answered, too."""
     return _AGAIN_S + min(_ANSWER_MOST_S, _ANSWER_S + 4 * facts.path.rtt_ms(address) / 1000)
+
+
+def _trips_s(facts: Facts, address: str) -> float:
+    """How long an answer is waited for that was not seen in the time that a first look had."""
+    return min(_ONCE_MORE_MOST_S, _LATEST_S + 4 * facts.path.rtt_ms(address) / 1000)
 
 
 @ask("stray-ack")
@@ -282,10 +289,10 @@ def stray_ack(facts: Facts, address: str) -> Iterator[Job]:
         yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port, wait_s=_LATEST_MOST_S))
     if (_silent(facts, focus) and facts.path.alive(address)) or _overdue(facts, focus):
         wait_s = min(_LATEST_MOST_S, _LATEST_S + 4 * facts.path.rtt_ms(address) / 1000)
-        request = StrayAckRequest(address, port, wait_s=wait_s)
-        yield Job("stray-ack", facts.endpoint(address), request)
+        yield Job("stray-ack", facts.endpoint(address), StrayAckRequest(address, port, wait_s=wait_s))
         if "silence" in facts.request.about and watched.stray_too_short(facts, address):
-            yield Job("stray-ack", facts.endpoint(second_look_subject(address)), request)
+            longer = StrayAckRequest(address, port, wait_s=_trips_s(facts, address))
+            yield Job("stray-ack", facts.endpoint(second_look_subject(address)), longer)
 
 
 @ask("link")

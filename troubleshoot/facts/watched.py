@@ -39,7 +39,7 @@ def wire_too_short(facts: Facts, address: str) -> bool:
     seen = facts.peek("wire", WireResult, facts.endpoint(address))
     if record is None or seen is None or seen.answer_in or ("wire", record.subject) in facts.running:
         return False
-    return not facts.path.alive(address) or record.duration_ms < _TRIPS * facts.path.rtt_ms(address)
+    return facts.path.alive(address) and record.duration_ms < _TRIPS * facts.path.rtt_ms(address)
 
 
 def stray(facts: Facts, address: str) -> StrayAckResult | None:

@@ -55,7 +55,7 @@ def _drops(facts: Facts) -> Finding | None:
         return _silent_datagrams(facts, reach)
     path = facts.path.tcp_path(reach.address)
     if path is None and _not_walked(facts, reach.address):
-        return _unplaced(facts, reach)
+        return _unplaced(facts, reach) if router_error(facts, reach) is None else None
     if path is None or path.final in (TcpAnswer.RESET, TcpAnswer.ACCEPTED) or queue_full_there(facts) is not None:
         return None
     if router_error(facts, reach) is not None:

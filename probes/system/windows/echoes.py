@@ -73,7 +73,7 @@ class Echoes:
         self._wake = wake
         self._came: deque[EchoAnswer] = deque()
         self._refused: int | None = None
-        self._pending: set[asyncio.Future[None]] = set()
+        self._broken: BaseException | None = None
         self._way = False
 
     def __enter__(self) -> Self:
@@ -85,8 +85,7 @@ class Echoes:
         self.close()
 
     def close(self) -> None:
-        """Let go of what is still under way: each thread closes what it has opened, within four seconds."""
-        self._pending.clear()
+        """Nothing is to be let go of: each thread closes what it has opened, within four seconds."""
 
     def send(self, sequence: int, *, ttl: int = _TTL, size: int = 32, fragment: bool = True) -> None:
         """Send request number ``sequence`` with ``size`` bytes of data.
@@ -102,17 +101,22 @@ class Echoes:
             status, sender, reply_ttl = _ask(self._target.text, ttl, size, fragment=fragment)
             self._take(sequence, begun_s + time.perf_counter() - clock_s, status, sender, reply_ttl)
 
-        future = in_thread(work, "echo")
-        self._pending.add(future)
-        future.add_done_callback(self._done)
+        in_thread(work, "echo").add_done_callback(self._done)
 
     def answers(self) -> list[EchoAnswer]:
-        """Return what has come since the last call; raises :class:`NotPermitted` where Windows refuses to send."""
+        """Return what has come since the last call; raises :class:`NotPermitted` where Windows refuses to send.
+
+        What a call of Windows raised is raised where nothing has come: a request that was not made is no silence.
+        """
+        found = list(self._came)
+        self._came.clear()
+        if found:
+            return found
         if self._refused is not None:
             error = "ERROR_ACCESS_DENIED" if self._refused == _ERROR_ACCESS_DENIED else str(self._refused)
             raise NotPermitted("reason.system-refuses", error=error)
-        found = list(self._came)
-        self._came.clear()
+        if self._broken is not None:
+            raise self._broken
         return found
 
     def _try_way(self) -> None:
@@ -123,8 +127,8 @@ class Echoes:
         self._way = True
 
     def _done(self, future: asyncio.Future[None]) -> None:
-        self._pending.discard(future)
-        if not future.cancelled() and future.exception() is None:
+        if not future.cancelled():
+            self._broken = self._broken or future.exception()
             self._wake()
 
     def _take(self, sequence: int, received_s: float, status: int, sender: str | None, reply_ttl: int | None) -> None:

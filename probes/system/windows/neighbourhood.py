@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -21,9 +22,9 @@ from probes.system.windows import adapters, iphlpapi, routes
 from probes.system.windows.layouts import NeighbourRow
 from probes.system.windows.name_servers import address_of
 
-#: ERROR_BAD_NET_NAME and ERROR_NOT_FOUND (ResolveIpNetEntry2), ERROR_GEN_FAILURE (SendARP), and both calls'
-#: ERROR_HOST_UNREACHABLE: nobody answered.
-_NOBODY: Final = frozenset({67, 31, 1168, 1232})
+#: ERROR_GEN_FAILURE (SendARP), and the ERROR_HOST_UNREACHABLE of both calls: nobody answered. 67 and 1168 are about
+#: the network or the interface (ResolveIpNetEntry2), and say nothing of a neighbour.
+_NOBODY: Final = frozenset({31, 1232})
 #: The stack has given a neighbour up that it has looked for this long, seconds.
 _GIVEN_UP_S: Final = 3.1
 _LOOK_AGAIN_S: Final = 0.05
@@ -89,7 +90,7 @@ def entry(row: NeighbourRow, names: dict[int, str]) -> Neighbour | None:
     if address is None:
         return None
     plain = address.partition("%")[0]
-    if literal(plain).packed[0] in range(224, 256):
+    if ipaddress.ip_address(plain).is_multicast or plain == "255.255.255.255":
         return None
     mac = bytes(row.physical_address[: min(32, row.physical_length)])
     state = _STATES.get(row.state, NeighbourState.ABSENT)
