@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from troubleshoot.fleet.view import view_of
 from troubleshoot.knowledge.catalogue import catalogue
 from troubleshoot.render.merged import as_html, as_json, as_markdown, as_text
 from troubleshoot.render.style import Style
-from troubleshoot.report import Report, from_json, to_json
+from troubleshoot.report import Location, Report, from_json, to_json
 from troubleshoot.run.engine import replay
 from troubleshoot.run.redact import redact
 
@@ -63,7 +64,8 @@ def test_a_report_that_was_moved_is_judged_as_before(name: str) -> None:
 
 
 def test_what_fails_from_everywhere_is_the_servers() -> None:
-    found = one(grid(lambda _: "refused")).finding
+    reports = grid(lambda _: "refused")
+    found = one([replace(each, verdict=replace(each.verdict, confidence="certain")) for each in reports]).finding
     assert (found.kind, found.confidence) == ("everywhere", "certain")
 
 
@@ -201,6 +203,113 @@ def test_redacted_reports_have_nothing_in_common_unless_they_are_said_to_be_of_o
     assert found.finding.confidence != "certain"
 
 
+def test_a_router_is_named_only_where_it_is_known_that_no_working_way_passes_it() -> None:
+    places = [at(site, machine, provider=site % 2) for site in range(1, 7) for machine in (1, 2)]
+    reports = [moved("drop" if p.provider else "healthy", p, n / 100) for n, p in enumerate(places)]
+    n = next(n for n, place in enumerate(places) if not place.provider)
+    reports[n] = replace(reports[n], verdict=replace(reports[n].verdict, ways=()))
+    views = [view_of(report, str(n)) for n, report in enumerate(reports)]
+    assert [bool(view.routers) for view in views].count(False) == 1
+    found = merge(views)[0].finding
+    assert (found.router, found.kind == "hop") == (None, False)
+
+
+def test_a_part_that_fails_is_certain_only_where_each_failure_was_seen_again() -> None:
+    places = [at(site, machine) for site in (1, 2) for machine in range(1, 13)]
+    reports = []
+    for run in (0, 1):
+        for n, place in enumerate(places):
+            ill = place.site == 1 and place.machine >= 11
+            if not (run and ill):
+                reports.append(moved("drop" if ill else "healthy", place, n / 100 + run / 2))
+    found = one(reports).finding
+    assert (found.kind, found.confidence) == ("part", "likely")
+
+
+@pytest.mark.parametrize("name", ["refused", "healthy"])
+def test_many_reports_are_no_surer_than_the_surest_of_them(name: str) -> None:
+    reports = [
+        replace(report, verdict=replace(report.verdict, confidence="possible")) for report in grid(lambda _: name)
+    ]
+    assert one(reports).finding.confidence == "possible"
+    reports[3] = replace(reports[3], verdict=replace(reports[3].verdict, confidence="likely"))
+    assert one(reports).finding.confidence == "likely"
+
+
+def test_what_fails_from_everywhere_without_a_cause_is_not_certain() -> None:
+    reports = [replace(report, verdict=replace(report.verdict, cause=None)) for report in grid(lambda _: "refused")]
+    found = one(reports).finding
+    assert (found.kind, found.confidence) == ("everywhere", "likely")
+
+
+def scoped(report: Report, scope: str) -> Report:
+    """Return the report as if its fault lay elsewhere."""
+    location = replace(report.verdict.location, scope=scope) if report.verdict.location else Location(scope=scope)
+    return replace(report, verdict=replace(report.verdict, location=location))
+
+
+@pytest.mark.parametrize(
+    ("scope", "sites", "kind"),
+    [
+        ("local-network", 1, "one-network"),
+        ("local-network", 2, "each-its-own"),
+        ("this-machine", 1, "each-its-own"),
+    ],
+)
+def test_what_one_network_shares_is_no_fault_of_each_machine(scope: str, sites: int, kind: str) -> None:
+    assert one([scoped(report, scope) for report in grid(lambda _: "drop", sites)]).finding.kind == kind
+
+
+def test_one_verdict_beside_an_open_one_is_not_certain() -> None:
+    first, second = grid(lambda _: "refused", 1, 2)
+    first = replace(first, verdict=replace(first.verdict, confidence="certain"))
+    assert one([first]).finding.confidence == "certain"
+    found = one([first, replace(second, verdict=replace(second.verdict, outcome="inconclusive"))]).finding
+    assert (found.kind, found.confidence) == ("alone", "likely")
+
+
+def test_a_machine_that_was_looked_at_later_than_the_others_is_not_certain() -> None:
+    places = [at(site, machine) for site in (1, 2, 3) for machine in (1, 2, 3, 4)]
+    others = [moved("healthy", place, n / 100) for n, place in enumerate(places[1:])]
+    found = one([moved("own", places[0], 30), *others]).finding
+    assert (found.kind, found.confidence, found.rivals) == ("machine", "likely", ("time",))
+
+
+def test_a_moment_that_cannot_be_read_is_no_moment_before_all_others() -> None:
+    places = [at(site, machine) for site in (1, 2) for machine in (1, 2, 3)]
+    reports = [
+        moved("refused" if run else "healthy", p, 30 * run + n / 100) for run in (0, 1) for n, p in enumerate(places)
+    ]
+    reports[0] = replace(reports[0], started="yesterday")
+    assert one(reports).finding.kind != "time"
+    ill = [moved("own" if n == 0 else "healthy", p, n / 100) for n, p in enumerate(places)]
+    assert one(ill).finding.confidence == "certain"
+    assert one([replace(ill[0], started="yesterday"), *ill[1:]]).finding.confidence == "likely"
+
+
+def test_addresses_that_flap_are_told_by_chance_alone_in_a_small_fleet() -> None:
+    table, wrong = confusion(range(20), ["flapping-addresses"])
+    assert wrong == []
+    assert table["flapping-addresses"]["address (likely)"] > 0
+    few, many = (one(grid(lambda _: "address", 2, machines)).finding for machines in (2, 4))
+    assert [(found.kind, found.confidence) for found in (few, many)] == [("address", "likely"), ("address", "certain")]
+
+
+def test_two_machines_of_one_name_are_two_though_both_have_the_bridge_of_containers() -> None:
+    views = []
+    for machine in (1, 2):
+        report = moved("healthy", at(1, machine), 0)
+        plain = msgspec.to_builtins(replace(report, vantage=replace(report.vantage, hostname="localhost")))
+        (held,) = [record["result"] for record in plain["probes"] if record["probe"] == "interfaces"]
+        address = {"address": "172.17.0.1", "family": 4, "prefix": 16}
+        held["interfaces"].append(
+            {**held["interfaces"][-1], "name": "docker0", "mac": "02:42:ac:11:00:01", "addresses": [address]}
+        )
+        views.append(view_of(msgspec.convert(plain, Report), str(machine)))
+    (found,) = merge(views)
+    assert len({view.machine for view in found.views}) == 2
+
+
 def test_chance_is_the_share_of_draws_that_look_like_it() -> None:
     assert chance([1, 1, 1], 1) == 1
     assert chance([2, 2], 2) == pytest.approx(2 / 6)
@@ -275,6 +384,31 @@ def test_files_folders_and_lines_are_read_and_what_is_no_report_costs_one_line(t
     assert all(line.startswith("wsadiag: ") for line in told)
     assert any("rest.jsonl:5" in line for line in told)
     assert out.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_folder_that_cannot_be_looked_into_costs_one_line() -> None:
+    """Root may look into each: it asks as somebody else then."""
+    with tempfile.TemporaryDirectory() as place:  # nobody may go into the folders of pytest
+        folder = Path(place)
+        folder.chmod(0o755)
+        (folder / "a.json").write_text(to_json(moved("healthy", at(1, 1), 0)))
+        for name, mode in (("shut", 0), ("listed", 0o444)):
+            (folder / name).mkdir()
+            (folder / name / "b.json").write_text("{}")
+            (folder / name).chmod(mode)
+        before = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        done = subprocess.run(
+            [*before, sys.executable, "-B", "-m", "troubleshoot", "merge", "--json", place],
+            capture_output=True,
+            check=False,
+            timeout=120,
+            encoding="utf-8",
+        )
+        for name in ("shut", "listed"):
+            (folder / name).chmod(0o755)
+    told = sorted(line.split(":")[1].split()[-1] for line in done.stderr.splitlines())
+    assert told == [f"{place}/listed/b.json", f"{place}/shut"]
+    assert (done.returncode, json.loads(done.stdout)["unread"]) == (2, 2)
 
 
 def test_a_file_of_lines_may_be_larger_than_a_report_is(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections import deque
 
 import msgspec
@@ -15,7 +16,7 @@ from troubleshoot.report import from_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from troubleshoot.cli.session import Session
@@ -29,17 +30,29 @@ _ENDINGS = (".json", *_LINES)
 _LIMIT = MAX_REPORT_MB << 20
 
 
-def files_of(given: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield every file with the folder that it lies in; a folder gives those that may be reports, by their names."""
+def _files_of(given: list[str], refused: Callable[[OSError], None]) -> Iterator[tuple[str, str]]:
+    """Yield every file with the folder that it lies in; a folder gives those that may be reports, by their names.
+
+    ``refused`` is told of each folder that cannot be looked into.
+    """
     for place in given:
         if not os.path.isdir(place):
             yield place, os.path.dirname(place)
             continue
-        for folder, inner, names in os.walk(place):
+        for folder, inner, names in os.walk(place, onerror=refused):
             inner.sort()
             for name in sorted(names):
-                if _ending(name) in _ENDINGS and os.path.isfile(os.path.join(folder, name)):
-                    yield os.path.join(folder, name), folder
+                file = os.path.join(folder, name)
+                if _ending(name) in _ENDINGS and _may_be_read(file):
+                    yield file, folder
+
+
+def _may_be_read(file: str) -> bool:
+    """Whether it is a file, or nobody may tell: what cannot be reached is not passed over."""
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)
+    except OSError:
+        return True
 
 
 def contents(given: list[str]) -> deque[tuple[str, str, Content]]:
@@ -48,7 +61,12 @@ def contents(given: list[str]) -> deque[tuple[str, str, Content]]:
     All is read or at least opened at once: before privileges are given up, with which some files may be read only.
     """
     found: deque[tuple[str, str, Content]] = deque()
-    for file, folder in files_of(given):
+
+    def refused(error: OSError) -> None:
+        folder = str(error.filename)
+        found.append((folder, folder, _unreadable(folder, error)))
+
+    for file, folder in _files_of(given, refused):
         try:
             found.append((file, folder, _content(file)))
         except Refusal as refusal:
@@ -62,8 +80,12 @@ def _content(file: str) -> Content:
         try:
             return open(file, "rb")
         except OSError as error:
-            raise Refusal("usage.replay-unreadable", file=file, reason=error.strerror or str(error)) from None
+            raise _unreadable(file, error) from None
     return bytes_of(file)
+
+
+def _unreadable(file: str, error: OSError) -> Refusal:
+    return Refusal("usage.replay-unreadable", file=file, reason=error.strerror or str(error))
 
 
 def reports_in(file: str, data: bytes | BinaryIO, session: Session) -> Iterator[tuple[str, Report | Refusal]]:

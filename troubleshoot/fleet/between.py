@@ -28,13 +28,14 @@ def by_itself(fleet: Fleet) -> Finding | None:
         return None
     sites = split(fleet, lambda view: view.site)
     whole = sites is not None and any(len(machines) > 1 for site, machines in fleet.sites.items() if site in sites[0])
-    sure = all(view.confidence == "certain" for view in failing) and not whole and fleet.all_told
+    rivals: tuple[Kind, ...] = (*(("site",) if whole else ()), *(("time",) if _turned(fleet) else ()))
+    sure = all(view.confidence == "certain" for view in failing) and not rivals and fleet.all_told
     return Finding(
         kind="machine",
         confidence="certain" if sure else "likely",
         keys=tuple(sorted(fleet.failed)),
         works=tuple(sorted(fleet.worked - fleet.failed)),
-        rivals=("site",) if whole else (),
+        rivals=rivals,
         evidence=tuple(_causes(failing)),
     )
 
@@ -138,13 +139,14 @@ def in_part(fleet: Fleet) -> Finding | None:
     works = {view.machine for view in inside if not view.fails}
     if not works:
         return None
-    steady = [machine for machine in fleet.sites[site] if len(fleet.machines[machine]) > 1]
+    steady = {machine for machine in fleet.sites[site] if len(fleet.machines[machine]) > 1}
     rule = _covering([view for view in inside if view.fails], [view for view in inside if not view.fails])
     evidence = [note("ui.merge-fact-part", failed=len(fleet.failed), worked=len(works))]
     if rule:
         evidence.append(note("ui.merge-fact-prefix", prefix=rule))
     several = len(fleet.failed) > 1
-    sure = several and len(steady) >= _REPEATED and fleet.all_told and not _turned(fleet)
+    again = len(steady) >= _REPEATED and fleet.failed <= steady
+    sure = several and again and fleet.all_told and not _turned(fleet)
     return Finding(
         kind="part" if several else "one-point",
         confidence="certain" if sure else "likely" if several else "possible",
@@ -174,7 +176,9 @@ def _grouped(fleet: Fleet, key: Callable[[View], str]) -> dict[str, set[str]]:
 
 
 def _turned(fleet: Fleet) -> bool:
-    """Whether what fails lies apart in time as well: nothing shows then that it was not all of it that changed."""
+    """Whether what fails may lie apart in time as well: nothing shows then that it was not all of it that changed."""
+    if not fleet.dated:
+        return True
     turn = turning_point(fleet)
     return turn is not None and turn[1].moment - turn[0].moment >= _ONE_TIME_S
 

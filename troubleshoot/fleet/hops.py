@@ -12,14 +12,14 @@ from troubleshoot.fleet.model import View
 def meeting(failing: Sequence[View], working: Sequence[View]) -> str | None:
     """Return the last router that every failing way passes and no working one; ``None`` where there is none.
 
-    A private address next to a machine is that of its own site: it is the same router within that site only.
+    A private address next to a machine is that of its own site: it is the same router within that site only. Where the
+    way of any report is not known, nobody looked at whether it passes there.
     """
-    told = [view for view in failing if view.routers]
-    if not told or len(told) < len(failing):
+    if not failing or not all(view.routers for view in (*failing, *working)):
         return None
-    shared = set.intersection(*(set(_nodes(view)) for view in told))
+    shared = set.intersection(*(set(_nodes(view)) for view in failing))
     shared -= {node for view in working for node in _nodes(view)}
-    return next((node[1] for node in reversed(_nodes(told[0])) if node in shared), None)
+    return next((node[1] for node in reversed(_nodes(failing[0])) if node in shared), None)
 
 
 def last_of_all(failing: Sequence[View]) -> str | None:

@@ -49,7 +49,9 @@ def _by(fleet: Fleet, paired: list[View], kind: Kind, key: Callable[[Cell], str]
         rivals = ("address",)
     if len(sites) == 1:
         rivals = (*rivals, "site" if len(fleet.sites) > 1 else "one-network")
-    sure = len(machines) > 1 and not rivals and fleet.all_told
+    # Where one of two fails at a time, whichever it is, they all meet the same one so often by chance.
+    rare = 2 ** (1 - len(machines)) < RARE
+    sure = rare and not rivals and fleet.all_told
     evidence = note("ui.merge-fact-paired", count=len(machines), failed=", ".join(failed), worked=", ".join(worked))
     return Finding(
         kind=kind,
@@ -96,7 +98,12 @@ def by_time(fleet: Fleet) -> Finding | None:
 
 
 def turning_point(fleet: Fleet) -> tuple[View, View] | None:
-    """Return the last report before and the first one after it turned, ``None`` unless it turned once for all."""
+    """Return the last report before and the first one after it turned, ``None`` unless it turned once for all.
+
+    A report whose moment cannot be read may lie on either side.
+    """
+    if not fleet.dated:
+        return None
     ordered = sorted(fleet.decided, key=lambda view: view.moment)
     turns = [n for n in range(1, len(ordered)) if ordered[n].outcome != ordered[n - 1].outcome]
     if len(turns) != 1:

@@ -6,8 +6,10 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from math import comb
+from typing import get_args
 
 from troubleshoot.fleet.model import View
+from troubleshoot.report import Confidence
 
 
 class Fleet:
@@ -65,6 +67,11 @@ class Fleet:
         """Whether every report came to a verdict under the true names: else nothing is certain."""
         return len(self.decided) == len(self.views) and not any(view.redacted for view in self.views)
 
+    @property
+    def dated(self) -> bool:
+        """Whether the moment of every report that came to a verdict is known."""
+        return all(view.moment > 0 for view in self.decided)
+
     def without(self, left_out: Iterable[View]) -> Fleet:
         """Return the fleet without some reports."""
         gone = {id(view) for view in left_out}
@@ -77,6 +84,11 @@ def split(fleet: Fleet, key: Callable[[View], str]) -> tuple[list[str], list[str
     if not failed or not worked or failed & worked or "" in failed | worked:
         return None
     return sorted(failed), sorted(worked)
+
+
+def surest(views: Iterable[View]) -> Confidence:
+    """Return the confidence of the report that is surest of itself."""
+    return min((view.confidence for view in views), key=get_args(Confidence).index)
 
 
 def chance(sizes: Sequence[int], failed: int) -> float:

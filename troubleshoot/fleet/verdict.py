@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from probes.base import Note, note
 from troubleshoot.fleet.between import by_itself, by_names, by_site, in_part
 from troubleshoot.fleet.hops import last_of_all
-from troubleshoot.fleet.model import Finding, Kind
+from troubleshoot.fleet.model import Finding, Kind, View
 from troubleshoot.fleet.paired import by_cell, by_time
-from troubleshoot.fleet.state import Fleet
-
-#: What would make a verdict surer, by what else it may be; sentences of ``ui.merge-settle-…``.
-_SETTLES = frozenset({"site", "machine", "time", "one-network", "address", "comes-and-goes", "resolver"})
+from troubleshoot.fleet.state import Fleet, surest
+from troubleshoot.report import Confidence
 
 
 def verdict(fleet: Fleet) -> Finding:
@@ -21,11 +21,11 @@ def verdict(fleet: Fleet) -> Finding:
         return Finding(kind="undecided", outcome="inconclusive", settle=(note("ui.merge-settle-undecided"),))
     if not fleet.failing:
         sure = fleet.all_told and len(fleet.machines) > 1
-        return Finding(kind="works", outcome="healthy", confidence="certain" if sure else "likely")
+        return Finding(kind="works", outcome="healthy", confidence=_at_most(fleet.working, sure=sure))
     if len(fleet.decided) == 1:
         only = fleet.failing[0]
-        alone = Finding(kind="alone", confidence=only.confidence, keys=(only.title or only.cause or "?",))
-        return _advised(alone, fleet)
+        first = only.title or only.cause or "?"
+        return _advised(Finding(kind="alone", confidence=_at_most([only], sure=fleet.all_told), keys=(first,)), fleet)
     return _advised(_pattern(fleet), fleet)
 
 
@@ -64,7 +64,9 @@ def _all_fail(fleet: Fleet) -> Finding:
     """Return whose fault it is that it works from nowhere."""
     failing = fleet.failing
     count = note("ui.merge-fact-all", machines=len(fleet.machines), sites=len(fleet.sites))
-    if all(view.at_home or view.scope == "local-network" for view in failing):
+    own = all(view.at_home or view.scope == "local-network" for view in failing)
+    # What machines of one network share is no fault that each of them has by itself.
+    if own and (len(fleet.sites) > 1 or all(view.at_home for view in failing)):
         return Finding(kind="each-its-own", confidence="likely", keys=tuple(sorted(fleet.failed)), evidence=(count,))
     servers = {server for view in failing for server in view.servers}
     if all(view.scope == "name-service" for view in failing):
@@ -86,21 +88,28 @@ def _all_fail(fleet: Fleet) -> Finding:
             evidence=facts,
             rivals=("site",),
         )
-    same = len({view.cause for view in failing}) == 1
+    causes = {view.cause for view in failing}
+    same = len(causes) == 1 and None not in causes
     return Finding(
         kind="everywhere",
-        confidence="certain" if answered and same and fleet.all_told else "likely",
+        confidence=_at_most(failing, sure=answered and same and fleet.all_told),
         keys=tuple(sorted(fleet.sites)),
         router=router,
         evidence=facts,
     )
 
 
+def _at_most(views: Sequence[View], *, sure: bool) -> Confidence:
+    """Return how sure it is what all these reports say: no surer than the surest of them, and certain if ``sure``."""
+    best = surest(views)
+    return "likely" if best == "certain" and not sure else best
+
+
 def _advised(found: Finding, fleet: Fleet) -> Finding:
     """Return a finding with what would make it surer, where it is not certain."""
     if found.confidence == "certain" and found.kind != "alone":
         return found
-    settle: list[Note] = [note(f"ui.merge-settle-{rival}") for rival in found.rivals if rival in _SETTLES]
+    settle: list[Note] = [note(f"ui.merge-settle-{rival}") for rival in found.rivals]
     if any(view.redacted for view in fleet.views):
         settle.append(note("ui.merge-settle-redacted"))
     if open_ := len(fleet.views) - len(fleet.decided):

@@ -5,7 +5,8 @@ Only what both looked at is compared, and only what the two verdicts bear is con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -63,14 +64,39 @@ def _alike(a: Report, b: Report) -> bool:
 
 
 def own_addresses(report: Report) -> set[str]:
-    """Return the addresses of the machine that a report was made on, without those that every machine has."""
+    """Return the addresses of the machine that a report was made on, without those that every machine has.
+
+    Bridges for containers and virtual machines have the same address on many machines: an interface that has made up
+    its hardware address counts only where a route leads through it, unless none is known.
+    """
+    led = {name for result in _results(report, "route") for name in _interfaces_of(result)}
     found: set[str] = set()
+    for result in _results(report, "interfaces"):
+        interfaces = [one for one in result["interfaces"] if not one["loopback"]]
+        through = [one for one in interfaces if one["name"] in led]
+        for interface in interfaces:
+            if not through or interface in through or not _is_made_up(interface["mac"]):
+                found |= {one["address"].partition("%")[0] for one in interface["addresses"]}
+    return {address for address in found if not is_loopback(address) and not address.startswith("fe80:")}
+
+
+def _results(report: Report, probe: str) -> Iterator[Mapping[str, Any]]:
     for record in report.probes:
         result = record.get("result")
-        if record.get("probe") == "interfaces" and isinstance(result, Mapping):
-            held = (one for interface in result["interfaces"] for one in interface["addresses"])
-            found |= {one["address"].partition("%")[0] for one in held}
-    return {address for address in found if not is_loopback(address) and not address.startswith("fe80:")}
+        if record.get("probe") == probe and isinstance(result, Mapping):
+            yield result
+
+
+def _interfaces_of(route: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the interfaces that a route, and the default routes beside it, lead through."""
+    for one in (route, *(route.get("defaults") or ())):
+        if one["interface"]:
+            yield one["interface"]
+
+
+def _is_made_up(mac: str | None) -> bool:
+    """Whether a hardware address is locally administered (IEEE 802): no maker has given it to the device."""
+    return mac is not None and mac[1:2].lower() in set("2367abef")
 
 
 def _one_machine(a: Report, b: Report) -> bool:
