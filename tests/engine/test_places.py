@@ -62,6 +62,27 @@ def test_a_user_in_a_namespace_is_both() -> None:
     assert report["vantage"]["place"].endswith(", user nobody")
 
 
+def test_a_user_in_the_namespace_of_a_process_with_other_files_has_these() -> None:
+    # `ip netns exec` gives each process a mount namespace of its own; /etc is another one there.
+    setup = (
+        "mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work && "
+        "mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work none /etc && "
+        'echo "127.0.0.1 only-inside" > /etc/hosts && echo && exec sleep 300'
+    )
+    there, without = named(
+        f"""other = subprocess.Popen(["ip", "netns", "exec", name, "sh", "-c", {setup!r}], stdout=subprocess.PIPE)
+    try:
+        other.stdout.readline()
+        result = [wsadiag(11001, "only-inside:7777", "--netns", other.pid, *user) for user in (("--as", "nobody"), ())]
+    finally:
+        other.kill()"""
+    )
+    for report in (there, without):
+        assert report["verdict"]["outcome"] == "healthy"
+        assert report["target"]["addresses"] == ["127.0.0.1"]
+    assert there["vantage"]["place"].endswith(", user nobody")
+
+
 def test_names_are_those_of_the_files_beside_a_named_namespace() -> None:
     # As `ip netns exec` does it; /etc is one of our own for it.
     setup = (
@@ -120,6 +141,85 @@ def test_a_place_that_is_not_there_is_told_in_one_line(words: tuple[str, ...], t
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_no_network_namespace_is_told_at_once(tmp_path: Path) -> None:
+    pipe, plain = tmp_path / "pipe", tmp_path / "plain"
+    os.mkfifo(pipe)
+    plain.touch()
+    for file in (pipe, plain, tmp_path, "/proc/self/ns/mnt"):
+        done = command("--netns", str(file))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"wsadiag: --netns {file}: {file} is no network namespace\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a network namespace")
+def test_a_name_that_leads_to_a_plain_file_is_told() -> None:
+    # As `ip netns` leaves it where it was stopped in the middle; /run is one of our own for it.
+    inner = (
+        "mount -t tmpfs none /run && mkdir /run/netns && touch /run/netns/left && "
+        f'exec {sys.executable} -m troubleshoot "$@"'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", inner, "sh", "--netns", "left", "10061", "127.0.0.1:7"],
+        capture_output=True, check=False, timeout=120, encoding="utf-8",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, "wsadiag: --netns left: /run/netns/left is no network namespace\n",
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root without capabilities")
+def test_root_without_the_right_is_not_told_to_become_root() -> None:
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    done = subprocess.run(
+        [*bare, sys.executable, "-m", "troubleshoot", "--as", "daemon", "10061", "127.0.0.1:7"],
+        capture_output=True, check=False, timeout=120, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "not even root" in done.stderr
+    assert "sudo" not in done.stderr
+
+
+def test_a_child_that_does_not_stand_in_time_is_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    script = """
+import os, sys, time
+from probes.system.linux.shoes import Shoes
+from troubleshoot.options import Options
+from troubleshoot.run import stand_in
+stand_in._STEPPING_S = 1.0
+assert stand_in._start(Shoes(network=sys.argv[1]), "x", Options()) is None  # to open a pipe takes a writer
+until = time.monotonic() + 30
+while time.monotonic() < until:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        break
+    time.sleep(0.05)
+else:
+    sys.exit("a child is left")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "pipe")],
+        capture_output=True,
+        check=False,
+        timeout=120,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_container_of_another_machine_is_not_looked_for_here(tmp_path: Path) -> None:
+    # What an engine tells where DOCKER_HOST or a context leads to another machine: the number of a process there.
+    told = [{"Id": "5e" * 32, "State": {"Running": True, "Status": "running", "Pid": os.getpid()}}]
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{json.dumps(told)}'\n")
+    (tmp_path / "docker").chmod(0o755)
+    done = command("--docker", "web", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "that container does not run on this machine" in done.stderr
 
 
 def test_an_engine_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ from troubleshoot.knowledge.text import Refusal
 #: Where `ip netns` keeps the namespaces that have a name, and the files that go with them (ip-netns(8)).
 _NAMED: Final = "/run/netns"
 _FILES: Final = "/etc/netns"
+#: What tells of which kind a namespace is, and the kind (<linux/nsfs.h>, <linux/sched.h>).
+_NS_GET_NSTYPE: Final = 0xB703
+_CLONE_NEWNET: Final = 0x40000000
+#: So many letters has the shortest Id of a container that is told.
+_SHORT_ID: Final = 12
 #: So long may a container engine take to answer, seconds.
 _ENGINE_S: Final = 20.0
 
@@ -85,6 +90,8 @@ def _namespace(name: str, command: str) -> Place:
     file = Path(name) if given else Path(_NAMED, name)
     named = f"netns {name}"
     if os.path.exists(file):  # noqa: PTH110 - no error for a name that is too long
+        if not _is_network(file):
+            raise Refusal("usage.place-netns-other", name=name, file=str(file))
         inside = sorted(files.iterdir()) if not given and files.is_dir() else []
         covers = tuple((str(one), f"/etc/{one.name}") for one in inside if Path("/etc", one.name).exists())
         return Place(name=named, command=command, network=str(file), covers=covers)
@@ -93,6 +100,24 @@ def _namespace(name: str, command: str) -> Place:
         return Place(name=named, command=command, network=f"/proc/{name}/ns/net", root=root)
     known = ", ".join(sorted(one.name for one in Path(_NAMED).iterdir())[:8]) if Path(_NAMED).is_dir() else ""
     raise Refusal("usage.place-netns-known" if known else "usage.place-netns", name=name, known=known)
+
+
+def _is_network(file: Path) -> bool:
+    """Whether a file is a network namespace (ioctl_ns(2)); one that may not be opened is taken for one."""
+    import fcntl  # noqa: PLC0415 - POSIX only
+
+    try:
+        opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    try:
+        return fcntl.ioctl(opened, _NS_GET_NSTYPE) == _CLONE_NEWNET
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
 
 
 def _in_container(engine: str, name: str, command: str) -> int:
@@ -115,7 +140,18 @@ def _in_container(engine: str, name: str, command: str) -> int:
     pid = state.get("Pid")
     if not isinstance(pid, int) or pid <= 0 or not state.get("Running"):
         raise Refusal("usage.place-stopped", name=name, state=str(state.get("Status", "?")), engine=engine)
+    if not _is_of(pid, told[0].get("Id")):
+        raise Refusal("usage.place-elsewhere", engine=engine, name=name)
     return pid
+
+
+def _is_of(pid: int, container: Any) -> bool:
+    """Whether a process of this machine belongs to a container: an engine may speak for another machine.
+
+    Its Id stands in the names of its control groups, or in the paths of the files that are laid over its own.
+    """
+    told = (_read(f"/proc/{pid}/{file}") for file in ("cgroup", "mountinfo"))
+    return isinstance(container, str) and len(container) >= _SHORT_ID and any(container in text for text in told)
 
 
 def _state(told: Any) -> dict[str, Any] | None:

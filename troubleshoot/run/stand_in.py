@@ -198,18 +198,20 @@ def of_place(place: Place, options: Options) -> StandIns:
     else:
         elsewhere = Shoes(network=place.network, covers=place.covers)
         looks = _start(elsewhere, place.name, options) if place.network is not None else None
-        own = replace(elsewhere, root=place.root, user_of=os.getpid() if place.root else None, account=place.account)
+        as_we_are = os.getpid() if place.root and place.account is None else None
+        own = replace(elsewhere, root=place.root, user_of=as_we_are, account=place.account)
         acts = _start(own, place.name, options) if place.root or place.account else None
         started = StandIns(looks, acts)
         reached = (looks is not None or place.network is None, acts is not None or own == elsewhere)
     if all(reached):
         return started
     started.close()
-    raise Refusal("usage.place-right", place=place.name, command=place.command)
+    key = "usage.place-right" if os.geteuid() else "usage.place-right-root"
+    raise Refusal(key, place=place.name, command=place.command)
 
 
 def _start(shoes: Shoes, vantage: str, options: Options) -> StandIn | None:
-    """Fork a child that stands in ``shoes``; ``None`` where it may not."""
+    """Fork a child that stands in ``shoes``; ``None`` where it may not, or does not in time."""
     ours, theirs = socket.socketpair()
     try:
         child = os.fork()
@@ -229,6 +231,9 @@ def _start(shoes: Shoes, vantage: str, options: Options) -> StandIn | None:
             ours.settimeout(None)
             return StandIn(ours, vantage, in_group=word == _IN_GROUP)
     ours.close()
+    with contextlib.suppress(OSError):  # it may wait for a file system that does not answer: nobody waits for it here
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, os.WNOHANG)
     return None
 
 

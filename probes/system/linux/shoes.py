@@ -83,7 +83,7 @@ def step_into(shoes: Shoes, context: Context) -> Context:
     if shoes.covers:
         _cover(shoes.covers)
     if shoes.account is not None:
-        _log_in(shoes.account)
+        _log_in(shoes.account, context, changes_root=root is not None)
     if shoes.user_of is not None:
         _become(shoes.user_of, context, changes_root=root is not None)
     return context if root is None else msgspec.structs.replace(context, files=Path(f"/proc/self/fd/{root}"))
@@ -119,13 +119,30 @@ def _succeeded(done: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _log_in(account: Account) -> None:
-    """Become a user for good; whoever is not root loses every capability by that (capabilities(7))."""
+def _log_in(account: Account, context: Context, *, changes_root: bool) -> None:
+    """Become a user for good; whoever is not root loses every capability by that (capabilities(7)).
+
+    For a root directory, the right to change it stays.
+    """
     if os.getuid() == account.user:
         return
+    library = ctypes.CDLL(None, use_errno=True)
+    ours = status_of.read(context, "self") if changes_root else None
+    if ours is not None:
+        library.prctl(_SET_KEEPCAPS, *(ctypes.c_ulong(word) for word in (1, 0, 0, 0)))
     os.setgroups(account.groups)
     os.setresgid(account.group, account.group, account.group)
     os.setresuid(account.user, account.user, account.user)
+    if ours is not None:
+        _keep_chroot(library, ours.capabilities, 0)
+
+
+def _keep_chroot(library: ctypes.CDLL, held: int, others: int) -> None:
+    """Keep, of what is held, the right to change the root directory and ``others``; programs inherit the former."""
+    chroot = 1 << Capability.SYS_CHROOT
+    give_up(held, held & (others | chroot), inherited=chroot)
+    raised = (_CAP_AMBIENT_RAISE, Capability.SYS_CHROOT, 0, 0)
+    library.prctl(_CAP_AMBIENT, *(ctypes.c_ulong(word) for word in raised))
 
 
 def _become(pid: int, context: Context, *, changes_root: bool) -> None:
@@ -140,8 +157,7 @@ def _become(pid: int, context: Context, *, changes_root: bool) -> None:
         os.setgroups(theirs.more_groups)
     os.setresgid(*theirs.groups[:3])
     os.setresuid(*theirs.users[:3])
-    extra = 1 << Capability.SYS_CHROOT if changes_root else 0
-    give_up(ours.capabilities, ours.capabilities & (theirs.capabilities | extra), inherited=extra)
-    if extra:
-        raised = (_CAP_AMBIENT_RAISE, Capability.SYS_CHROOT, 0, 0)
-        library.prctl(_CAP_AMBIENT, *(ctypes.c_ulong(word) for word in raised))
+    if changes_root:
+        _keep_chroot(library, ours.capabilities, theirs.capabilities)
+    else:
+        give_up(ours.capabilities, ours.capabilities & theirs.capabilities)
