@@ -153,7 +153,7 @@ def test_a_file_that_is_no_network_namespace_is_told_at_once(tmp_path: Path) -> 
         assert done.stderr == f"wsadiag: --netns {file}: {file} is no network namespace\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a network namespace")
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root to make a network namespace")
 def test_a_name_that_leads_to_a_plain_file_is_told() -> None:
     # As `ip netns` leaves it where it was stopped in the middle; /run is one of our own for it.
     inner = (
@@ -169,7 +169,7 @@ def test_a_name_that_leads_to_a_plain_file_is_told() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="is about root without capabilities")
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="is about root without capabilities")
 def test_root_without_the_right_is_not_told_to_become_root() -> None:
     bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
     done = subprocess.run(

@@ -310,6 +310,14 @@ def test_two_machines_of_one_name_are_two_though_both_have_the_bridge_of_contain
     assert len({view.machine for view in found.views}) == 2
 
 
+def test_data_hold_every_row_of_which_screens_show_the_first() -> None:
+    wording = catalogue().wording("en")
+    found = one(grid(lambda _: "healthy", 30, 1))
+    rows = as_json.document([found], wording, 0)["targets"][0]["tables"]["site"]
+    assert len(rows) == 30
+    assert "(6 more)" in as_text.render([found], wording, Style())
+
+
 def test_chance_is_the_share_of_draws_that_look_like_it() -> None:
     assert chance([1, 1, 1], 1) == 1
     assert chance([2, 2], 2) == pytest.approx(2 / 6)

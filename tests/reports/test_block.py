@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_the_block_keeps_its_lines_whatever_a_report_holds(
     assert all(cells(line) <= width and line.isprintable() for line in lines)
     assert [line for line in lines if line.startswith("  1.")]
     assert [line for line in lines if line.startswith("  2.")]
+
+
+@pytest.mark.parametrize("text", ["a. " * 20_000, "`a. " * 20_001, "`b. " + "a. " * 20_000, "a " * 50_000])
+def test_a_text_of_many_sentences_takes_no_longer_than_its_length_asks(text: str) -> None:
+    report = made.hostile("x")
+    report = replace(report, verdict=replace(report.verdict, summary=text, elsewhere=text, actions=(text,) * 2))
+    words = lexicon(report, CATALOGUE, "en")
+    start = time.process_time()
+    lines = block(report, words, Style()).lines
+    assert len(lines) <= MOST
+    assert time.process_time() - start < 5  # each further sentence once more from the start: minutes
 
 
 R1, R2, TARGET = "10.50.1.1", "10.50.12.2", "ftp.corp.example:21"

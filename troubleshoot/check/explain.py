@@ -204,7 +204,7 @@ class Explanations:
         self._progress.explained += len(members)
         if verdict.outcome == "healthy":
             for each in members:
-                each.status = Status.FLAKY
+                each.status, each.basis = Status.FLAKY, None
             return
         group = next((g for g in self.groups if said(g.report) == said(report)), None)
         if group is None:

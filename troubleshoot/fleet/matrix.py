@@ -11,8 +11,8 @@ import msgspec
 from troubleshoot.fleet.model import View
 from troubleshoot.fleet.state import Fleet
 
-#: More rows than this tell nothing at a glance; JSON holds every report.
-_MOST_ROWS = 24
+#: More rows than this tell nothing at a glance: those with most failures come first, and screens stop there.
+MOST_ROWS = 24
 #: Into so many equal parts the time between first and last report is cut, where it is longer than this, seconds.
 _PARTS, _SPAN_S = 12, 120.0
 
@@ -31,7 +31,6 @@ class Table(msgspec.Struct, frozen=True):
 
     by: str
     rows: tuple[Row, ...]
-    left_out: int = 0
 
 
 def tables(fleet: Fleet) -> tuple[Table, ...]:
@@ -46,11 +45,7 @@ def tables(fleet: Fleet) -> tuple[Table, ...]:
         ("router", _telling(_rows((node, view.outcome) for view in views for node in set(view.routers)))),
         ("cause", _rows((view.title or view.cause or "", view.outcome) for view in views if view.fails)),
     )
-    return tuple(
-        Table(by, tuple(rows[:_MOST_ROWS]), max(0, len(rows) - _MOST_ROWS))
-        for by, rows in made
-        if len(rows) > 1 or (rows and by in ("site", "cause"))
-    )
+    return tuple(Table(by, tuple(rows)) for by, rows in made if len(rows) > 1 or (rows and by in ("site", "cause")))
 
 
 def _of(works: bool) -> str:
@@ -63,7 +58,7 @@ def _rows(came: Iterable[tuple[str, str]]) -> list[Row]:
     for key, outcome in came:
         counts[key][outcome] += 1
     rows = [Row(key, held["fault"], held["healthy"], held["inconclusive"]) for key, held in counts.items()]
-    if len(rows) > _MOST_ROWS:
+    if len(rows) > MOST_ROWS:
         return sorted(rows, key=lambda row: (-row.fails, row.key))
     return sorted(rows, key=lambda row: row.key)
 

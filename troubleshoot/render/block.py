@@ -75,13 +75,22 @@ def block(report: Report, lexicon: Lexicon, style: Style) -> Block:
 
 
 def _sentences(text: str, width: int, first: str, rest: str | None = None) -> list[list[str]]:
-    """Return the lines of the first sentence of a text, of the first two, and so on; a command is not broken in two."""
-    forms, kept = [], ""
+    """Return the lines of the first sentence of a text, of the first two, and so on; a command is not broken in two.
+
+    What is longer than a block has no room in any; one such form stands for all that go on.
+    """
+    forms: list[list[str]] = []
+    sentences: list[str] = []
+    opened = False
     for sentence in _SENTENCE_ENDS.split(safe(text)):
-        kept = f"{kept} {sentence}".lstrip()
-        if kept.count("`") % 2 == 0:
-            forms.append(wrap(f"{kept[:-1]}." if kept.endswith(";") else kept, width, first, rest))
-    return forms or [wrap(kept, width, first, rest)]
+        sentences.append(sentence)
+        opened ^= sentence.count("`") % 2 == 1
+        if not opened:
+            kept = " ".join(sentences).lstrip()
+            forms.append(wrap(f"{kept[:-1]}." if kept.endswith(";") else kept, width, first, rest)[: MOST + 1])
+            if len(forms[-1]) > MOST:
+                break
+    return forms or [wrap(" ".join(sentences).lstrip(), width, first, rest)[: MOST + 1]]
 
 
 def _shared(parts: list[_Part], style: Style) -> list[_Part]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from troubleshoot.intake.codes import SYSTEM_NAMES
 from troubleshoot.knowledge.text import fill, say
 from troubleshoot.readers.model import Reading
 from troubleshoot.readers.tell import tell
@@ -14,8 +15,6 @@ from troubleshoot.render.layout import wrap
 from troubleshoot.render.safe import safe
 from troubleshoot.render.style import Style
 
-#: The systems as they are written.
-_SYSTEMS = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 _MOST_SHOWN = 10
 
 
@@ -30,7 +29,7 @@ def page(readings: Sequence[Reading], wording: Mapping[str, str], style: Style) 
 
 
 def _paragraph(reading: Reading, wording: Mapping[str, str], style: Style) -> list[str]:
-    whose = f" ({_SYSTEMS[reading.system]})" if reading.system else ""
+    whose = f" ({SYSTEM_NAMES[reading.system]})" if reading.system else ""
     title = reading.typed or reading.command or wording["ui.read-nobody"]
     where = fill(wording["ui.read-line"], {"line": str(reading.line)})
     lines = [style.heading(safe(f"{where}: {title}{whose}"))]

@@ -47,14 +47,14 @@ def run(session: Session, *, reports: list[str], json: bool, one_target: bool, t
     if not views:
         raise Refusal("usage.merge-empty")
     found = merge(views, one_target=one_target)
-    plain = as_json.document(found, session.wording, unread)
+    forms = {form for _, form in files}
+    plain = as_json.document(found, session.wording, unread) if json or "json" in forms else None
     if json:
         write_records(plain)
     else:
         sys.stdout.write(as_text.render(found, session.wording, style()))
-    forms = {form for _, form in files}
     texts = {
-        "json": written(plain) + "\n",
+        "json": written(plain) + "\n" if "json" in forms else "",
         "markdown": as_markdown.render(found, session.wording) if "markdown" in forms else "",
         "html": as_html.render(found, session.wording, session.language) if "html" in forms else "",
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from probes.base import Note
+from troubleshoot.fleet.matrix import MOST_ROWS
 from troubleshoot.knowledge.text import fill, say
 
 if TYPE_CHECKING:
@@ -87,11 +88,15 @@ def counted(merged: Merged, wording: Mapping[str, str]) -> str:
 
 
 def table(one: Table, wording: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return a table as rows of text, its heading first: what it is by, then how many fail, work and are open."""
+    """Return a table as rows of text, its heading first: what it is by, then how many fail, work and are open.
+
+    Of many rows the first; the others are counted.
+    """
     counts = [wording[f"ui.merge-{key}-count"] for key in ("fails", "works", "open")]
     first = (wording[f"ui.merge-by-{one.by}"], *counts)
-    rows = [(row.key or "-", *(str(n) if n else "" for n in (row.fails, row.works, row.open))) for row in one.rows]
-    more = [(ui(wording, "way-more", count=str(one.left_out)), "", "", "")] if one.left_out else []
+    shown, left = one.rows[:MOST_ROWS], len(one.rows) - MOST_ROWS
+    rows = [(row.key or "-", *(str(n) if n else "" for n in (row.fails, row.works, row.open))) for row in shown]
+    more = [(ui(wording, "way-more", count=str(left)), "", "", "")] if left > 0 else []
     return [first, *rows, *more]
 
 
