@@ -12,9 +12,14 @@ import fastjsonschema
 import msgspec
 import pytest
 
-from troubleshoot.check.model import Attempt, Check, CheckReport, Group, Outcome, Reading, Status
+from probes.base import Context
+from troubleshoot.check.explain import Explanations
+from troubleshoot.check.model import Attempt, Basis, Check, CheckReport, Group, Outcome, Reading, Status
+from troubleshoot.check.patience import Patience
+from troubleshoot.check.progress import Progress
 from troubleshoot.intake.target import parse_target
 from troubleshoot.knowledge.catalogue import catalogue
+from troubleshoot.options import Options
 from troubleshoot.render.checks import FORMATS, render
 from troubleshoot.render.checks.words import Words
 from troubleshoot.render.safe import safe
@@ -255,3 +260,14 @@ def test_every_sentence_of_a_check_is_said_somewhere() -> None:
     spelt |= {"basis-asked", "basis-inferred"}  # of which a check in a lab says both
     spelt |= {f"expected-{kind}" for kind in ("open", "refused", "unreachable")}
     assert [key for key in keys if key not in spelt and key not in source] == []
+
+
+def test_what_a_diagnosis_finds_healthy_rests_on_nothing() -> None:
+    """It was asked, or inferred, as one of those that fail: it is not one of them."""
+    found = Explanations(Context(), Patience(), Progress(), code=None, options=Options())
+    healthy = from_json((ROOT / "tests/data/reports/healthy-plain.nobody.json").read_bytes())
+    members = [
+        outcome(Status.FAILED, "a", Reading.SILENT, basis=basis) for basis in (None, Basis.ASKED, Basis.INFERRED)
+    ]
+    found._file(members, healthy)
+    assert [(each.status, each.basis) for each in members] == [(Status.FLAKY, None)] * 3
