@@ -26,7 +26,13 @@ FOLDER = Path(__file__).parents[1] / "data" / "pasted"
 TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.txt"))}
 LINES = sorted({line for text in TEXTS.values() for line in text.split("\n")})
 KNOWN = catalogue()
-CASES = [("10061", "shop.example:81"), ("10060", "198.51.100.7:443"), ("11001", "nowhere.example"), ("10048", ":5432")]
+CASES = [
+    ("10061", "shop.example:81"),
+    ("10060", "198.51.100.7:443"),
+    ("11001", "nowhere.example"),
+    ("10048", ":5432"),
+    ("10013", ":5432"),
+]
 IPCONFIG = TEXTS["windows-ipconfig"].partition("\n\nC:\\")[0]
 
 

@@ -57,7 +57,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     ``final`` tells that no running probe can change outcome or cause any more; ``complete`` that none can add a
     second fault that would be worth waiting for. ``standings`` has an entry for every cause with a rule. ``unseen``
     names the probes that were wanted, left no whole result and could have changed the verdict. ``broken`` pairs the
-    causes whose rule failed, a bug of ours, with where and why: they are not ruled out.
+    causes whose rule failed, a bug of ours, with where and why: they are not ruled out. ``told`` is whether outputs
+    that somebody pasted stand for what would have been seen: then nothing is certain.
     """
 
     outcome: Outcome
@@ -68,6 +69,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     unseen: tuple[Key, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
+    told: bool = False
 
 
 class _Answers(msgspec.Struct, frozen=True):

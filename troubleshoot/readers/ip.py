@@ -60,7 +60,7 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     for line in walk:
         if not page.take(line):
             walk.leave()
-    return walk.reading("linux", page.seen())
+    return walk.reading("linux", page.seen(clean=walk.clean))
 
 
 class _Page:
@@ -178,20 +178,21 @@ class _Page:
         self.routes.append(entry)
         return True
 
-    def seen(self) -> list[Any]:
-        """Return what was read."""
+    def seen(self, *, clean: bool) -> list[Any]:
+        """Return what was read; a table is not the whole one where a line of it was not understood."""
         found: list[Any] = [*self.got]
+        whole = clean and not self.filtered and self._plain("route", "r")
         if self.interfaces:
             counters = not self.with_addresses and any(i.rx_packets is not None for i in self.interfaces)
             bare = not self.with_addresses and not counters and "link" in self.typed
-            found.append(Interfaces(interfaces=tuple(self.interfaces), counters=counters or bare))
+            every = not self.typed or self._plain("address", "addr", "a")
+            some = self.with_addresses and not (clean and every and not self.filtered)
+            found.append(Interfaces(interfaces=tuple(self.interfaces), counters=counters or bare, some=some))
         if self.routes:
             families = tuple(sorted({family(entry.prefix) for entry in self.routes}))
-            found.append(
-                Routes(entries=tuple(self.routes), families=families, whole=not self.filtered and self._plain())
-            )
-        elif self._listed("route", "r") and not self.got and not self.filtered and self.refused is None:
-            found.append(Routes(entries=(), families=(6,) if "-6" in self.typed else (4,), whole=self._plain()))
+            found.append(Routes(entries=tuple(self.routes), families=families, whole=whole))
+        elif self._listed("route", "r") and whole and not self.got and self.refused is None:
+            found.append(Routes(entries=(), families=(6,) if "-6" in self.typed else (4,), whole=True))
         if self.neighbours:
             found.append(Neighbours(table=tuple(self.neighbours)))
         where = next((a for word in self.typed[2:] if (a := address(word)) is not None), None)
@@ -207,9 +208,10 @@ class _Page:
     def _listed(self, *names: str) -> bool:
         return any(word in names for word in self.typed[1:3])
 
-    def _plain(self) -> bool:
-        """Whether the whole table was asked for."""
-        return all(word in ("ip", "-4", "-6", "route", "r", "show", "list", "sudo") for word in self.typed)
+    def _plain(self, *names: str) -> bool:
+        """Whether the whole table of one of these names was asked for."""
+        families = ("-4", "-6") if "route" in names else ("-s", "-d", "-c")
+        return all(word in ("ip", "show", "list", "ls", "sudo", *families, *names) for word in self.typed)
 
 
 def _result(where: str, got: re.Match[str]) -> RouteResult:

@@ -140,7 +140,7 @@ def read(block: Block, labels: Labels) -> Reading:
         further = page.last in ("dns-servers", "default-gateway", "dns-suffix") and line.startswith("      ")
         if not (further and page.last is not None and page.take(page.last, alone)):
             walk.leave()
-    return walk.reading("windows", _seen(page))
+    return walk.reading("windows", _seen(page, filtered=block.filtered))
 
 
 def _short(heading: str) -> str:
@@ -153,12 +153,12 @@ def _short(heading: str) -> str:
     return heading
 
 
-def _seen(page: _Page) -> list[Any]:
+def _seen(page: _Page, *, filtered: bool) -> list[Any]:
     seen: list[Any] = []
     if page.hostname:
         seen.append(Machine(hostname=page.hostname))
     if page.adapters:
-        seen.append(Interfaces(interfaces=tuple(adapter.interface for adapter in page.adapters)))
+        seen.append(Interfaces(interfaces=tuple(adapter.interface for adapter in page.adapters), some=filtered))
         routes = [entry for adapter in page.adapters for entry in adapter.routes()]
         if routes:
             seen.append(Routes(entries=tuple(routes), whole=False))

@@ -39,7 +39,8 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
         elif not _HEAD.match(line):
             walk.leave()
     macos = any(re.search(r"\s0x[0-9a-f]{8,}\s", line) for line in block.lines[:40])
-    seen = (Sockets(entries=tuple(entries), whole=False),) if entries else ()
+    transports = tuple(sorted({one.transport for one in entries}))
+    seen = (Sockets(entries=tuple(entries), whole=False, transports=transports),) if entries else ()
     return walk.reading("macos" if macos else None, seen)
 
 

@@ -70,18 +70,26 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True, tag="routes"):
 
 
 class Sockets(msgspec.Struct, frozen=True, kw_only=True, tag="sockets"):
-    """A table of sockets; not ``whole`` where a filter or an option left lines out."""
+    """A table of sockets; not ``whole`` where a filter, an option or a line that was not understood left some out.
+
+    ``listening`` is whether listeners are in it, ``transports`` the protocols whose sockets are.
+    """
 
     entries: tuple[SocketEntry, ...]
     whole: bool = True
     listening: bool = True
+    transports: tuple[str, ...] = ("tcp", "udp")
 
 
 class Interfaces(msgspec.Struct, frozen=True, kw_only=True, tag="interfaces"):
-    """Interfaces with their addresses, or with their counters alone (``counters``)."""
+    """Interfaces with their addresses, or with their counters alone (``counters``).
+
+    ``some`` tells that a filter or an option left interfaces or addresses out.
+    """
 
     interfaces: tuple[Interface, ...]
     counters: bool = False
+    some: bool = False
 
 
 class Neighbours(msgspec.Struct, frozen=True, kw_only=True, tag="neighbours"):
@@ -241,6 +249,11 @@ class Walk:
         """Say that the line at hand was not understood."""
         if not self._left or self._left[-1] != self.at:
             self._left.append(self.at)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every line so far was understood."""
+        return not self._left
 
     def peek(self) -> str:
         """Return the next line, empty at the end."""

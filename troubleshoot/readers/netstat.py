@@ -8,6 +8,7 @@ Microsoft's page on it, recorded outputs.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from probes.sockets import Owner, SocketEntry
@@ -26,7 +27,7 @@ _LINUX = re.compile(
     r"(?:\s+(?P<state>[A-Z_0-9]+))?(?:\s+\d+\s+\d+)?(?:\s+(?P<pid>\d+)/(?P<name>.{1,60}?)|\s+-)?(?:\s+\S+\s*\(.*\))?\s*$"
 )
 _MACOS = re.compile(
-    r"^(?P<proto>tcp4|tcp6|tcp46|udp4|udp6|udp46)\s+(?P<received>\d+)\s+(?P<sent>\d+)\s+(?P<local>\S{1,60})\s+(?P<remote>\S{1,60})"
+    r"^(?P<proto>tcp4|tcp6|tcp46|udp4|udp6|udp46)\s+(?P<received>\d+)\s+(?P<sent>\d+)\s+(?P<local>\S{1,60}\.(?:\d{1,5}|\*))\s+(?P<remote>\S{1,60})"
     r"(?:\s+(?P<state>[A-Z_0-9]+))?(?:\s+\d.*)?\s*$"
 )
 _OWNER = re.compile(r"^ ?\[(?P<name>[^\]]{1,100})\]\s*$")
@@ -70,11 +71,7 @@ def read(block: Block, labels: Labels) -> Reading:
             entries += [entry] if len(entries) < _KEEP else []
         elif not _passed(line, entries, labels):
             walk.leave()
-    # Only where all states were asked for are listeners there at all.
-    flags = "".join(word[1:] for word in words if word.startswith("-"))
-    listening = not words or "a" in flags or "l" in flags or any(e.state == "listen" for e in entries)
-    whole = not block.filtered and "l" not in flags
-    seen: list[Any] = [Sockets(entries=tuple(entries), whole=whole, listening=listening)] if entries else []
+    seen = [_table(block, words, entries, system, clean=walk.clean)] if entries else []
     return walk.reading(
         system
         or (
@@ -84,6 +81,27 @@ def read(block: Block, labels: Labels) -> Reading:
             else None
         ),
         seen,
+    )
+
+
+def _table(
+    block: Block, words: list[str], entries: list[SocketEntry], system: System | None, *, clean: bool
+) -> Sockets:
+    """Return the table: only where all states were asked for are listeners in it at all."""
+    words = [word.casefold() for word in words]
+    flags = "".join(word[1:] for word in words if word.startswith(("-", "/")))
+    protocols = [one for word, one in pairwise(words) if word[1:].endswith("p") and one[:3] in ("tcp", "udp")]
+    transports = tuple(sorted({one[:3] for one in protocols}))
+    if system == "linux":
+        transports = tuple(name for name in ("tcp", "udp") if name[0] in flags)
+    if not transports:
+        transports = ("tcp", "udp") if block.typed else tuple(sorted({one.transport for one in entries}))
+    chosen = any(one in flags for one in "l46f") or (system == "windows" and bool(protocols))
+    return Sockets(
+        entries=tuple(entries),
+        whole=clean and len(entries) < _KEEP and not (block.filtered or chosen),
+        listening="a" in flags or "l" in flags or any(one.state == "listen" for one in entries),
+        transports=transports,
     )
 
 

@@ -40,6 +40,12 @@ _GET_HEADS = re.compile(r"^\s*(?:recvpipe|\d+\s+\d+\s+\d+)")
 _NOT_IN_TABLE = re.compile(r"^route: (?:writing to routing socket: )?not in table")
 _HEADS = re.compile(r"^(?:Destination\s|Internet6?:|\s*If\s+Metric|=+\s*$|-+\s*$)")
 
+#: The command line of a whole table: any other word chooses from it.
+_COMMAND = re.compile(r"(?:^|[\\/])(?:route|netstat)(?:\.exe)?\"?$")
+_EVERY = re.compile(r"print|-4|-6|-[rnewv]+|-(?:a|f)|inet6?|--(?:inet6?|route|numeric)")
+#: What Windows' tables hold whatever the machine is connected to.
+_ALWAYS = {4: "127.0.0.0/8", 6: "::1/128"}
+
 
 def starts(line: str, labels: Labels) -> bool:
     """Whether the output begins with this line."""
@@ -53,7 +59,7 @@ def read(block: Block, labels: Labels) -> Reading:
     for line in walk:
         if not table.take(line, labels):
             walk.leave()
-    return walk.reading(table.system, table.seen())
+    return walk.reading(table.system, table.seen(clean=walk.clean))
 
 
 class _Table:
@@ -161,8 +167,8 @@ class _Table:
         self.entries.append(RouteEntry(prefix=prefix, gateway=gateway, interface=macos["dev"], kind=kind))
         return True
 
-    def seen(self) -> list[Any]:
-        """Return what was read."""
+    def seen(self, *, clean: bool) -> list[Any]:
+        """Return what was read; a table is not the whole one where a line of it was not understood."""
         where = address(self.got.get("route to", "")) or next(
             (found for word in self.typed.split()[1:] if (found := address(word)) is not None), None
         )
@@ -177,7 +183,17 @@ class _Table:
         if not self.entries:
             return []
         families = tuple(sorted({family(entry.prefix) for entry in self.entries}))
-        return [Routes(entries=tuple(self.entries), families=families, whole=not self.filtered)]
+        whole = clean and not self.filtered and self._every(families)
+        return [Routes(entries=tuple(self.entries), families=families, whole=whole)]
+
+    def _every(self, families: tuple[int, ...]) -> bool:
+        """Whether the command asked for the whole table; without it, whether the networks are there that always are."""
+        words = self.typed.casefold().split()
+        asked = next((n for n, word in enumerate(words) if _COMMAND.search(word)), None)
+        if asked is not None:
+            return all(_EVERY.fullmatch(word) for word in words[asked + 1 :])
+        held = {entry.prefix for entry in self.entries}
+        return self.system != "windows" or all(_ALWAYS[version] in held for version in families)
 
 
 def _answer(where: str, got: dict[str, str]) -> RouteResult:

@@ -23,6 +23,11 @@ _STATES = {
     "LAST-ACK": "last-ack", "CLOSING": "closing", "CLOSED": "close",
 }  # fmt: skip
 _OTHERS = ("u_", "nl", "p_", "v_", "???", "raw", "icmp6", "xdp", "sctp", "tipc", "mptcp")
+#: Options that are spelled out; any other one of them may choose.
+_LONG = {
+    "--all": "a", "--tcp": "t", "--udp": "u", "--listening": "l", "--numeric": "n", "--processes": "p", "--ipv4": "4",
+    "--ipv6": "6", "--extended": "e", "--info": "i", "--memory": "m", "--options": "o",
+}  # fmt: skip
 _KEEP = 20_000
 
 
@@ -35,7 +40,7 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     """Read the table."""
     walk, entries = Walk(block), list[SocketEntry]()
     words = block.typed.split("|")[0].split()[1:]
-    flags = "".join(w[1:] for w in words if re.fullmatch(r"-[a-zA-Z]+", w))
+    flags = "".join(_LONG.get(w, w[1:]) for w in words if re.fullmatch(r"-[a-zA-Z046]+|--[a-z]+", w))
     only = "udp" if "u" in flags and "t" not in flags else "tcp"
     for line in walk:
         found = _LINE.match(line)
@@ -47,11 +52,16 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
                 walk.leave()
             continue
         entries += [entry] if len(entries) < _KEEP else []
-    chosen = any(not w.startswith("-") for w in words)
-    whole = not block.filtered and not chosen and "l" not in flags and only == "tcp" and ("a" in flags or not words)
+    chosen = any(not w.startswith("-") for w in words) or any(one in flags for one in "l46DFKNf-")
+    whole = walk.clean and len(entries) < _KEEP and not block.filtered and not chosen and "a" in flags
     listening = "a" in flags or "l" in flags or any(e.state == "listen" for e in entries)
     asked = any(_HEAD.match(line) for line in block.lines[:3])
-    seen = (Sockets(entries=tuple(entries), whole=whole, listening=listening),) if entries or asked else ()
+    transports = tuple(name for name in ("tcp", "udp") if name[0] in flags)
+    if not transports:
+        told = {entry.transport for entry in entries}
+        transports = ("tcp", "udp") if "a" in flags and not set(flags) & set("xw0SM") else tuple(sorted(told))
+    table = Sockets(entries=tuple(entries), whole=whole, listening=listening, transports=transports)
+    seen = (table,) if entries or asked else ()
     return walk.reading("linux", seen)
 
 

@@ -211,5 +211,5 @@ def _confidence(case: Case) -> Confidence:
     """Return how sure a verdict is that names no cause."""
     if case.conclusion.outcome != "healthy":
         return "possible"
-    whole = not case.conclusion.unseen and not case.conclusion.broken
+    whole = not (case.conclusion.unseen or case.conclusion.broken or case.conclusion.told)
     return healthy.confidence(case.facts) if whole else "likely"

@@ -1,6 +1,7 @@
 """A verdict from pasted outputs alone: the same plan asks, the outputs answer what they can, the same judge weighs it.
 
-What no output shows is recorded as not looked at, so that no verdict is certain of it. Nothing is sent or read here.
+What no output shows is recorded as not looked at, and nothing is certain of what was only told. Nothing is sent or
+read here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from troubleshoot.knowledge.kinds import Language
 from troubleshoot.readers.model import Machine, Reading
 from troubleshoot.report import Report, Vantage
 from troubleshoot.run.compose import Circumstances, compose
-from troubleshoot.run.conclude import conclude, views_of
+from troubleshoot.run.conclude import PASTED, conclude, views_of
 from troubleshoot.run.pasted.answers import answer
 from troubleshoot.run.pasted.evidence import Evidence
 from troubleshoot.run.plan import wanted
@@ -89,7 +90,7 @@ def _answered(request: Request, evidence: Evidence, catalogue: Catalogue, epoch_
 
 def _record(job: Job, evidence: Evidence, epoch_s: float) -> Observation[Any]:
     """Return the record of what the outputs say of one question."""
-    vantage = f"pasted, {_NAMES[evidence.system]}" if evidence.system else "pasted"
+    vantage = f"{PASTED}, {_NAMES[evidence.system]}" if evidence.system else PASTED
     unseen: Observation[Any] = Observation(
         probe=job.probe,
         subject=job.subject,

@@ -48,6 +48,8 @@ def _address(request: Any, evidence: Evidence) -> AddressResult | None:
     plain = mapped or address
     own = [ipaddress.ip_address(one) for one in evidence.own]
     local = plain.is_loopback or plain in own
+    if not (local or plain.is_multicast or plain.is_unspecified or evidence.knows_own):
+        return None
     same = sorted({o for o in own if o.version == plain.version}, key=lambda o: int(o) ^ int(plain))
     return AddressResult(
         address=request.address,
@@ -198,26 +200,52 @@ def _service(request: Any, evidence: Evidence) -> ServiceResult | None:
 
 
 def _sockets(request: Any, evidence: Evidence) -> SocketsResult | None:
-    table = evidence.sockets
+    table = evidence.sockets(request.transport)
     if table is None:
         return None
-    entries = [_with_names(e, evidence) for e in table.entries if e.transport == request.transport]
+    entries = [e for e in table.entries if e.transport == request.transport]
     mine = [e for e in entries if request.port is None or e.local_port == request.port]
-    if not mine and not (table.whole and table.listening):
+    if not any(map(_open, mine)) and not (table.whole and table.listening):
         return None
     if request.port is None:
-        mine = [e for e in mine if e.state in ("listen", "unconnected")]
-    mine.sort(key=lambda entry: entry.state not in ("listen", "unconnected"))
+        mine = [e for e in mine if _open(e)]
+    mine.sort(key=lambda entry: not _open(entry))
     states: dict[str, int] = {}
     for entry in mine:
         states[entry.state] = states.get(entry.state, 0) + 1
-    kept = tuple(mine[:200])
+    kept = tuple(_with_names(entry, evidence) for entry in mine[:200])
     return SocketsResult(request.port, request.transport, kept, len(mine) > len(kept), tuple(states.items()))
+
+
+def _open(entry: SocketEntry) -> bool:
+    """Whether a socket takes what anybody sends."""
+    return entry.state in ("listen", "unconnected")
 
 
 def _with_names(entry: SocketEntry, evidence: Evidence) -> SocketEntry:
     names = evidence.names
     return replace(entry, owners=tuple(replace(o, name=o.name or names.get(o.pid)) for o in entry.owners))
+
+
+def _in_the_way(entry: SocketEntry, address: str, evidence: Evidence) -> bool:
+    """Whether a socket holds ``address``: its own one is the same, or one of both is any, of a family that it takes.
+
+    An IPv6 socket takes IPv4 where it says so, where that is not shown unless the system is Windows: there each socket
+    has to ask for it, elsewhere for the opposite.
+    """
+    held, asked = (_unmapped(one) for one in (entry.local_address, address))
+    everywhere = held.is_unspecified or asked.is_unspecified
+    if held.version == asked.version:
+        return everywhere or held == asked
+    wide = held if held.version == 6 else asked
+    alone = entry.v6_only if held.version == 6 else None
+    both = evidence.system != "windows" if alone is None else not alone
+    return wide.is_unspecified and both
+
+
+def _unmapped(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    found = ipaddress.ip_address(_plain(address))
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _bind(request: Any, evidence: Evidence) -> BindResult | None:
@@ -231,9 +259,9 @@ def _bind(request: Any, evidence: Evidence) -> BindResult | None:
     )
     dynamic = next((one.dynamic for one in evidence.ports if one.dynamic and one.transport == request.transport), None)
     excluded = ExcludedPorts(ranges) if ranges else None
-    held = evidence.sockets
-    mine = [e for e in (held.entries if held is not None else ()) if e.local_port == request.port]
-    if any(e.state == "listen" and e.transport == request.transport for e in mine):
+    held = evidence.sockets(request.transport)
+    listeners = [e for e in (held.entries if held is not None else ()) if e.transport == request.transport and _open(e)]
+    if any(e.local_port == request.port and _in_the_way(e, request.address, evidence) for e in listeners):
         attempt = BindAttempt("plain", Failure.ADDRESS_IN_USE, "EADDRINUSE", "bind")
     elif excluded is not None and (found := excluded.holding(request.port)) is not None and not found.administered:
         attempt = BindAttempt("plain", Failure.ACCESS_DENIED, "EACCES", "bind")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from typing import TypeVar
@@ -56,6 +57,10 @@ class Evidence:
         self.firewalls = self.of(Firewall)
         self.ports = self.of(Ports)
         self.interfaces = self._interfaces()
+        #: Whether a list of all addresses is there: only then is an address that is not in it no own one.
+        self.knows_own = any(
+            not table.some and any(one.addresses for one in table.interfaces) for table in self.of(Interfaces)
+        )
         self.own = {held.address for one in self.interfaces for held in one.addresses}
 
     def of(self, kind: type[T]) -> list[T]:
@@ -72,14 +77,13 @@ class Evidence:
         """The table of neighbours."""
         return next(reversed(self.of(Neighbours)), None)
 
-    @property
-    def sockets(self) -> Sockets | None:
-        """The table of sockets: a whole one, else the last."""
-        tables = self.of(Sockets)
+    def sockets(self, transport: str) -> Sockets | None:
+        """Return the table of a protocol's sockets: a whole one, else the last."""
+        tables = [table for table in self.of(Sockets) if transport in table.transports]
         whole = [table for table in tables if table.whole and table.listening]
         return next(reversed(whole or tables), None)
 
-    @property
+    @functools.cached_property
     def names(self) -> dict[int, str]:
         """Process number → name."""
         return dict(pair for one in self.of(Processes) for pair in one.names)
