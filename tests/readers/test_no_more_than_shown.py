@@ -91,6 +91,8 @@ def test_whose_an_address_is_takes_a_list_of_addresses_to_tell() -> None:
     told = result(judged("10049", "192.0.2.9:80", linux("ip addr", link + inet)), "address")
     assert told is not None
     assert told["local"] is False
+    elsewhere = result(judged("10061", "192.0.2.9:80", linux("ping -c1 192.0.2.9", ping)), "address")
+    assert elsewhere is not None  # what kind it is needs no list
     loopback = result(judged("10049", "127.0.0.1:80", linux("ping -c1 192.0.2.9", ping)), "address")
     assert loopback is not None
     assert loopback["local"] is True

@@ -20,18 +20,22 @@ from troubleshoot.readers.words import address
 COMMANDS = ("curl",)
 _TRYING = re.compile(r"^\*\s+Trying (?P<address>\[?[0-9A-Fa-f:.%\w]+?\]?)(?::(?P<port>\d{1,5}))?\.\.\.")
 _CONNECTED = re.compile(r"^\* Connected to (?P<name>\S{1,253}) \((?P<address>[^)]{2,60})\) port (?P<port>\d{1,5})")
+_ESTABLISHED = re.compile(
+    r"^\* Established connection to (?P<name>\S{1,253}) \((?P<address>\S{2,60}) port (?P<port>\d{1,5})\)"
+    r"(?: from (?P<source>\S{2,60}) port \d{1,5})?"
+)
 _FAILED = re.compile(
     r"^\* connect to (?P<address>\S{2,60}) port (?P<port>\d{1,5}) (?:from \S+ port \d+ )?failed: (?P<why>.{1,100})$"
 )
 _HOST = re.compile(r"^\* (?:Host (?P<one>\S{1,253}):(?P<port>\d{1,5}) was resolved\.|IPv[46]: (?P<list>.{1,400}))$")
-_UNFOUND = re.compile(r"Could not resolve host: (?P<name>\S{1,253}?)\.?$")
+_UNFOUND = re.compile(r"Could not resolve host: (?P<name>\S{1,253}?)\.?(?:(?: \(|: ).{1,200})?$")
 _GAVE_UP = re.compile(
     r"^(?:\* |curl: \(\d+\) )Failed to connect to (?P<name>\S{1,253}) port (?P<port>\d{1,5})"
     r"(?: after (?P<ms>\d{1,8}) ms)?: (?P<why>.{1,100})$"
 )
 _TIMED = re.compile(
     r"^(?:\* |curl: \(28\) )(?:Connection timed out|Connection timeout|Operation timed out|"
-    r"Connection time-out|Failed to connect.*Timeout)"
+    r"Connection time-out|Failed to connect.{0,300}?Timeout)(?: after (?P<ms>\d{1,8}) (?:ms|milliseconds))?"
 )
 #: The progress meter, which ends without a line break.
 _METER = re.compile(r"^(?:\s*\d+\s[^*]{20,500}?)(?=\* )")
@@ -50,39 +54,49 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
 
 
 def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
-    """Read one transfer: each address that was tried, and what the service did."""
-    walk, page = Walk(block), _Page()
+    """Read the transfers: each address that was tried, and what the service did."""
+    walk, pages = Walk(block), [_Page()]
     for line in walk:
+        if pages[-1].is_over(line):
+            pages.append(_Page())
+        page = pages[-1]
         known = page.take(_METER.sub("", line.rstrip()))
         own = line.startswith(("*", ">", "<", "{", "}", "  %", "  0", "100", "--:--", " " * 33, "More details here: "))
         if not (known or own or page.body):
             walk.leave()
-    return walk.reading(None, page.seen())
+    return walk.reading(None, [one for page in pages for one in page.seen()])
 
 
 class _Page:
-    """The output as it is read."""
+    """The output of one transfer as it is read."""
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.port: int | None = None
-        self.addresses: list[str] = []
+        self.addresses: dict[str, None] = {}
         self.attempts: dict[str, Connection] = {}
         self.last: str | None = None
         self.unfound: str | None = None
+        self.again = False
+        self.waited_ms: float | None = None
         self.tls: TlsFacts | None = None
         self.http: HttpFacts | None = None
         self.outcome: ServiceOutcome | None = None
         self.connected: tuple[str, int] | None = None
         self.secured = False
-        self.asked = False
         self.body = False
+
+    def is_over(self, line: str) -> bool:
+        """Whether another transfer begins with a line: to where the answer points, or to the next URL."""
+        return self.connected is not None and bool(
+            line.startswith("* Issue another request to this URL") or _TRYING.match(line) or _HOST.match(line)
+        )
 
     def take(self, line: str) -> bool:
         """Take a line; false where it says nothing that is looked for."""
         for pattern, take in (
-            (_TRYING, self._trying), (_CONNECTED, self._met), (_FAILED, self._failed), (_HOST, self._host),
-            (_GAVE_UP, self._gave_up), (_SECURE, self._secure), (_PAPER, self._paper), (_HTTP, self._answered),
+            (_TRYING, self._trying), (_CONNECTED, self._met), (_ESTABLISHED, self._met), (_FAILED, self._failed),
+            (_HOST, self._host), (_GAVE_UP, self._gave_up), (_SECURE, self._secure), (_PAPER, self._paper), (_HTTP, self._answered),
             (_HEADER, self._header), (_CURL, self._curl),
         ):  # fmt: skip
             found = pattern.match(line)
@@ -93,10 +107,11 @@ class _Page:
         unfound = _UNFOUND.search(line)
         if unfound is not None:
             self.unfound = unfound["name"]
-        elif _TIMED.match(line) and self.last is not None and self.connected is None:
-            self._fail(self.last, "ETIMEDOUT", Failure.TIMED_OUT)
-        elif line.startswith("> "):
-            self.asked = True
+            self.again = "temporary failure" in line.casefold()
+        elif (timed := _TIMED.match(line)) is not None:
+            self.waited_ms = float(timed["ms"]) if timed["ms"] else self.waited_ms
+            if self.last is not None and self.connected is None:
+                self._fail(self.last, "ETIMEDOUT", Failure.TIMED_OUT, self.waited_ms)
         elif line == "<":
             self.body = True
         elif re.search(r"TLS handshake|SSL certificate problem|ALPN", line):
@@ -109,7 +124,7 @@ class _Page:
         where = address(found["address"])
         if where is None:
             return
-        self.addresses += [where] if where not in self.addresses else []
+        self.addresses[where] = None
         self.last = where
         self.port = int(found["port"]) if found["port"] else self.port
 
@@ -118,7 +133,8 @@ class _Page:
         if where is None or port > 65535:
             return
         self.name, self.port, self.connected = found["name"], port, (where, port)
-        self.attempts[where] = Connection(name=self.name, address=where, port=port, connected=True)
+        source = address(found.groupdict().get("source") or "")
+        self.attempts[where] = Connection(name=self.name, address=where, port=port, connected=True, source=source)
 
     def _fail(self, where: str, errno: str, word: Failure, ms: float | None = None) -> None:
         if self.port is None or self.port > 65535:
@@ -147,7 +163,7 @@ class _Page:
         self.port = int(found["port"]) if found["port"] else self.port
         for word in (found["list"] or "").split(","):
             where = address(word)
-            self.addresses += [where] if where is not None and where not in self.addresses else []
+            self.addresses.update({where: None} if where is not None else {})
 
     def _gave_up(self, found: re.Match[str]) -> None:
         self.name, self.port = found["name"], int(found["port"])
@@ -216,7 +232,7 @@ class _Page:
         """Return what was read."""
         found: list[Any] = []
         if self.unfound is not None:
-            found.append(LookUp(name=self.unfound, eai="EAI_NONAME"))
+            found.append(LookUp(name=self.unfound, eai="EAI_AGAIN" if self.again else "EAI_NONAME"))
         if self.name is not None and self.addresses and address(self.name) is None:
             found.append(LookUp(name=self.name, addresses=tuple(self.addresses)))
         found += self.attempts.values()
@@ -229,7 +245,7 @@ class _Page:
                 tls=self.tls if self.secured or self.tls else None,
                 http=self.http,
                 rung="tls" if self.secured or self.tls else "get",
-                waited_ms=1000.0 if self.outcome is ServiceOutcome.SILENT else 0.0,
+                waited_ms=(self.waited_ms or 0.0) if self.outcome is ServiceOutcome.SILENT else 0.0,
             )
             found.append(Served(name=self.name, result=result))
         return found

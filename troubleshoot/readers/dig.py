@@ -20,6 +20,8 @@ _QUESTION = re.compile(r"^;(?P<name>[^\s;]{1,253})\s+IN\s+(?P<type>[A-Z]+)")
 _RECORD = re.compile(r"^(?P<name>[^\s;]{1,253})\s+(?P<ttl>\d{1,10})\s+IN\s+(?P<type>[A-Z]+)\s+(?P<data>\S.*)$")
 _TIME = re.compile(r"^;; Query time: (\d{1,7}) msec")
 _SERVER = re.compile(r"^;; SERVER: (?P<address>[^#\s]+)#(?P<port>\d+)")
+#: The types of records that dig(1) takes as a word of their own.
+_TYPE = re.compile(r"(?i)A|AAAA|ANY|AXFR|CAA|CNAME|DNSKEY|DS|HTTPS|MX|NAPTR|NS|PTR|SOA|SRV|SVCB|TLSA|TXT")
 _STATES = {
     "NOERROR": Answer.NO_DATA,
     "NXDOMAIN": Answer.NXDOMAIN,
@@ -52,12 +54,13 @@ class _Answered:
         """Return it, ``None`` where nobody can be named who was asked, or nothing that was."""
         if self.name is None or self.server is None or (self.state is None and not self.addresses):
             return None
-        asked_for_addresses = self.kind in ("A", "AAAA", "")
+        if self.kind not in ("A", "AAAA", ""):
+            return None  # of addresses the answer says nothing
         return LookUp(
             name=self.name.rstrip("."),
             server=self.server,
             record_type=self.kind,
-            answer=Answer.ADDRESSES if self.addresses and asked_for_addresses else self.state or Answer.NO_DATA,
+            answer=Answer.ADDRESSES if self.addresses else self.state or Answer.NO_DATA,
             addresses=tuple(self.addresses),
             aliases=tuple(self.aliases),
             ttl_s=self.ttl,
@@ -71,9 +74,9 @@ def read(block: Block, labels: Labels) -> Reading:
     words = block.typed.split("|")[0].split()[1:]
     short = "+short" in words
     answered.server = next((address(w[1:]) for w in words if w.startswith("@")), None)
-    named = [w for w in words if not w.startswith(("@", "+", "-")) and w.upper() not in ("A", "AAAA", "ANY", "IN")]
+    named = [w for w in words if not w.startswith(("@", "+", "-")) and not _TYPE.fullmatch(w)]
     answered.name = named[0] if named else None
-    answered.kind = next((w.upper() for w in words if w.upper() in ("A", "AAAA")), "")
+    answered.kind = next((w.upper() for w in words if _TYPE.fullmatch(w)), "PTR" if "-x" in words else "")
     for line in walk:
         if _HEAD.match(line) and (done := answered.look_up()) is not None:
             found.append(done)
@@ -89,7 +92,8 @@ def read(block: Block, labels: Labels) -> Reading:
 
 def _line(line: str, answered: _Answered, labels: Labels, *, short: bool) -> bool:
     if labels.says(line, "dns-timed-out"):
-        answered.state = Answer.PORT_CLOSED if "connection refused" in line else Answer.NO_ANSWER
+        closed = "connection refused" in line or answered.state is Answer.PORT_CLOSED
+        answered.state = Answer.PORT_CLOSED if closed else Answer.NO_ANSWER
         answered.server = answered.server or first_address(line.partition("#")[0])
         return True
     for pattern, take in ((_STATUS, _status), (_QUESTION, _question), (_SERVER, _server), (_TIME, _time)):

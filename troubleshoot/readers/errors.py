@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from probes.failure import Failure, IcmpError
 from troubleshoot.readers.labels import Labels
 from troubleshoot.readers.words import family
@@ -39,8 +37,6 @@ _CALLS = (
     ("address family not supported", "EAFNOSUPPORT", Failure.FAMILY_UNSUPPORTED),
     ("connection attempt failed", None, None),
 )
-#: The Winsock number that Windows' own programs write behind an error.
-_NUMBER = re.compile(r"\b(100\d\d)\b")
 
 
 def icmp(line: str, labels: Labels, sender: str | None) -> IcmpError | None:

@@ -17,12 +17,16 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
     return bool(re.match(r"^\S+\s+STREAM( |$)", line)) and address(line.split(maxsplit=1)[0]) is not None
 
 
-def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
+def read(block: Block, labels: Labels) -> Reading:
     """Read one look-up. Nothing at all is what getent writes of a name that there is none of."""
     walk, found, said = Walk(block), list[str](), None
     words = [word for word in block.typed.split("|")[0].split()[1:] if not word.startswith("-")]
     database = words[0] if words else "ahosts"
+    again = False
     for line in walk:
+        if labels.says(line, "temporary-failure"):
+            again = True
+            continue
         matched = _LINE.match(line)
         one = address(matched["address"]) if matched is not None else None
         if one is None or matched is None:
@@ -34,7 +38,8 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     if not database.startswith(("hosts", "ahosts")) or name is None or address(name) is not None:
         return walk.reading("linux", ())
     empty = not any(line.strip() for line in block.lines)
-    if not found and not (empty and len(words) > 1):
+    if not found and not ((empty or again) and len(words) > 1):
         return walk.reading("linux", ())
-    seen = LookUp(name=name.rstrip("."), addresses=tuple(dict.fromkeys(found)), eai=None if found else "EAI_NONAME")
+    eai = None if found else "EAI_AGAIN" if again else "EAI_NONAME"
+    seen = LookUp(name=name.rstrip("."), addresses=tuple(dict.fromkeys(found)), eai=eai)
     return walk.reading("linux", (seen,))

@@ -34,6 +34,8 @@ _FIELDS = (
     *("media-state", "of-no-interest"),
 )
 
+_ADDRESS_STATES = ("address-duplicate", "address-tentative", "address-deprecated")
+
 
 def starts(line: str, labels: Labels) -> bool:
     """Whether the output begins with this line."""
@@ -49,10 +51,17 @@ class _Adapter:
         )
         self.gateways: list[str] = []
 
-    def add(self, found: str, prefix: int | None) -> None:
+    def add(self, found: str, state: str | None) -> None:
+        """Add an address of which the page says that it is ``address-duplicate`` and so on."""
         version = family(found)
-        length = prefix if prefix is not None else 64 if version == 6 else 32
-        one = InterfaceAddress(address=found.partition("%")[0], family=version, prefix=length)
+        one = InterfaceAddress(
+            address=found.partition("%")[0],
+            family=version,
+            prefix=64 if version == 6 else 32,
+            tentative=state == "address-tentative",
+            deprecated=state == "address-deprecated",
+            duplicate=state == "address-duplicate",
+        )
         self.interface = replace(self.interface, addresses=(*self.interface.addresses, one))
 
     def mask(self, length: int) -> None:
@@ -83,12 +92,12 @@ class _Page:
 
     def __init__(self) -> None:
         self.adapters: list[_Adapter] = []
-        self.servers: list[str] = []
-        self.search: list[str] = []
+        self.servers: dict[str, None] = {}
+        self.search: dict[str, None] = {}
         self.hostname: str | None = None
         self.last: str | None = None
 
-    def take(self, meaning: str, value: str) -> bool:
+    def take(self, meaning: str, value: str, labels: Labels) -> bool:
         """Take a value of a field, the first one or one below it."""
         adapter = self.adapters[-1] if self.adapters else None
         found = address(re.sub(r"\(.*", "", value))
@@ -97,15 +106,15 @@ class _Page:
         elif meaning == "dns-servers":
             if found is None:
                 return not value
-            self.servers += [found] if found not in self.servers else []
+            self.servers.setdefault(found)
         elif meaning == "dns-suffix":
-            self.search += [value] if value and value not in self.search else []
+            self.search.update({value: None} if value else {})
         elif adapter is None:
             return meaning == "of-no-interest"
         elif meaning == "physical-address":
             adapter.interface = replace(adapter.interface, mac=mac(value))
         elif meaning == "ip-address" and found is not None:
-            adapter.add(found, None)
+            adapter.add(found, labels.meant(value, _ADDRESS_STATES))
         elif meaning == "subnet-mask" and (length := prefix_of(value)) is not None:
             adapter.mask(length)
         elif meaning == "default-gateway":
@@ -133,12 +142,12 @@ def read(block: Block, labels: Labels) -> Reading:
             continue
         if field is not None and (meaning := labels.label(field["key"], _FIELDS)) is not None:
             page.last = meaning
-            if not page.take(meaning, field["value"].strip()):
+            if not page.take(meaning, field["value"].strip(), labels):
                 walk.leave()
             continue
         alone = line.strip()
         further = page.last in ("dns-servers", "default-gateway", "dns-suffix") and line.startswith("      ")
-        if not (further and page.last is not None and page.take(page.last, alone)):
+        if not (further and page.last is not None and page.take(page.last, alone, labels)):
             walk.leave()
     return walk.reading("windows", _seen(page, filtered=block.filtered))
 

@@ -200,14 +200,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What one command's output says.
 
     ``command`` is the reader's, empty for text of no known command. ``typed`` is the command line where it was there.
-    ``vantage`` says whose eyes these are. ``unread`` are the lines that were not understood, cut to
-    :data:`LONGEST_LINE` characters, ``more`` how many beyond :data:`MOST_UNREAD` were left out. ``remarks`` are notes
-    on what a line means.
+    ``vantage`` says whose eyes these are, ``host`` what the prompt calls the machine, empty where it does not.
+    ``unread`` are the lines that were not understood, cut to :data:`LONGEST_LINE` characters, ``more`` how many beyond
+    :data:`MOST_UNREAD` were left out. ``remarks`` are notes on what a line means.
     """
 
     command: str
     line: int = 1
     typed: str = ""
+    host: str = ""
     system: System | None = None
     language: str | None = None
     vantage: str = "pasted"
@@ -218,12 +219,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """The lines that one command wrote, the first of them line ``first`` of the text; ``typed`` is what was typed."""
+    """The lines that one command wrote, the first of them line ``first`` of the text.
+
+    ``typed`` is what was typed, ``host`` the machine that the prompt before it names.
+    """
 
     command: str
     lines: tuple[str, ...]
     first: int = 1
     typed: str = ""
+    host: str = ""
 
     @property
     def filtered(self) -> bool:
@@ -266,6 +271,7 @@ class Walk:
             command=self.block.command,
             line=self.block.first,
             typed=self.block.typed[:LONGEST_LINE],
+            host=self.block.host,
             system=system,
             seen=tuple(seen),
             unread=tuple(Unread(self.block.first + n, self.block.lines[n][:LONGEST_LINE]) for n in kept),

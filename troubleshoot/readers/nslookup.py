@@ -22,6 +22,9 @@ _ABOUT = re.compile(r"(?:can't find|find|für|가|を)\s+(?P<name>[A-Za-z0-9_][\
 _NAME = re.compile(r"[A-Za-z0-9_](?:[\w-]{0,62}\.)+[\w-]{1,63}|[\w-]{1,63}(?=:)")
 _ALIAS = re.compile(r"^(?P<alias>\S{1,253})\s+canonical name = (?P<name>\S{1,253}?)\.?$")
 
+#: What is asked for, where it is not addresses.
+_TYPE = re.compile(r"(?i)[-/](?:q|ty|type|query|querytype)=([a-z0-9+]{1,12})$")
+
 
 def starts(line: str, labels: Labels) -> bool:
     """Whether the output begins with this line: the name of the server that is asked."""
@@ -60,15 +63,18 @@ def read(block: Block, labels: Labels) -> Reading:
     for line in walk:
         if not (_complaint(line, asked, labels) or _field(line, asked, labels) or _more(line, asked)):
             walk.leave()
+    kind = next((typed[1].upper() for word in block.typed.split() if (typed := _TYPE.match(word))), "")
     name = _asked_for(asked, words[0].rstrip(".") if words else None)
     server = asked.server or (address(words[1]) if len(words) > 1 else None)
     found: list[Any] = []
-    if name is not None and server is not None and (asked.addresses or asked.answer is not None):
+    about_addresses = kind in ("", "A", "AAAA", "A+AAAA")
+    if about_addresses and name is not None and server is not None and (asked.addresses or asked.answer is not None):
         answer = Answer.ADDRESSES if asked.addresses else asked.answer or Answer.NO_DATA
         found.append(
             LookUp(
                 name=name.rstrip("."),
                 server=server,
+                record_type=kind if kind in ("A", "AAAA") else "",
                 answer=answer,
                 addresses=tuple(dict.fromkeys(asked.addresses)),
                 aliases=tuple(asked.aliases),
@@ -90,7 +96,7 @@ def _complaint(line: str, asked: _Asked, labels: Labels) -> bool:
         return False
     for meaning, answer in _FAILURES:
         if labels.says(line, meaning):
-            asked.answer = answer
+            asked.answer = _kept(asked.answer, answer, line)
             break
     else:
         return False
@@ -101,6 +107,13 @@ def _complaint(line: str, asked: _Asked, labels: Labels) -> bool:
     if about is not None and first_address(about["name"]) is None:
         asked.name = asked.name or about["name"].rstrip(".:")
     return True
+
+
+def _kept(before: Answer | None, answer: Answer, line: str) -> Answer:
+    """Return what a complaint comes to: a refused connection says more than that nobody was reached at last."""
+    if "connection refused" in line.casefold():
+        return Answer.PORT_CLOSED
+    return Answer.PORT_CLOSED if answer is Answer.NO_ANSWER and before is Answer.PORT_CLOSED else answer
 
 
 def _field(line: str, asked: _Asked, labels: Labels) -> bool:

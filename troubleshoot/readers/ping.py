@@ -118,19 +118,38 @@ class _Series:
         )
 
 
+def goes_all_the_way(typed: str, system: System | None) -> bool:
+    """Whether the packets of a command line go as far as any: with no TTL of their own, and free to be fragmented."""
+    short = {"windows": r"[-/][if]", "macos": r"-[mD]\d*"}.get(system or "", r"-[tM]\S*")
+    return not any(re.fullmatch(short, word) for word in typed.partition("|")[0].split())
+
+
 def read(block: Block, labels: Labels) -> Reading:
-    """Read one run of a ping."""
-    walk, series = Walk(block), _Series()
+    """Read the runs of a ping: one, or as many as there are headings."""
+    walk, every = Walk(block), [_Series()]
     for line in walk:
+        series = every[-1]
+        if series.address is not None and _begins(line, labels):
+            series = _Series()
+            every.append(series)
         if not (_head(line, series, labels) or _answer(line, series, labels) or _end(line, series, labels)):
             walk.leave()
+    system = next((series.system for series in every if series.system is not None), None)
+    return walk.reading(system, [one for series in every for one in _told(series)])
+
+
+def _begins(line: str, labels: Labels) -> bool:
+    return (line.startswith("PING") and "bytes" in line) or _windows_head(line, labels) is not None
+
+
+def _told(series: _Series) -> list[Any]:
     found = list(series.found)
     result = series.result()
     if series.name is not None and series.address is not None and address(series.name) is None:
         found.insert(0, LookUp(name=series.name, addresses=(series.address,)))
     if result is not None and (result.sent or result.echoes):
         found.append(result)
-    return walk.reading(series.system, found)
+    return found
 
 
 def _head(line: str, series: _Series, labels: Labels) -> bool:

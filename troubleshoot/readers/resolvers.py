@@ -35,7 +35,7 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
 def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     """Read a configuration, or one look-up."""
     walk = Walk(block)
-    servers, search, found = list[str](), list[str](), dict[str, list[str]]()
+    servers, search, found = dict[str, None](), dict[str, None](), dict[str, list[str]]()
     unfound: list[Any] = []
     more, macos = False, False
     for line in walk:
@@ -43,18 +43,18 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
         if heading is not None or (more and all(map(_server, line.split()))):
             words = (heading["more"] or "").split() if heading is not None else line.split()
             fallback = heading is not None and "Fallback" in line
-            servers += [one for one in map(_server, words) if one is not None and not fallback and one not in servers]
+            servers.update({one: None for one in map(_server, words) if one is not None and not fallback})
             more = heading is None or not (fallback or "Current" in line)
             continue
         more = False
         if scutil is not None and (one := address(scutil["address"])) is not None:
             macos = True
-            servers += [one] if one not in servers else []
+            servers[one] = None
         elif domain is not None:
-            search += [name for name in domain["names"].split() if name not in search and not name.startswith("~")]
+            search.update({name: None for name in domain["names"].split() if not name.startswith("~")})
         elif (named := _SEARCH.match(line)) is not None:
             macos = True
-            search += [named["name"]] if named["name"] not in search and "[" in line else []
+            search.update({named["name"]: None} if "[" in line else {})
         elif (said := _QUERY.match(line.strip())) is not None and (one := address(said["address"])) is not None:
             found.setdefault(said["name"], []).append(one)
         elif (gone := _UNFOUND.match(line)) is not None:

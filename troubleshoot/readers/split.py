@@ -24,7 +24,9 @@ MOST_LINES: Final = 60_000
 _PROMPTS = (
     re.compile(r"^(?:\([\w.-]{1,40}\) ?)?PS(?: [^>]{0,260})?>+ ?(?P<typed>.*)$"),
     re.compile(r"^[A-Za-z]:\\[^<>|\"]{0,260}>(?P<typed>.*)$"),
-    re.compile(r"^(?:\([\w.-]{1,40}\) ?)?\[?[\w.-]{1,40}@[\w.-]{1,80}[: ][^$#%>]{0,200}\]?[$#%>] ?(?P<typed>.*)$"),
+    re.compile(
+        r"^(?:\([\w.-]{1,40}\) ?)?\[?[\w.-]{1,40}@(?P<host>[\w.-]{1,80})[: ][^$#%>]{0,200}\]?[$#%>] ?(?P<typed>.*)$"
+    ),
 )
 _BARE = re.compile(r"^(?:[$#%>]|bash-[\d.]+[$#]|sh-[\d.]+[$#]) ?(?P<typed>\S.*)$")
 _BEFORE = re.compile(
@@ -57,20 +59,20 @@ class Table:
 def split(text: str, table: Table, labels: Labels) -> Iterator[Block]:
     """Yield the outputs in a text, in their order; ``command`` is empty for lines of no known command."""
     lines = [line[:LONGEST].rstrip("\r").expandtabs() for line in text.split("\n")[:MOST_LINES]]
-    begun, command, typed, explicit = 0, "", "", False
+    begun, command, typed, host, explicit = 0, "", "", "", False
     for number, line in enumerate(lines):
         announced = _announced(line, table)
         if announced is not None:
-            yield from _block(lines, begun, number, command, typed)
-            begun, typed, explicit = number + 1, announced, bool(announced)
-            command = table.of_command(announced) or ""
+            yield from _block(lines[begun:number], begun, command, typed, host)
+            begun, (typed, host) = number + 1, announced
+            command = table.of_command(typed) or ""
             explicit = bool(command)
         elif not explicit and line.strip():
             found = table.of_heading(line, labels)
             if found is not None and not _goes_on(found, command):
-                yield from _block(lines, begun, number, command, typed if command == found else "")
+                yield from _block(lines[begun:number], begun, command, typed if command == found else "", host)
                 begun, command, typed = number, found, ""
-    yield from _block(lines, begun, len(lines), command, typed)
+    yield from _block(lines[begun:], begun, command, typed, host)
 
 
 #: Outputs with several headings: another one of the same kind is no new output.
@@ -96,21 +98,24 @@ def _goes_on(found: str, command: str) -> bool:
     return found == command and found in _SEVERAL_HEADINGS
 
 
-def _announced(line: str, table: Table) -> str | None:
-    """Return the command line that a prompt or a mark announces, ``None`` where the line is neither."""
+def _announced(line: str, table: Table) -> tuple[str, str] | None:
+    """Return the command line that a prompt or a mark announces, and the machine that a prompt names, empty for none.
+
+    ``None`` where the line is neither.
+    """
     if line.startswith(MARK):
-        return line[len(MARK) :].strip().removesuffix("===").strip()
+        return line[len(MARK) :].strip().removesuffix("===").strip(), ""
     for prompt in _PROMPTS:
         found = prompt.match(line)
         if found is not None:
-            return found["typed"].strip()
+            return found["typed"].strip(), found.groupdict().get("host") or ""
     bare = _BARE.match(line)
     if bare is not None and table.of_command(bare["typed"]) is not None:
-        return bare["typed"].strip()
+        return bare["typed"].strip(), ""
     return None
 
 
-def _block(lines: list[str], begin: int, end: int, command: str, typed: str) -> Iterator[Block]:
-    held = tuple(lines[begin:end])
+def _block(lines: list[str], begin: int, command: str, typed: str, host: str) -> Iterator[Block]:
+    held = tuple(lines)
     if typed or any(line.strip() for line in held):
-        yield Block(command=command, lines=held, first=begin + 1, typed=typed)
+        yield Block(command=command, lines=held, first=begin + 1, typed=typed, host=host)

@@ -27,6 +27,10 @@ _PIECE = re.compile(
     r"|\((?P<in>[0-9A-Fa-f:.%\w]{2,60})\)|(?P<address>(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)"
 )
 _CANNOT = re.compile(r"(?i)^traceroute6?: (?:unknown host (?P<one>\S+)|(?P<two>\S+): (?:name or service|temporary))")
+#: Linux' traceroute names itself only in the line after it.
+_ALONE = re.compile(
+    r"(?i)^(?P<one>(?!))?(?P<two>[\w.-]{1,253}): (?:name or service not known|temporary failure in name)"
+)
 _QUOTED = re.compile(r"(?:name |\")(?P<name>[\w-]+(?:\.[\w-]+)*)")
 #: The marks of traceroute(8), type and code of ICMP and of ICMPv6.
 _MARKS = {
@@ -60,7 +64,7 @@ def read(block: Block, labels: Labels) -> Reading:
     if trace.name and trace.target and address(trace.name) is None:
         found.append(LookUp(name=trace.name, addresses=(trace.target,)))
     if trace.unfound:
-        found.append(LookUp(name=trace.unfound, eai="EAI_NONAME"))
+        found.append(LookUp(name=trace.unfound, eai="EAI_AGAIN" if trace.later else "EAI_NONAME"))
     result = trace.result()
     if result is not None:
         found.append(result)
@@ -74,6 +78,7 @@ class _Trace:
         self.system: System | None = None
         self.name: str | None = None
         self.unfound: str | None = None
+        self.later = False
         self.target: str | None = None
         self.hops: dict[int, Hop] = {}
         self.told: tuple[int, IcmpError] | None = None
@@ -85,8 +90,9 @@ class _Trace:
             self.name, self.target = unix["name"].rstrip(","), address(unix["address"])
             self.system = "macos" if " 64 hops max" in line else "linux"  # the defaults of each
             return True
-        cannot = _CANNOT.match(line)
+        cannot = _CANNOT.match(line) or (_ALONE.match(line) if self.target is None else None)
         if cannot is not None:
+            self.later = labels.says(line, "temporary-failure")
             self.unfound = cannot["one"] or cannot["two"]
             self.system = "macos" if cannot["one"] else "linux"
             return True

@@ -6,8 +6,9 @@ read here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,6 +28,7 @@ from troubleshoot.run.pasted.evidence import Evidence
 from troubleshoot.run.plan import wanted
 from troubleshoot.run.sound import check
 
+T = TypeVar("T")
 #: How platforms are called in reports.
 _PLATFORMS = {"linux": "linux", "macos": "darwin", "windows": "windows"}
 _NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
@@ -35,11 +37,24 @@ _MOST_ROUNDS = 20
 
 
 def of_one_machine(readings: Sequence[Reading]) -> tuple[tuple[Reading, ...], int]:
-    """Return the readings of the system that most of them are of, and how many are of another one."""
-    systems = [reading.system for reading in readings if reading.seen and reading.system is not None]
-    best = max(systems, key=systems.count, default=None)
-    kept = tuple(reading for reading in readings if reading.seen and reading.system in (None, best))
-    return kept, sum(1 for reading in readings if reading.seen) - len(kept)
+    """Return the readings of the machine that most of them are of, and how many may be of another one.
+
+    Machines are told apart by system, and by the name in the prompt; where several names are there, what has none may
+    be of any.
+    """
+    told = [reading for reading in readings if reading.seen]
+    system = _most([reading.system for reading in told if reading.system is not None])
+    kept = [reading for reading in told if reading.system in (None, system)]
+    hosts = [reading.host for reading in kept if reading.host]
+    if len(set(hosts)) > 1:
+        host = _most(hosts)
+        kept = [reading for reading in kept if reading.host == host]
+    return tuple(kept), len(told) - len(kept)
+
+
+def _most(words: Sequence[T]) -> T | None:
+    """Return the word that stands there most often, of several the first."""
+    return max(Counter(words).items(), key=lambda pair: pair[1], default=(None, 0))[0]
 
 
 def judge_pasted(
@@ -54,11 +69,12 @@ def judge_pasted(
 ) -> Report:
     """Judge ``request`` by what ``readings`` of one machine show; ``started`` and ``epoch_s`` are now."""
     request = replace(request, privileged=False)
-    evidence = Evidence(readings)
+    evidence = Evidence(readings, foreign="bind-address" in request.about)
     facts = _answered(request, evidence, catalogue, epoch_s)
     system = next((reading.system for reading in readings if reading.system is not None), None)
     hostname = next(
-        (seen.hostname for reading in readings for seen in reading.seen if isinstance(seen, Machine)), "pasted"
+        (seen.hostname for reading in readings for seen in reading.seen if isinstance(seen, Machine)),
+        next((reading.host for reading in readings if reading.host), "pasted"),
     )
     circumstances = Circumstances(
         started=started,

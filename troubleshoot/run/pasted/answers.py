@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -48,8 +48,8 @@ def _address(request: Any, evidence: Evidence) -> AddressResult | None:
     plain = mapped or address
     own = [ipaddress.ip_address(one) for one in evidence.own]
     local = plain.is_loopback or plain in own
-    if not (local or plain.is_multicast or plain.is_unspecified or evidence.knows_own):
-        return None
+    if evidence.foreign and not (local or plain.is_multicast or plain.is_unspecified or evidence.knows_own):
+        return None  # that it is not there is the question, and no list of addresses shows it
     same = sorted({o for o in own if o.version == plain.version}, key=lambda o: int(o) ^ int(plain))
     return AddressResult(
         address=request.address,
@@ -114,10 +114,13 @@ def _resolve(request: Any, evidence: Evidence) -> ResolveResult | None:
     found = [one for one in evidence.look_ups if _same_name(one.name, request.name)]
     if not found:
         return None
-    by_system = next((one for one in found if one.server is None), None)
-    answers = tuple(_of_server(one, one.server) for one in found if one.server is not None)
+    by_system = _newest([one for one in found if one.server is None])
+    newest = {(a.server, a.record_type): a for one in found if one.server is not None for a in _of_server(one)}
+    answers = tuple(a for a in newest.values() if not _half(a, newest))
+    if by_system is None and not answers:
+        return None
     system = SystemAnswer(by_system.addresses, by_system.eai, 0.0) if by_system is not None else None
-    told = next((one.addresses for one in answers if one.addresses), ())
+    told = next((one.addresses for one in reversed(answers) if one.addresses), ())
     return ResolveResult(
         name=request.name,
         ascii_name=request.name,
@@ -130,21 +133,39 @@ def _resolve(request: Any, evidence: Evidence) -> ResolveResult | None:
     )
 
 
-def _of_server(one: LookUp, server: str) -> ServerAnswer:
+def _newest(found: list[LookUp]) -> LookUp | None:
+    """Return the last look-up; a fuller one before it, where that one gives no other address (ping gives one)."""
+    last = found[-1] if found else None
+    if last is None or not last.addresses:
+        return last
+    return max((one for one in found if set(last.addresses) <= set(one.addresses)), key=lambda one: len(one.addresses))
+
+
+def _of_server(one: LookUp) -> Iterator[ServerAnswer]:
+    """Yield what a server said of each kind of address that it was asked for."""
     given = one.answer or Answer.NO_DATA
-    return ServerAnswer(
-        server=server,
-        port=53,
-        name=one.name,
-        record_type=one.record_type or ("AAAA" if one.addresses and all(":" in a for a in one.addresses) else "A"),
-        transport="udp",
-        answer=given,
-        rcode=_RCODES.get(given),
-        addresses=one.addresses,
-        aliases=one.aliases,
-        ttl_s=one.ttl_s,
-        rtt_ms=one.rtt_ms,
-    )
+    kinds = [kind for kind in ("A", "AAAA") if any((":" in a) == (kind == "AAAA") for a in one.addresses)]
+    both = ["A", "AAAA"] if given is Answer.NO_DATA else ["A"]
+    for kind in [one.record_type] if one.record_type else kinds or both:
+        yield ServerAnswer(
+            server=one.server or "",
+            port=53,
+            name=one.name,
+            record_type=kind,
+            transport="udp",
+            answer=given,
+            rcode=_RCODES.get(given),
+            addresses=tuple(a for a in one.addresses if (":" in a) == (kind == "AAAA")),
+            aliases=one.aliases,
+            ttl_s=one.ttl_s,
+            rtt_ms=one.rtt_ms,
+        )
+
+
+def _half(answer: ServerAnswer, newest: Mapping[tuple[str, str], ServerAnswer]) -> bool:
+    """Whether a server has no address of one kind and was not asked for the other: that settles nothing of the name."""
+    other = "A" if answer.record_type == "AAAA" else "AAAA"
+    return answer.answer is Answer.NO_DATA and (answer.server, other) not in newest
 
 
 def _configuration(evidence: Evidence) -> ResolverConfiguration | None:

@@ -28,6 +28,7 @@ from troubleshoot.readers.model import (
     Served,
     Sockets,
 )
+from troubleshoot.readers.ping import goes_all_the_way
 
 T = TypeVar("T")
 _COUNTERS = ("rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped")
@@ -36,7 +37,9 @@ _COUNTERS = ("rx_packets", "tx_packets", "rx_errors", "tx_errors", "rx_dropped",
 class Evidence:
     """The observations in ``readings``; of the same thing seen twice, what was seen last."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[Reading], *, foreign: bool = False) -> None:
+        #: Whether it is asked if an address is not this machine's.
+        self.foreign = foreign
         self._seen = [seen for reading in readings for seen in reading.seen]
         #: Who was asked where the command line named nobody.
         self.asked = tuple(
@@ -48,7 +51,12 @@ class Evidence:
             )
         )
         self.system = next((reading.system for reading in readings if reading.system is not None), None)
-        self.pings = {one.address: one for one in self.of(PingResult)}
+        self.pings = {
+            seen.address: seen
+            for reading in readings
+            for seen in reading.seen
+            if isinstance(seen, PingResult) and goes_all_the_way(reading.typed, reading.system)
+        }
         self.traces = {one.address: one for one in self.of(TracerouteResult)}
         self.routed = {one.address: one for one in self.of(RouteResult)}
         self.look_ups = self.of(LookUp)
