@@ -96,8 +96,8 @@ class _Page:
         """Take a line; false where it says nothing that is looked for."""
         for pattern, take in (
             (_TRYING, self._trying), (_CONNECTED, self._met), (_ESTABLISHED, self._met), (_FAILED, self._failed),
-            (_HOST, self._host), (_GAVE_UP, self._gave_up), (_SECURE, self._secure), (_PAPER, self._paper), (_HTTP, self._answered),
-            (_HEADER, self._header), (_CURL, self._curl),
+            (_HOST, self._host), (_GAVE_UP, self._gave_up), (_SECURE, self._secure), (_PAPER, self._paper),
+            (_HTTP, self._answered), (_HEADER, self._header), (_CURL, self._curl),
         ):  # fmt: skip
             found = pattern.match(line)
             if found is not None:
