@@ -109,6 +109,20 @@ def megabytes() -> dict[str, str]:
     }
 
 
+def many(count: int) -> list[str]:
+    return [f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in range(count)]
+
+
+#: Outputs that are read in less than a second; of each, something once took time by the square of its length.
+LONG = {
+    "letters": "C:\\>ping 1.2.3.4\n" + ("a" * 1999 + "\n") * 520,
+    "dots": "C:\\>route print\n" + (". " * 999 + "x\n") * 520,
+    "servers": "kim@client:~$ resolvectl\nDNS Servers: " + "\n".join(many(55_000)),
+    "addresses": "kim@client:~$ curl -v http://x.example/\n" + "".join(f"*   Trying {a}:80...\n" for a in many(38_000)),
+    "adapters": "C:\\>ipconfig\n   DNS Servers . . . : " + "\n                 ".join(many(30_000)),
+}
+
+
 @pytest.mark.parametrize("kind", megabytes())
 def test_a_megabyte_is_read_in_bounded_time(kind: str) -> None:
     text = megabytes()[kind]
@@ -126,3 +140,10 @@ def test_a_paste_from_nowhere_is_shown_and_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"Bonjour" in done.stdout
     assert b"\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_what_is_long_takes_no_longer_than_it_is(kind: str) -> None:
+    began = time.process_time()
+    read(LONG[kind], CATALOGUE)
+    assert time.process_time() - began < 4

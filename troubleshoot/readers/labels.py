@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 
 from troubleshoot.knowledge.labels import LabelEntry
 
 LANGUAGES = ("en", "ko", "de", "ja")
-_END = re.compile(r"[\s.:\uff1a]+$")
+#: What may stand between a label and its value.
+_END = " \t\u00a0\u3000.:\uff1a"
 
 
 class Labels:
@@ -48,7 +48,7 @@ class Labels:
 
     def label(self, key: str, meanings: tuple[str, ...]) -> str | None:
         """Return the meaning of which ``key`` (what stands before a colon) is the label."""
-        folded = _END.sub("", key.strip().casefold())
+        folded = key.strip().casefold().rstrip(_END)
         return self._of_label(folded, meanings)
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 - one object in a process

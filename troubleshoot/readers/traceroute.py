@@ -101,8 +101,9 @@ class _Trace:
             self.system, self.unfound = "windows", named["name"].rstrip(".") if named else None
             return named is not None
         if self.target is None and not _HOP.match(line):
-            named, first = _NAMED.search(line), first_address(line)
+            first = first_address(line)
             if first is not None and (labels.says(line, "tracing") or starts(line, labels)):
+                named = _NAMED.search(line)
                 self.system, self.name = "windows", named["name"] if named else None
                 self.target = (address(named["address"]) if named else None) or first
                 return True

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 #: What may be an address: digits and dots, or hexadecimal digits and colons, a zone behind it.
 _MAYBE = re.compile(
-    r"(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9A-Fa-f]*:[0-9A-Fa-f:]*:|::)[0-9A-Fa-f:.]{2,45})(?:%[\w.-]{1,15})?"
+    r"(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9A-Fa-f]{0,45}:[0-9A-Fa-f:]{0,45}:|::)[0-9A-Fa-f:.]{2,45})(?:%[\w.-]{1,15})?"
 )
 _MAC = re.compile(r"\b[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}\b")
 
