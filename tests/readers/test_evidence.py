@@ -87,7 +87,9 @@ def test_of_two_machines_one_is_judged(tmp_path: Path) -> None:
     file.write_text(TEXTS["windows-ping"] + "\n" + TEXTS["linux-ip-route"], encoding="utf-8")
     done = wsadiag("10060", "198.51.100.7:443", "--evidence", str(file), "-q")
     assert b"another system" in done.stderr
-    assert done.returncode in (0, 1, 3)
+    report = judged("10060", "198.51.100.7:443", file.read_text(encoding="utf-8"))
+    assert done.returncode == {"healthy": 0, "fault": 1, "inconclusive": 3}[report.verdict.outcome]
+    assert {record["vantage"] for record in report.probes} == {"pasted, Windows"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_what_cannot_be_judged_is_refused(words: tuple[str, ...], said: bytes) -
 @pytest.mark.parametrize("system", ["windows", "linux", "macos"])
 def test_all_samples_of_a_system_together_are_judged(system: str, code: str, target: str) -> None:
     report = judged(code, target, "\n".join(text for name, text in TEXTS.items() if name.startswith(system)))
-    assert {record["status"] for record in report.probes} <= {"observed", "not-applicable"}
+    assert "observed" in {record["status"] for record in report.probes}
     assert report.verdict.confidence != "certain"
 
 
@@ -117,5 +119,5 @@ def test_all_samples_of_a_system_together_are_judged(system: str, code: str, tar
 @given(st.sampled_from(CASES), st.lists(st.sampled_from(LINES), max_size=60), st.sampled_from(sorted(TEXTS.values())))
 def test_no_paste_breaks_the_judge(case: tuple[str, str], lines: list[str], text: str) -> None:
     report = judged(*case, "\n".join((*lines, text)))
-    assert "broken" not in {record["status"] for record in report.probes}
-    from_json(to_json(report).encode())
+    assert report.verdict.confidence != "certain"
+    assert replay(from_json(to_json(report).encode()), "en").verdict == report.verdict
