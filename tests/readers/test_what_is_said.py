@@ -163,6 +163,9 @@ def test_curl_says_how_long_it_waited() -> None:
     text = "*   Trying 192.0.2.7:80...\n* Connection timed out after 8001 milliseconds\n* Closing connection\n"
     (one,) = seen(linux("curl -v http://192.0.2.7/", text), Connection)
     assert (one.failure, one.duration_ms) == (Failure.TIMED_OUT, 8001.0)
+    first = "*   Trying [2001:db8::7]:80...\n*   Trying 192.0.2.7:80...\n"
+    both = seen(linux("curl -v http://x.example/", first + "\n".join(text.split("\n")[1:])), Connection)
+    assert [one.duration_ms for one in both] == [None]  # each was given a part of it
     (served,) = seen(linux("curl -v http://x.example/", ESTABLISHED + "curl: (28) Operation timed out\n"), Served)
     assert served.result.waited_ms == 0.0
 

@@ -78,6 +78,7 @@ class _Page:
         self.last: str | None = None
         self.unfound: str | None = None
         self.again = False
+        self.tried = 0
         self.waited_ms: float | None = None
         self.tls: TlsFacts | None = None
         self.http: HttpFacts | None = None
@@ -126,6 +127,7 @@ class _Page:
             return
         self.addresses[where] = None
         self.last = where
+        self.tried += 1
         self.port = int(found["port"]) if found["port"] else self.port
 
     def _met(self, found: re.Match[str]) -> None:
@@ -148,7 +150,7 @@ class _Page:
                 connected=False,
                 failure=word,
                 errno=errno,
-                duration_ms=ms,
+                duration_ms=ms if self.tried == 1 else None,  # of several the whole time is told
             ),
         )
 
@@ -170,7 +172,7 @@ class _Page:
         told = errors.call(found["why"])
         if told is not None and self.last is not None and self.last not in self.attempts:
             self._fail(self.last, *told, float(found["ms"]) if found["ms"] else None)
-        elif self.last in self.attempts and found["ms"]:
+        elif self.last in self.attempts and found["ms"] and self.tried == 1:
             one = self.attempts[self.last]
             self.attempts[self.last] = replace(one, name=self.name, duration_ms=float(found["ms"]))
 
