@@ -10,7 +10,7 @@ from probes.resolve import Answer
 from probes.service import ServiceOutcome
 from tests.readers.test_evidence import judged
 from tests.readers.test_no_more_than_shown import linux, readings, result, seen, windows
-from troubleshoot.readers.model import Connection, Interfaces, LookUp, Served
+from troubleshoot.readers.model import Connection, Interfaces, LookUp, Routes, Served, Sockets
 from troubleshoot.run.pasted import of_one_machine
 from troubleshoot.run.pasted.evidence import Evidence
 
@@ -204,3 +204,13 @@ def test_of_two_prompts_one_machine_is_judged() -> None:
     mark = "=== wsadiag: ip route ===\ndefault via 203.0.113.1 dev eth0\n"
     assert of_one_machine(readings(client + server + mark))[1] == 2  # nobody says whose that is
     assert of_one_machine(readings(client + mark))[1] == 0
+
+
+@pytest.mark.parametrize("before", ["", "sudo ", "LC_ALL=C ", "LC_ALL=C sudo -n "])
+def test_what_stands_before_a_command_is_no_argument(before: str) -> None:
+    assert [one.name for one in seen(linux(f"{before}getent ahosts x.example", ""), LookUp)] == ["x.example"]
+    heads = "State Recv-Q Send-Q Local Address:Port Peer Address:Port\nLISTEN 0 5 127.0.0.1:80 0.0.0.0:*\n"
+    assert [one.whole for one in seen(linux(f"{before}ss -tan", heads), Sockets)] == [True]
+    routes = seen(linux(f"{before}ip route", "default via 192.0.2.1 dev eth0\n"), Routes)
+    assert [one.whole for one in routes] == [True]
+    assert [one.whole for one in seen(linux(f"{before}ip route", ""), Routes)] == [True]

@@ -71,7 +71,7 @@ class _Answered:
 def read(block: Block, labels: Labels) -> Reading:
     """Read the answers to the questions of one command line; with ``+short`` there are addresses alone."""
     walk, found, answered = Walk(block), list[Any](), _Answered()
-    words = block.typed.split("|")[0].split()[1:]
+    words = block.arguments
     short = "+short" in words
     answered.server = next((address(w[1:]) for w in words if w.startswith("@")), None)
     named = [w for w in words if not w.startswith(("@", "+", "-")) and not _TYPE.fullmatch(w)]

@@ -34,5 +34,5 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
                 enabled=one.get("Enabled", "True").casefold() in ("true", "1"),
             )
         )
-    whole = len(block.typed.split()) == 1
+    whole = bool(block.typed) and not block.arguments and not block.filtered
     return walk.reading("windows", (Firewall(rules=tuple(rules), whole=whole),) if rules else ())

@@ -35,7 +35,7 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
                 metric=int(metric[:9] or 0),
             )
         )
-    chosen = block.filtered or len(block.typed.split()) > 1 or not walk.clean
+    chosen = block.filtered or bool(block.arguments) or not walk.clean
     families = tuple(sorted({family(entry.prefix) for entry in entries}))
     seen = (Routes(entries=tuple(entries), families=families, whole=not chosen),) if entries else ()
     return walk.reading("windows", seen)

@@ -46,6 +46,6 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
                 owners=(Owner(int(pid)),) if pid.isdigit() and int(pid[:10]) else (),
             )
         )
-    chosen = block.filtered or len(block.typed.split()) > 1 or not walk.clean
+    chosen = block.filtered or bool(block.arguments) or not walk.clean
     seen = (Sockets(entries=tuple(entries), whole=not chosen, transports=("tcp",)),) if entries else ()
     return walk.reading("windows", seen)

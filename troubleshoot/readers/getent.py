@@ -20,7 +20,7 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
 def read(block: Block, labels: Labels) -> Reading:
     """Read one look-up. Nothing at all is what getent writes of a name that there is none of."""
     walk, found, said = Walk(block), list[str](), None
-    words = [word for word in block.typed.split("|")[0].split()[1:] if not word.startswith("-")]
+    words = [word for word in block.arguments if not word.startswith("-")]
     database = words[0] if words else "ahosts"
     again = False
     for line in walk:

@@ -60,8 +60,7 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
             found[-1] = replace(found[-1], **_counted(count))
         elif not _REST.match(line):
             walk.leave()
-    words = block.typed.split()[1:]
-    some = block.filtered or any(not word.startswith("-") and word != "ifconfig" for word in words)
+    some = block.filtered or any(not word.startswith("-") for word in block.arguments)
     seen = (Interfaces(interfaces=tuple(found), some=some),) if found else ()
     return walk.reading("macos" if macos else "linux", seen)
 

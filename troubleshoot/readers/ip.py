@@ -67,7 +67,7 @@ class _Page:
     """The output as it is read."""
 
     def __init__(self, block: Block) -> None:
-        self.typed = block.typed.split("|")[0].split()
+        self.typed = block.arguments
         self.interfaces: list[Interface] = []
         self.neighbours: list[Neighbour] = []
         self.routes: list[RouteEntry] = []
@@ -195,7 +195,7 @@ class _Page:
             found.append(Routes(entries=(), families=(6,) if "-6" in self.typed else (4,), whole=True))
         if self.neighbours:
             found.append(Neighbours(table=tuple(self.neighbours)))
-        where = next((a for word in self.typed[2:] if (a := address(word)) is not None), None)
+        where = next((a for word in self.typed[1:] if (a := address(word)) is not None), None)
         if self.refused is not None and where is not None and "get" in self.typed:
             none = "unreachable" in self.refused and "Network" in self.refused
             kind = RouteKind.NONE if none else RouteKind.UNREACHABLE
@@ -206,12 +206,12 @@ class _Page:
         return found
 
     def _listed(self, *names: str) -> bool:
-        return any(word in names for word in self.typed[1:3])
+        return any(word in names for word in self.typed[:2])
 
     def _plain(self, *names: str) -> bool:
         """Whether the whole table of one of these names was asked for."""
         families = ("-4", "-6") if "route" in names else ("-s", "-d", "-c")
-        return all(word in ("ip", "show", "list", "ls", "sudo", *families, *names) for word in self.typed)
+        return all(word in ("show", "list", "ls", *families, *names) for word in self.typed)
 
 
 def _result(where: str, got: re.Match[str]) -> RouteResult:

@@ -18,6 +18,7 @@ from probes.service import ServiceResult
 from probes.sockets import SocketEntry
 from probes.traceroute import TracerouteResult
 from troubleshoot.knowledge.kinds import System
+from troubleshoot.readers.words import command_line
 
 #: So much of what was not understood is kept: lines of one output, and characters of a line.
 MOST_UNREAD: Final = 40
@@ -229,6 +230,11 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 1
     typed: str = ""
     host: str = ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The words behind the command's name, up to a pipe."""
+        return list(command_line(self.typed)[1:])
 
     @property
     def filtered(self) -> bool:

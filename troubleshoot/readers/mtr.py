@@ -26,7 +26,7 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
 def read(block: Block, labels: Labels) -> Reading:
     """Read one report: whom it was for stands in the command line alone, else it is who answered last."""
     walk, hops, target = Walk(block), dict[int, Hop](), None
-    for word in block.typed.split()[1:]:
+    for word in block.arguments:
         target = address(word) or target
     last: str | None = None
     rows: list[tuple[int, str | None, int, int, float]] = []

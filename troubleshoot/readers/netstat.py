@@ -51,7 +51,7 @@ def starts(line: str, labels: Labels) -> bool:
 
 def read(block: Block, labels: Labels) -> Reading:
     """Read the table of sockets; with ``-r`` (or where routes are what stands there) that of routes."""
-    words = block.typed.split("|")[0].split()[1:]
+    words = block.arguments
     if any(re.fullmatch(r"-\w*r\w*", word) for word in words) or any(
         labels.says(line, "route-table", "interface-list") for line in block.lines[:5]
     ):

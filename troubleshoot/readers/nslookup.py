@@ -59,7 +59,7 @@ _FAILURES = (
 def read(block: Block, labels: Labels) -> Reading:
     """Read one look-up."""
     walk, asked = Walk(block), _Asked()
-    words = [word for word in block.typed.split("|")[0].split()[1:] if not word.startswith("-")]
+    words = [word for word in block.arguments if not word.startswith("-")]
     for line in walk:
         if not (_complaint(line, asked, labels) or _field(line, asked, labels) or _more(line, asked)):
             walk.leave()

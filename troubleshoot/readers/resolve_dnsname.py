@@ -32,7 +32,7 @@ def read(block: Block, labels: Labels) -> Reading:
             errors.append(LookUp(name=error["name"], eai=eai))
         kept.append("" if error is not None or line.startswith(("At line:", "+ ", "    + ")) else line)
     walk = Walk(Block(command=block.command, lines=tuple(kept), first=block.first, typed=block.typed))
-    asked = next((w for w in block.typed.split()[1:] if not w.startswith("-")), None)
+    asked = next((w for w in block.arguments if not w.startswith("-")), None)
     for one in objects(walk):
         where = address(one.get("IPAddress", one.get("IP4Address", one.get("IP6Address", ""))))
         if where is not None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from troubleshoot.readers.labels import Labels
 from troubleshoot.readers.model import Block
+from troubleshoot.readers.words import command_line
 
 #: How the collecting scripts announce a command.
 MARK: Final = "=== wsadiag: "
@@ -29,11 +30,6 @@ _PROMPTS = (
     ),
 )
 _BARE = re.compile(r"^(?:[$#%>]|bash-[\d.]+[$#]|sh-[\d.]+[$#]) ?(?P<typed>\S.*)$")
-_BEFORE = re.compile(
-    r"^(?:(?:sudo(?: -\w+)*|time|env|LANG=\S*|LC_ALL=\S*|LANGUAGE=\S*|TZ=\S*|"
-    r"cmd(?:\.exe)? /c|powershell(?:\.exe)?(?: -\w+)*|chcp \d+ ?[&|>]+ ?(?:nul ?&? ?)?)\s+)+",
-    re.IGNORECASE,
-)
 
 
 class Table:
@@ -45,7 +41,7 @@ class Table:
 
     def of_command(self, typed: str) -> str | None:
         """Return the reader of the output of a command line, ``None`` for a command that is not read."""
-        words = _BEFORE.sub("", typed.strip().strip("\"'")).split()
+        words = command_line(typed)
         if not words:
             return None
         name = re.split(r"[\\/]", words[0].strip("\"'&"))[-1].casefold().removesuffix(".exe")

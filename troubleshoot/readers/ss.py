@@ -39,7 +39,7 @@ def starts(line: str, labels: Labels) -> bool:  # noqa: ARG001 - the same in eve
 def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     """Read the table."""
     walk, entries = Walk(block), list[SocketEntry]()
-    words = block.typed.split("|")[0].split()[1:]
+    words = block.arguments
     flags = "".join(_LONG.get(w, w[1:]) for w in words if re.fullmatch(r"-[a-zA-Z046]+|--[a-z]+", w))
     only = "udp" if "u" in flags and "t" not in flags else "tcp"
     for line in walk:

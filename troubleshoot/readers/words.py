@@ -11,6 +11,12 @@ from collections.abc import Iterator
 _MAYBE = re.compile(
     r"(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9A-Fa-f]{0,45}:[0-9A-Fa-f:]{0,45}:|::)[0-9A-Fa-f:.]{2,45})(?:%[\w.-]{1,15})?"
 )
+#: What may stand before the name of a command.
+_BEFORE = re.compile(
+    r"^(?:(?:sudo(?: -\w+)*|time|env|LANG=\S*|LC_ALL=\S*|LANGUAGE=\S*|TZ=\S*|"
+    r"cmd(?:\.exe)? /c|powershell(?:\.exe)?(?: -\w+)*|chcp \d+ ?[&|>]+ ?(?:nul ?&? ?)?)\s+)+",
+    re.IGNORECASE,
+)
 _MAC = re.compile(r"\b[0-9A-Fa-f]{1,2}(?:[:-][0-9A-Fa-f]{1,2}){5}\b")
 
 
@@ -36,6 +42,11 @@ def addresses(line: str) -> Iterator[str]:
 def first_address(line: str) -> str | None:
     """Return the first address in a line."""
     return next(addresses(line), None)
+
+
+def command_line(typed: str) -> tuple[str, ...]:
+    """Return name and arguments of a command line, without ``sudo`` and settings before them and pipes behind."""
+    return tuple(_BEFORE.sub("", typed.partition("|")[0].strip().strip("\"'")).split())
 
 
 def mac(line: str) -> str | None:
