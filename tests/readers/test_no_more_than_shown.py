@@ -156,6 +156,8 @@ ESTAB 0      0      192.0.2.10:50123   198.51.100.7:443
         (linux("ss -tan", ESTAB), True),
         (linux("ss -tan -4", ESTAB), False),
         (linux("ss -tan6", ESTAB), False),
+        (linux("ss -tan --ipv4", ESTAB), False),
+        (linux("ss --all --tcp --numeric", ESTAB), True),
         (linux("ss -tan state established", ESTAB), False),
         (linux("ss -tn", ESTAB), False),
     ],
@@ -173,3 +175,30 @@ def test_a_table_of_tcp_tells_nothing_of_udp() -> None:
     udp = "udp://127.0.0.1:5353"
     assert result(judged("10048", udp, linux("ss -tan", ESTAB)), "sockets") is None
     assert result(judged("10048", udp, linux("ss -uan", ESTAB)), "sockets") is not None
+
+
+MACOS = "Active Internet connections (including servers)\ntcp{} 0 0 *.5432 *.* LISTEN\n"
+
+
+@pytest.mark.parametrize(("kind", "cause"), [("4", "port-in-use"), ("46", "port-in-use"), ("6", None)])
+def test_macos_says_whether_an_ipv6_listener_takes_ipv4(kind: str, cause: str | None) -> None:
+    text = f"kim@mac ~ % netstat -an -p tcp\n{MACOS.format(kind)}"
+    assert judged("10048", "127.0.0.1:5432", text).verdict.cause == cause
+
+
+NETSTAT_LINUX = "Active Internet connections (servers and established)\ntcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "whole", "transports"),
+    [
+        ("netstat -an", True, ("tcp", "udp")),
+        ("netstat --all --numeric", True, ("tcp", "udp")),
+        ("netstat -an --inet", False, None),
+        ("netstat -tan4", False, ("tcp",)),
+    ],
+)
+def test_what_netstat_was_asked_for(typed: str, whole: bool, transports: tuple[str, ...] | None) -> None:
+    (table,) = seen(linux(typed, NETSTAT_LINUX), Sockets)
+    assert table.whole is whole
+    assert transports is None or table.transports == transports

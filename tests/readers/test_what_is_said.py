@@ -183,6 +183,16 @@ def test_curl_that_follows_looks_each_name_up(new: bool) -> None:
     assert ends == [("x.example", "192.0.2.7"), ("www.x.example", "192.0.2.8")]
 
 
+def test_curl_for_two_names_looks_each_up_though_the_first_failed() -> None:
+    text = "* Host x.example:80 was resolved.\n* IPv4: 192.0.2.7\n*   Trying 192.0.2.7:80...\n"
+    text += "* connect to 192.0.2.7 port 80 failed: Connection refused\n"
+    text += ESTABLISHED.replace("x.example", "y.example").replace("192.0.2.7", "192.0.2.8")
+    found = {
+        one.name: one.addresses for one in seen(linux("curl -v http://x.example/ http://y.example/", text), LookUp)
+    }
+    assert found == {"x.example": ("192.0.2.7",), "y.example": ("192.0.2.8",)}
+
+
 def test_ipconfig_says_which_address_is_taken() -> None:
     fields = (
         "   IPv4 Address. . . . . . . . . . . : 192.0.2.{}({})\n   Subnet Mask . . . . . . . . . . . : 255.255.255.0\n"

@@ -89,8 +89,11 @@ class _Page:
 
     def is_over(self, line: str) -> bool:
         """Whether another transfer begins with a line: to where the answer points, or to the next URL."""
+        host = _HOST.match(line)
+        if host is not None and host["one"] and self.name not in (None, host["one"]):
+            return True
         return self.connected is not None and bool(
-            line.startswith("* Issue another request to this URL") or _TRYING.match(line) or _HOST.match(line)
+            line.startswith("* Issue another request to this URL") or _TRYING.match(line) or host is not None
         )
 
     def take(self, line: str) -> bool:

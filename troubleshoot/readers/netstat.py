@@ -11,6 +11,8 @@ import re
 from itertools import pairwise
 from typing import Any
 
+from msgspec.structs import replace
+
 from probes.sockets import Owner, SocketEntry
 from troubleshoot.knowledge.kinds import System
 from troubleshoot.readers import route
@@ -39,6 +41,8 @@ _WORDS = {
     "LISTEN": "listen", "SYN_RECV": "syn-recv", "SYN_RECEIVED": "syn-recv", "CLOSING": "closing", "CLOSED": "close",
     "CLOSE": "close", "BOUND": "bound", "UNKNOWN": "close",
 }  # fmt: skip
+#: The options that are spelled out; any other one of them may choose.
+_LONG = {"--all": "a", "--tcp": "t", "--udp": "u", "--listening": "l", "--numeric": "n", "--program": "p"}
 _KEEP = 20_000
 
 
@@ -89,14 +93,14 @@ def _table(
 ) -> Sockets:
     """Return the table: only where all states were asked for are listeners in it at all."""
     words = [word.casefold() for word in words]
-    flags = "".join(word[1:] for word in words if word.startswith(("-", "/")))
+    flags = "".join(_LONG.get(word, word[1:]) for word in words if word.startswith(("-", "/")))
     protocols = [one for word, one in pairwise(words) if word[1:].endswith("p") and one[:3] in ("tcp", "udp")]
     transports = tuple(sorted({one[:3] for one in protocols}))
     if system == "linux":
         transports = tuple(name for name in ("tcp", "udp") if name[0] in flags)
     if not transports:
         transports = ("tcp", "udp") if block.typed else tuple(sorted({one.transport for one in entries}))
-    chosen = any(one in flags for one in "l46f") or (system == "windows" and bool(protocols))
+    chosen = any(one in flags for one in "l46f-") or (system == "windows" and bool(protocols))
     return Sockets(
         entries=tuple(entries),
         whole=clean and len(entries) < _KEEP and not (block.filtered or chosen),
@@ -121,8 +125,6 @@ def _passed(line: str, entries: list[SocketEntry], labels: Labels) -> bool:
 
 
 def _with_owner(entry: SocketEntry, owner: Owner) -> SocketEntry:
-    from msgspec.structs import replace  # noqa: PLC0415 - seldom needed
-
     return replace(entry, owners=(owner,))
 
 
@@ -171,4 +173,7 @@ def _of_unix(found: re.Match[str], labels: Labels) -> SocketEntry | None:
     groups = found.groupdict()
     owners = (Owner(int(groups["pid"]), groups["name"].strip()),) if groups.get("pid") and groups.get("name") else ()
     queue = int(found["received"][:9])
-    return _entry(found["proto"], found["local"], found["remote"], state, queue=queue, owners=owners)
+    entry = _entry(found["proto"], found["local"], found["remote"], state, queue=queue, owners=owners)
+    if entry is None or entry.local_address != "::" or not found["local"].startswith("*."):
+        return entry
+    return replace(entry, v6_only=not found["proto"].endswith("46"))  # macOS tells them apart

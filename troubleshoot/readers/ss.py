@@ -40,7 +40,7 @@ def read(block: Block, labels: Labels) -> Reading:  # noqa: ARG001 - as above
     """Read the table."""
     walk, entries = Walk(block), list[SocketEntry]()
     words = block.arguments
-    flags = "".join(_LONG.get(w, w[1:]) for w in words if re.fullmatch(r"-[a-zA-Z046]+|--[a-z]+", w))
+    flags = "".join(_LONG.get(w, w[1:]) for w in words if re.fullmatch(r"-[a-zA-Z046]+|--[a-z0-9-]+", w))
     only = "udp" if "u" in flags and "t" not in flags else "tcp"
     for line in walk:
         found = _LINE.match(line)
