@@ -35,7 +35,6 @@ _CALLS = (
     ("message too long", "EMSGSIZE", Failure.MESSAGE_TOO_LONG),
     ("no buffer space available", "ENOBUFS", Failure.NO_BUFFERS),
     ("address family not supported", "EAFNOSUPPORT", Failure.FAMILY_UNSUPPORTED),
-    ("connection attempt failed", None, None),
 )
 
 
@@ -52,4 +51,4 @@ def icmp(line: str, labels: Labels, sender: str | None) -> IcmpError | None:
 def call(line: str) -> tuple[str, Failure] | None:
     """Return name and word of the failed call that a line tells of."""
     folded = line.casefold()
-    return next(((name, word) for said, name, word in _CALLS if name and word and said in folded), None)
+    return next(((name, word) for said, name, word in _CALLS if said in folded), None)
